@@ -1,0 +1,269 @@
+"""Every exception of the library. Knows nothing of sockets, threads or events' classes.
+
+::
+
+    RealtimeError
+    ├── ConfigurationError (ValueError)     what you asked for cannot be; nothing was sent
+    ├── ConnectError (ConnectionError)      the link could not be made; .status, .body
+    │   ├── AuthenticationError             401, or the server refused the key
+    │   ├── PermissionDenied                403
+    │   ├── NotFound                        404: no such path, model or call
+    │   └── RateLimited                     429
+    ├── ConnectionLost (ConnectionError)    the link broke; .code, .reason, .response
+    ├── SessionClosed                       not opened yet, or closed; also in a forked child
+    ├── ServerError                         the server refused; .code .type .param .event_id .event
+    ├── ResponseActive                      on_active="raise" met a running response; .response
+    ├── ResponseFailed                      .response, .code, .type, .message
+    ├── ResponseIncomplete                  .response
+    ├── ResponseCancelled                   .response
+    ├── RealtimeTimeout (TimeoutError)      the time given to a blocking call has passed
+    ├── WouldDeadlock (RuntimeError)        a blocking call inside a tap
+    ├── ProtocolError                       the peer broke WebSocket or event rules
+    ├── QueueFull                           no room in the writer queue
+    ├── AudioError
+    │   ├── AudioUnavailable                an audio package is not installed
+    │   ├── DeviceNotFound
+    │   └── DeviceLost
+    └── ToolError                           raise it in a tool: its text goes to the model
+        └── ToolRetry                       the same, asking the model to try again
+
+All of them pickle. No message ever holds a key.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "RealtimeError",
+    "ConfigurationError",
+    "ConnectError",
+    "AuthenticationError",
+    "PermissionDenied",
+    "NotFound",
+    "RateLimited",
+    "ConnectionLost",
+    "SessionClosed",
+    "ServerError",
+    "ResponseActive",
+    "ResponseFailed",
+    "ResponseIncomplete",
+    "ResponseCancelled",
+    "RealtimeTimeout",
+    "WouldDeadlock",
+    "ProtocolError",
+    "QueueFull",
+    "AudioError",
+    "AudioUnavailable",
+    "DeviceNotFound",
+    "DeviceLost",
+    "ToolError",
+    "ToolRetry",
+]
+
+
+class RealtimeError(Exception):
+    """Base of every exception that this library raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # keyword-only attributes would be lost by the default, which calls cls(*args)
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[RealtimeError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(RealtimeError, ValueError):
+    """What was asked for cannot be; nothing was sent. The message names the field and the cure."""
+
+
+class ConnectError(RealtimeError, ConnectionError):
+    """The link could not be made.
+
+    Attributes:
+        status: HTTP status of the refused handshake, None where it never came to one.
+        body: The refusal's body as text, at most 64 KiB; "" where there was none.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, body: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = body
+
+    @classmethod
+    def for_status(cls, status: int, message: str, body: str = "") -> ConnectError:
+        """The kind of error that an HTTP status stands for."""
+        kind = _BY_STATUS.get(status, ConnectError)
+        return kind(message, status=status, body=body)
+
+
+class AuthenticationError(ConnectError):
+    """The server did not accept the key."""
+
+
+class PermissionDenied(ConnectError):
+    """The key is valid but may not do this."""
+
+
+class NotFound(ConnectError):
+    """No such path, model or call."""
+
+
+class RateLimited(ConnectError):
+    """Too many requests, or no quota left."""
+
+
+_BY_STATUS: dict[int, type[ConnectError]] = {
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    429: RateLimited,
+}
+
+
+class ConnectionLost(RealtimeError, ConnectionError):
+    """The link broke.
+
+    Attributes:
+        code: WebSocket close code; 1006 where the link ended without a close frame.
+        reason: The peer's close reason, or what the system said.
+        response: The `Response` that was under way, with the part that came; else None.
+    """
+
+    def __init__(
+        self, message: str, *, code: int | None = None, reason: str = "", response: Any = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.response = response
+
+
+class SessionClosed(RealtimeError):
+    """The session is not open: never opened, closed, or inherited over a fork."""
+
+
+class ServerError(RealtimeError):
+    """The server refused an event.
+
+    Attributes:
+        code: The server's code, e.g. "item_delete_invalid_item_id"; None if it gave none.
+        type: The server's class of error, e.g. "invalid_request_error".
+        param: Path of the offending field, e.g. "session.voice"; None if it gave none.
+        event_id: Id of the client event that was refused; None if the server did not say.
+        event: The `error` event itself.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        type: str | None = None,
+        param: str | None = None,
+        event_id: str | None = None,
+        event: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.type = type
+        self.param = param
+        self.event_id = event_id
+        self.event = event
+
+
+class ResponseError(RealtimeError):
+    """Base of the errors that carry a response."""
+
+    def __init__(self, message: str, *, response: Any = None) -> None:
+        super().__init__(message)
+        self.response = response
+
+
+class ResponseActive(ResponseError):
+    """`on_active="raise"` met a response that is running or queued."""
+
+
+class ResponseFailed(ResponseError):
+    """The response ended as failed.
+
+    Attributes:
+        response: The `Response`, with what arrived.
+        code: The server's code, e.g. "rate_limit_exceeded".
+        type: The server's class of error.
+        message: The server's words.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        response: Any = None,
+        code: str | None = None,
+        type: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        super().__init__(text, response=response)
+        self.code = code
+        self.type = type
+        self.message = message
+
+
+class ResponseIncomplete(ResponseError):
+    """The response ended early: out of tokens, or stopped by the content filter."""
+
+
+class ResponseCancelled(ResponseError):
+    """The response was cancelled, by a client or by the user's speech."""
+
+
+class RealtimeTimeout(RealtimeError, TimeoutError):
+    """The time given to a blocking call has passed. The session lives."""
+
+
+class WouldDeadlock(RealtimeError, RuntimeError):
+    """A blocking call inside a tap, which runs on the thread that would bring the answer."""
+
+
+class ProtocolError(RealtimeError):
+    """The peer broke the rules of WebSocket or of the event protocol.
+
+    Attributes:
+        code: The WebSocket close code that answers it: 1002, 1007 or 1009.
+    """
+
+    def __init__(self, message: str, *, code: int = 1002) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class QueueFull(RealtimeError):
+    """No room in the writer queue within the time given; nothing of the call was queued."""
+
+
+class AudioError(RealtimeError):
+    """Base of what can go wrong with sound."""
+
+
+class AudioUnavailable(AudioError):
+    """An audio package or library is not installed; the message says how to install it."""
+
+
+class DeviceNotFound(AudioError):
+    """No such audio device."""
+
+
+class DeviceLost(AudioError):
+    """An audio device went away while it was in use."""
+
+
+class ToolError(RealtimeError):
+    """Raise it in a tool: its text, unlike that of other exceptions, is shown to the model."""
+
+
+class ToolRetry(ToolError):
+    """Raise it in a tool: its text tells the model why, and how, to try again."""
