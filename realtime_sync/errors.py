@@ -32,7 +32,8 @@ All of them pickle. No message ever holds a key.
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 __all__ = [
     "RealtimeError",
@@ -67,7 +68,11 @@ class RealtimeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # keyword-only attributes would be lost by the default, which calls cls(*args)
-        return _rebuild, (type(self), self.args, self.__dict__)
+        state = dict(self.__dict__)
+        response = state.get("response")
+        if response is not None and not getattr(response, "done", True):
+            state["response"] = None  # a handle that still runs does not leave the process
+        return _rebuild, (type(self), self.args, state)
 
 
 def _rebuild(cls: type[RealtimeError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
@@ -75,6 +80,23 @@ def _rebuild(cls: type[RealtimeError], args: tuple[Any, ...], state: dict[str, A
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+E = TypeVar("E", bound=RealtimeError)
+
+
+def copy_of(error: E, response: Any = None) -> E:
+    """The same error for one more waiter: a shared one would collect everybody's tracebacks.
+
+    Args:
+        error: What happened.
+        response: The response this waiter was waiting for, if the error can hold one.
+    """
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    if hasattr(own, "response"):
+        own.response = response
+    return own
 
 
 class ConfigurationError(RealtimeError, ValueError):
