@@ -1,0 +1,183 @@
+"""Text of the wire to events, and back. No socket, no thread, no state.
+
+`parse` never raises, whatever the peer sent; `dump` raises only for what a caller did wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pydantic_core
+from pydantic import ValidationError
+
+from ..errors import ConfigurationError
+from .base import ClientEvent, ServerEvent, UnknownEvent
+from .client import CLIENT_EVENTS
+from .dialects import to_ga
+from .server import SERVER_EVENTS
+from .value import check
+
+__all__ = ["client_event", "dump", "parse", "parse_either", "server_event"]
+
+_from_json = pydantic_core.from_json
+#: Bytes of an unparsable text that its event keeps.
+_SHOWN = 65536
+#: Levels of nesting that an event may have.
+_DEPTH = 64
+#: What a number must stay below, so that sums and products of a few are still finite.
+_HUGE = 1e300
+
+
+def parse(text: bytes | str) -> ServerEvent:
+    """The event that a text frame holds; `UnknownEvent` for everything else. Never raises."""
+    raw = _event(text)
+    return _unparsable(text) if raw is None else server_event(raw)
+
+
+def parse_either(text: bytes | str) -> ServerEvent:
+    """`parse`, of either dialect: some servers of today answer with the names of the beta."""
+    raw = _event(text)
+    if raw is None:
+        return _unparsable(text)
+    event = server_event(to_ga(raw))
+    # what no model fits is shown as it came
+    return event.model_copy(update={"raw": raw}) if isinstance(event, UnknownEvent) else event
+
+
+def _event(text: bytes | str) -> dict[str, Any] | None:
+    """The decoded object, if it can be an event."""
+    try:
+        # "none": the cache costs more than it saves, since nearly every string is new
+        raw = _from_json(text, allow_inf_nan=False, cache_strings="none")
+    except (ValueError, TypeError):
+        raw = _by_hand(text)
+    sound = type(raw) is dict and type(raw.get("type")) is str and _sound(raw.values())
+    return raw if sound else None
+
+
+def _unparsable(text: bytes | str) -> UnknownEvent:
+    shown = text[:_SHOWN]
+    if isinstance(shown, bytes):
+        shown = shown.decode("utf-8", "backslashreplace")
+    return UnknownEvent(type="unparsable", raw=shown)
+
+
+def server_event(raw: dict[str, Any]) -> ServerEvent:
+    """The event that a decoded object is; `UnknownEvent` where no model fits.
+
+    Args:
+        raw: Has a `type`, a str.
+    """
+    kind = raw["type"]
+    cls = SERVER_EVENTS.get(kind)
+    if cls is not None:
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as exc:
+            fixed = _without_nulls(raw, exc)
+        try:
+            return cls.model_validate(fixed)
+        except ValidationError:
+            pass
+    event_id = raw.get("event_id")
+    known = event_id if isinstance(event_id, str) else None
+    return UnknownEvent(type=kind, event_id=known, raw=raw)
+
+
+def _by_hand(text: bytes | str) -> Any:
+    """What pydantic's parser refuses but is JSON: lone surrogates, a BOM. None for the rest."""
+    try:
+        if isinstance(text, bytes):
+            # json itself would take surrogates in UTF-8, and guess at UTF-16
+            text = text.decode("utf-8-sig")
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _sound(values: Iterable[Any], depth: int = 1) -> bool:
+    """Whether decoded JSON is nested no deeper than allowed, and its numbers are finite."""
+    for value in values:
+        kind = type(value)
+        if kind is str:  # nearly all are
+            continue
+        if kind is int or kind is float:
+            sound = -_HUGE < value < _HUGE
+        elif kind is dict:
+            sound = depth < _DEPTH and _sound(value.values(), depth + 1)
+        elif kind is list:
+            sound = depth < _DEPTH and _sound(value, depth + 1)
+        else:
+            continue
+        if not sound:
+            return False
+    return True
+
+
+def _without_nulls(raw: dict[str, Any], exc: ValidationError) -> dict[str, Any]:
+    """A copy without the nulls that the model has no place for: they read as absent.
+
+    Others stay: null metadata, say, is not the same as none.
+    """
+    fixed = copy.deepcopy(raw)
+    for error in exc.errors(include_url=False, include_context=False):
+        if error["input"] is None:
+            _drop(fixed, error["loc"])
+    return fixed
+
+
+def _drop(value: Any, path: Iterable[str | int]) -> None:
+    """Take out the null that a path leads to; a step that is not there is a union's branch."""
+    for step in path:
+        if isinstance(value, dict) and step in value:
+            if value[step] is None:
+                del value[step]
+                return
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int):
+            value = value[step]
+
+
+def client_event(event: ClientEvent | dict[str, Any]) -> ClientEvent:
+    """A checked copy of what a caller wants to send; a type we do not know passes as it is.
+
+    Raises:
+        ConfigurationError: No `type`, or a wrong value; names the field.
+        TypeError: Neither a client event nor a dict.
+    """
+    if isinstance(event, ClientEvent):
+        cls = CLIENT_EVENTS.get(event.type, ClientEvent)
+        if isinstance(event, cls):
+            return event
+        event = {"type": event.type, **event.wire()}  # the base class, spelt out by hand
+    if not isinstance(event, dict):
+        raise TypeError(f"event: a client event or a dict, not {type(event).__name__}")
+    kind = event.get("type")
+    if not isinstance(kind, str) or not kind:
+        raise ConfigurationError('event.type: a string such as "response.create" is missing')
+    checked: ClientEvent = check(CLIENT_EVENTS.get(kind, ClientEvent), event, "event")
+    return checked
+
+
+def dump(event: ClientEvent) -> bytes:
+    """The text frame of an event: exactly what was set.
+
+    Raises:
+        ConfigurationError: It holds what JSON has no form for; names the event.
+    """
+    try:
+        body = {"type": event.type, **event.wire()}
+        text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise ConfigurationError(f"{event.type}: {exc}".lower()) from exc
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can write only as an escape
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()

@@ -1,0 +1,260 @@
+"""The session's configuration, as the wire nests it. Knows no event and no session.
+
+Sources: wire.md section (c); the short forms are api.md's.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from ..errors import ConfigurationError
+from .value import Value, check
+
+__all__ = [
+    "AudioConfig",
+    "AudioFormat",
+    "FLAT_FIELDS",
+    "InputAudioConfig",
+    "NOT_GIVEN",
+    "NotGiven",
+    "OutputAudioConfig",
+    "RESPONSE_FIELDS",
+    "SessionConfig",
+    "nest",
+]
+
+
+class NotGiven:
+    """The type of `NOT_GIVEN`: an argument left out, as opposed to None, which is null."""
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __reduce__(self) -> str:
+        return "NOT_GIVEN"  # pickles as the one object
+
+
+NOT_GIVEN = NotGiven()
+
+
+def _typed(value: Any) -> Any:
+    return {"type": value} if isinstance(value, str) else value
+
+
+def _format(value: Any) -> Any:
+    if value == "audio/pcm":
+        return {"type": value, "rate": 24000}
+    return _typed(value)
+
+
+def _model(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+class AudioFormat(Value):
+    """`type`: "audio/pcm" (`rate` 24000), "audio/pcmu" or "audio/pcma" (8 kHz, no rate)."""
+
+    type: str | None = None
+    rate: int | None = None
+
+
+class NoiseReduction(Value):
+    """`type`: "near_field" or "far_field"; `strength`: a number, 1 when first switched on."""
+
+    type: str | None = None
+    strength: float | int | None = None
+
+
+class Transcription(Value):
+    """How user audio is transcribed."""
+
+    model: str | None = None
+    language: str | None = None
+    languages: tuple[str, ...] | None = None
+    keywords: tuple[str, ...] | None = None
+    prompt: str | None = None
+    delay: str | None = None
+
+
+class TurnDetection(Value):
+    """`type`: "server_vad" or "semantic_vad", with that kind's fields; times in milliseconds."""
+
+    type: str | None = None
+    threshold: float | int | None = None
+    prefix_padding_ms: int | None = None
+    silence_duration_ms: int | None = None
+    idle_timeout_ms: int | None = None
+    eagerness: str | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+class InputAudioConfig(Value):
+    """`audio.input` of a session."""
+
+    format: Annotated[AudioFormat, BeforeValidator(_format)] | None = None
+    noise_reduction: Annotated[NoiseReduction, BeforeValidator(_typed)] | None = None
+    transcription: Annotated[Transcription, BeforeValidator(_model)] | None = None
+    turn_detection: Annotated[TurnDetection, BeforeValidator(_typed)] | None = None
+
+
+class OutputAudioConfig(Value):
+    """`audio.output` of a session or a response."""
+
+    format: Annotated[AudioFormat, BeforeValidator(_format)] | None = None
+    voice: str | dict[str, Any] | None = None
+    speed: float | int | None = None
+
+
+class AudioConfig(Value):
+    """`audio` of a session or a response."""
+
+    input: InputAudioConfig | None = None
+    output: OutputAudioConfig | None = None
+
+
+class SessionConfig(Value):
+    """A session's configuration under the wire's names and nesting; what was set is sent.
+
+    Unknown fields are kept and sent. `id`, `object` and `expires_at` come from the server only.
+    """
+
+    type: str | None = None
+    model: str | None = None
+    instructions: str | None = None
+    output_modalities: tuple[str, ...] | None = None
+    audio: AudioConfig | None = None
+    tools: tuple[dict[str, Any], ...] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: Annotated[int, Field(strict=True)] | str | None = None
+    reasoning: dict[str, Any] | None = None
+    truncation: str | dict[str, Any] | None = None
+    tracing: str | dict[str, Any] | None = None
+    prompt: dict[str, Any] | None = None
+    include: tuple[str, ...] | None = None
+    id: str | None = None
+    object: str | None = None
+    expires_at: float | int | None = None
+
+
+#: Flat spelling -> path on the wire.
+FLAT_FIELDS: dict[str, tuple[str, ...]] = {
+    "instructions": ("instructions",),
+    "output_modalities": ("output_modalities",),
+    "voice": ("audio", "output", "voice"),
+    "speed": ("audio", "output", "speed"),
+    "turn_detection": ("audio", "input", "turn_detection"),
+    "transcription": ("audio", "input", "transcription"),
+    "noise_reduction": ("audio", "input", "noise_reduction"),
+    "input_format": ("audio", "input", "format"),
+    "output_format": ("audio", "output", "format"),
+    "tool_choice": ("tool_choice",),
+    "max_output_tokens": ("max_output_tokens",),
+    "truncation": ("truncation",),
+    "reasoning": ("reasoning",),
+    "tracing": ("tracing",),
+    "prompt": ("prompt",),
+    "parallel_tool_calls": ("parallel_tool_calls",),
+    "include": ("include",),
+}
+
+#: Fields of which the wire knows null; None elsewhere is a caller's mistake.
+NULLABLE = frozenset(
+    {"turn_detection", "transcription", "noise_reduction", "tracing", "prompt", "include"}
+)
+
+#: `response.create`: the wire's own fields, and the flat spellings that fit a response.
+RESPONSE_FIELDS: dict[str, tuple[str, ...]] = {
+    name: (name,)
+    for name in (
+        "audio",
+        "conversation",
+        "input",
+        "instructions",
+        "max_output_tokens",
+        "metadata",
+        "output_modalities",
+        "parallel_tool_calls",
+        "prompt",
+        "reasoning",
+        "tool_choice",
+        "tools",
+    )
+} | {"voice": ("audio", "output", "voice"), "output_format": ("audio", "output", "format")}
+
+
+def nest(
+    base: dict[str, Any], fields: dict[str, Any], table: dict[str, tuple[str, ...]]
+) -> dict[str, Any]:
+    """`base` with the given flat fields put where the wire has them; `NOT_GIVEN` ones left out.
+
+    Raises:
+        TypeError: A field that the table does not have.
+        ConfigurationError: `base` has no object where a field belongs.
+    """
+    merged = dict(base)
+    for name, value in fields.items():
+        if name not in table:
+            raise TypeError(f"unknown field {name!r}; there are: {', '.join(sorted(table))}")
+        if isinstance(value, NotGiven):
+            continue
+        *outer, last = table[name]
+        inner = merged
+        for step in outer:
+            inner[step] = inner = _opened(inner.get(step), name)
+        inner[last] = value
+    return merged
+
+
+def _opened(value: Any, name: str) -> dict[str, Any]:
+    if isinstance(value, Value):
+        return value.wire()
+    if value is not None and not isinstance(value, dict):
+        raise ConfigurationError(f"{name}: its place is taken by {type(value).__name__} {value!r}")
+    return dict(value or {})
+
+
+def session_config(config: SessionConfig | dict[str, Any] | None, fields: dict[str, Any]) -> Any:
+    """The `SessionConfig` to send: `config`, with the flat fields given beating its own.
+
+    Raises:
+        ConfigurationError: A wrong value; names the field.
+        TypeError: A field that does not exist.
+    """
+    if config is not None and not isinstance(config, (SessionConfig, dict)):
+        raise TypeError(f"config: a SessionConfig or a dict, not {type(config).__name__}")
+    for name, value in fields.items():
+        if value is None and name not in NULLABLE:
+            raise ConfigurationError(
+                f"{name}: None would be null, which the wire does not have here; leave it out"
+            )
+    base = config.wire() if isinstance(config, SessionConfig) else dict(config or {})
+    checked: SessionConfig = check(SessionConfig, nest(base, fields, FLAT_FIELDS))
+    _ranges(checked)
+    return checked
+
+
+#: Numbers the server is known to refuse: path -> (low, high). Source: wire.md (c).
+_RANGES: dict[tuple[str, ...], tuple[float, float]] = {
+    ("audio", "output", "speed"): (0.25, 1.5),
+    ("audio", "input", "turn_detection", "threshold"): (0, 1),
+    ("audio", "input", "turn_detection", "idle_timeout_ms"): (5000, 30000),
+    ("max_output_tokens",): (1, 4096),
+}
+
+
+def _ranges(config: SessionConfig) -> None:
+    for path, (low, high) in _RANGES.items():
+        value: Any = config
+        for step in path:
+            value = getattr(value, step, None)
+        if isinstance(value, (int, float)) and not low <= value <= high:
+            raise ConfigurationError(f"{'.'.join(path)}: {value} is not from {low} to {high}")
+    if isinstance(config.max_output_tokens, str) and config.max_output_tokens != "inf":
+        raise ConfigurationError('max_output_tokens: an int from 1 to 4096, or "inf"')

@@ -1,0 +1,127 @@
+"""Conversation items and their content parts. Knows no event and no session.
+
+One class serves every kind of item, as the wire has one list of them: what a kind does not have
+is None, and kinds of tomorrow keep their fields. Source: wire.md section (d).
+"""
+
+from __future__ import annotations
+
+import binascii
+import logging
+from typing import Any
+
+import pybase64
+from pydantic import PrivateAttr
+
+from .value import Value
+
+__all__ = ["Item", "Part", "decode_audio"]
+
+log = logging.getLogger(__name__)
+
+#: Part types of both dialects, by what they hold.
+TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
+AUDIO_PARTS = frozenset({"input_audio", "output_audio", "audio"})
+
+
+def decode_audio(text: str | None) -> bytes:
+    """Bytes of a base64 text; b"" (and a WARNING) where it is none: bad input never raises."""
+    if not text:
+        return b""
+    try:
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        log.warning("audio that is not base64 was skipped: %d characters", len(text))
+        return b""
+
+
+class Part(Value):
+    """One content part of a message.
+
+    Attributes:
+        type: "input_text", "input_audio", "input_image", "output_text", "output_audio"; the beta
+            names "text" and "audio" too.
+        text: Of text parts.
+        audio: Base64, in the session's format; `Item.audio` gives bytes.
+        transcript: Of audio parts; None until it is known.
+        image_url: A data URI, PNG or JPEG.
+        detail: "auto", "low" or "high".
+    """
+
+    type: str = ""
+    text: str | None = None
+    audio: str | None = None
+    transcript: str | None = None
+    image_url: str | None = None
+    detail: str | None = None
+
+
+class Item(Value):
+    """A conversation item: message, function call, its output, or one of the MCP kinds.
+
+    An item you hold never changes; look it up again to see what has come since.
+
+    Attributes:
+        id: Chosen by us (at most 32 characters) or by the server.
+        type: "message", "function_call", "function_call_output", "mcp_call", ...
+        role: Of messages: "system", "user" or "assistant"; else None.
+        status: "in_progress", "completed" or "incomplete"; None where the server gave none.
+        content: Parts of a message.
+        call_id: Of function calls and their outputs.
+        name: Of calls.
+        arguments: Of calls: JSON text, as the model wrote it (it may be invalid).
+        output: Of outputs and MCP calls.
+    """
+
+    id: str | None = None
+    object: str | None = None
+    type: str = "message"
+    role: str | None = None
+    status: str | None = None
+    content: tuple[Part, ...] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    phase: str | None = None
+    server_label: str | None = None
+    tools: Any = None
+    error: Any = None
+    approval_request_id: str | None = None
+    approve: bool | None = None
+    reason: str | None = None
+
+    _audio: bytes | None = PrivateAttr(default=None)
+
+    @property
+    def text(self) -> str | None:
+        """Texts and transcripts of a message, joined; None for other kinds."""
+        if self.type != "message":
+            return None
+        return "".join(p.text or p.transcript or "" for p in self.content or ())
+
+    @property
+    def transcript(self) -> str | None:
+        """Transcripts of a message's audio, joined; None while there is none."""
+        known = [p.transcript for p in self.content or () if p.transcript is not None]
+        return "".join(known) if known else None
+
+    @property
+    def audio(self) -> bytes | None:
+        """Audio bytes in the session's format, b"" where they were not kept; None if no message."""
+        if self.type != "message":
+            return None
+        if self._audio is not None:
+            return self._audio
+        return b"".join(decode_audio(p.audio) for p in self.content or () if p.audio)
+
+    def with_audio(self, audio: bytes) -> Item:
+        """The same item, holding these bytes."""
+        item = self.model_copy()
+        item._audio = audio
+        return item
+
+    def describe(self) -> str:
+        """One line for logs; never the content's bytes."""
+        what = self.role if self.type == "message" else self.name or self.type
+        return f"{what} {self.id} {self.status or ''}".rstrip()

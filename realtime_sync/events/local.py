@@ -1,0 +1,119 @@
+"""Events of this library's own, beside the wire's. Knows no socket, thread or state."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, Literal
+
+from ..errors import RealtimeError
+from .base import Event, LocalEvent
+
+
+class ConnectionLost(LocalEvent):
+    """The link broke; `retrying`: whether another will be made."""
+
+    type: Literal["connection.lost"] = "connection.lost"
+    error: Exception
+    retrying: bool = False
+
+
+class ConnectionRestored(LocalEvent):
+    """A new link is up and has heard everything; ids of items, and the audio that is missing."""
+
+    type: Literal["connection.restored"] = "connection.restored"
+    replayed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    lost_audio_ms: float = 0
+
+
+class ConnectionClosed(LocalEvent):
+    """The last event of a session; `error` is None where you closed it."""
+
+    type: Literal["connection.closed"] = "connection.closed"
+    error: Exception | None = None
+
+
+class SessionExpiring(LocalEvent):
+    """The server will end this session at `expires_at` (epoch seconds)."""
+
+    type: Literal["session.expiring"] = "session.expiring"
+    expires_at: float
+
+
+class ToolStarted(LocalEvent):
+    """A tool begins to run; `arguments`: a dict, or the text if it is no JSON object."""
+
+    type: Literal["tool.started"] = "tool.started"
+    call_id: str
+    name: str
+    arguments: Any = None
+
+
+class ToolApprovalRequired(LocalEvent):
+    """Decide with `session.approve(call_id)` or `session.reject(call_id)`."""
+
+    type: Literal["tool.approval_required"] = "tool.approval_required"
+    call_id: str
+    name: str
+    arguments: Any = None
+
+
+class ToolFinished(LocalEvent):
+    """A tool's answer goes to the model; `error`: what it raised, or None; `seconds`: wall time."""
+
+    type: Literal["tool.finished"] = "tool.finished"
+    call_id: str
+    name: str
+    output: str
+    error: Any = None
+    seconds: float = 0
+
+
+class PlaybackInterrupted(LocalEvent):
+    """Playback stopped early; `reason`: "speech", "client" or "guardrail"."""
+
+    type: Literal["playback.interrupted"] = "playback.interrupted"
+    reason: str
+    response_id: str | None = None
+    item_id: str | None = None
+    played_ms: float = 0
+    heard_text: str = ""
+
+
+class ResponseMetrics(LocalEvent):
+    """A response has ended; its timings."""
+
+    type: Literal["response.metrics"] = "response.metrics"
+    response_id: str
+    metrics: Any
+
+
+class CallbackError(LocalEvent):
+    """A callback raised `error` while it was given `event`."""
+
+    type: Literal["callback.error"] = "callback.error"
+    error: BaseException
+    callback: Any
+    event: Event
+
+    def __getstate__(self) -> dict[Any, Any]:
+        # a lambda, and many an exception of users, does not pickle; events do
+        state = super().__getstate__()
+        fields = dict(state["__dict__"])
+        fields["callback"] = _portable(self.callback, repr(self.callback))
+        fields["error"] = _portable(self.error, RealtimeError(repr(self.error)))
+        return {**state, "__dict__": fields}
+
+
+def _portable(value: Any, instead: Any) -> Any:
+    try:
+        pickle.loads(pickle.dumps(value))
+    except Exception:  # whatever a foreign __reduce__ raises
+        return instead
+    return value
+
+
+#: Name -> class.
+LOCAL_EVENTS: dict[str, type[LocalEvent]] = {
+    cls.model_fields["type"].default: cls for cls in LocalEvent.__subclasses__()
+}

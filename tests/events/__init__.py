@@ -1,0 +1,1 @@
+"""Tests of the words, a file for each of their modules."""

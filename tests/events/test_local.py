@@ -1,0 +1,61 @@
+"""Events of our own."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from realtime_sync.errors import ConnectionLost as LostError
+from realtime_sync.errors import RealtimeError
+from realtime_sync.events import local
+from realtime_sync.events.base import UnknownEvent
+
+
+class Spiteful(Exception):
+    """Pickles, but does not unpickle."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def test_all_of_them() -> None:
+    """Under the names of api.md."""
+    assert set(local.LOCAL_EVENTS) == {
+        "connection.lost",
+        "connection.restored",
+        "connection.closed",
+        "session.expiring",
+        "tool.started",
+        "tool.approval_required",
+        "tool.finished",
+        "playback.interrupted",
+        "response.metrics",
+        "callback.error",
+    }
+
+
+@pytest.mark.parametrize("error", [Spiteful("a", "b"), ValueError(lambda: None)])
+def test_callback_error_pickles_whatever_it_holds(error: Exception) -> None:
+    """Functions and errors that do not pickle go as what they look like."""
+    event = local.CallbackError(error=error, callback=lambda _: None, event=UnknownEvent(type="x"))
+    again = pickle.loads(pickle.dumps(event))
+    assert "lambda" in again.callback
+    assert isinstance(again.error, RealtimeError)
+    assert type(error).__name__ in str(again.error)
+    assert again.event == event.event
+    assert callable(event.callback)
+
+
+def test_callback_error_keeps_what_pickles() -> None:
+    """A function of a module and a common error stay what they are."""
+    event = local.CallbackError(error=ValueError("x"), callback=len, event=UnknownEvent(type="x"))
+    again = pickle.loads(pickle.dumps(event))
+    assert again.callback is len
+    assert repr(again.error) == "ValueError('x')"
+
+
+def test_connection_lost_holds_its_error() -> None:
+    """With its code, over a pickle too."""
+    event = local.ConnectionLost(error=LostError("cut", code=1006), retrying=True)
+    assert pickle.loads(pickle.dumps(event)).error.code == 1006  # type: ignore[attr-defined]

@@ -1,0 +1,82 @@
+"""What all wire objects have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.events.base import UnknownEvent
+from realtime_sync.events.config import SessionConfig
+from realtime_sync.events.items import Item, Part
+from realtime_sync.events.value import check, fault
+
+LONG = "QUJD" * 100
+
+
+def test_wire_is_exactly_what_was_set() -> None:
+    """Not set is not sent, None is null, unknown fields are kept, at every depth."""
+    given = {
+        "instructions": "",
+        "audio": {"input": {"turn_detection": None}, "output": {"voice": {"id": "v", "x": None}}},
+        "new": {"deep": [None]},
+    }
+    assert SessionConfig.model_validate(given).wire() == given
+    assert SessionConfig().wire() == {}
+
+
+def test_wire_names_cannot_hide_what_a_value_can() -> None:
+    """A field of the peer's called like a method of ours is kept, and the method works."""
+    item = Item.model_validate({"wire": 1, "model_dump": 2, "describe": 3, "__class__": 4})
+    assert item.wire() == {"wire": 1, "model_dump": 2, "describe": 3, "__class__": 4}
+
+
+def test_repr_shows_what_is_set() -> None:
+    """No defaults, no None; nested values likewise."""
+    item = Item(id="i1", role=None, content=(Part(type="input_text", text="hi"),))
+    assert repr(item) == "Item(id='i1', content=(Part(type='input_text', text='hi'),))"
+    assert repr(Item.model_validate({"new": 1})) == "Item(new=1)"
+    assert str(Item()) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (LONG, f"'{LONG[:30]}… (400 characters)'"),
+        (f"data:image/png;base64,{LONG}", "'data:image/png;base64,QUJDQUJD… (422 characters)'"),
+        ({"audio": [LONG]}, f"{{'audio': ['{LONG[:30]}… (400 characters)']}}"),
+        (LONG[:60], f"'{LONG[:60]}'"),
+        ("word " * 20, f"'{'word ' * 20}'"),
+        ("é" * 80, f"'{'é' * 80}'"),
+        (5, "5"),
+    ],
+)
+def test_repr_is_short_where_it_would_be_noise(value: Any, shown: str) -> None:
+    """Audio and images show by their beginning and length; what people wrote is shown."""
+    assert repr(UnknownEvent(type="x", raw=value)) == f"UnknownEvent(type='x', raw={shown})"
+
+
+def test_check_names_the_field() -> None:
+    """Each fault with its path as on the wire, without the input."""
+    with pytest.raises(ConfigurationError) as caught:
+        check(
+            SessionConfig,
+            {"audio": {"output": {"speed": "secret"}}, "tools": [{}, "secret"], "voice": 1},
+            "session",
+        )
+    message = str(caught.value)
+    assert "session.audio.output.speed: " in message
+    assert "session.tools.1: " in message
+    assert "secret" not in message
+    assert "float" not in message.split(":")[0]
+    assert caught.value.__suppress_context__
+
+
+def test_fault_without_a_path() -> None:
+    """A value that is nothing of the kind."""
+    with pytest.raises(ValidationError) as caught:
+        Item.model_validate(5)
+    assert fault(caught.value).startswith("value: ")
+    assert fault(caught.value, "item").startswith("item: ")
