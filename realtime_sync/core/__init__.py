@@ -1,1 +1,16 @@
-"""To be written."""
+"""The brain: what a session knows, and what it wants done. No threads, no sockets, no clock.
+
+Theory of operation. Server events and the caller's wishes go into `state.SessionState`, *effects*
+come out: data that says what to send, whom to answer, which tool to call. The `Connection` calls
+it under its lock and carries the effects out. So every rule of the protocol can be read, and
+tested, without a thread in sight.
+
+- `state`: the only entrance; one table from event type to what it changes.
+- `conversation`: the mirror of the server's items, in its order.
+- `responses`: one response as it grows.
+- `running`: all responses; their tool calls.
+- `turns`: a turn, and the creates it still waits for.
+- `sequencer`: one response at a time; turns, rounds of tool calls.
+- `creates`, `requests`: which server event answers which of ours.
+- `usage`: tokens and timings.
+"""

@@ -1,0 +1,83 @@
+"""What the core wants done. Data only: the core itself does nothing.
+
+`Send` effects are carried out under the lock, in order; all others after it is released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..events.base import ClientEvent, LocalEvent
+    from ..events.server import Error
+    from .responses import ResponseRecord
+    from .turns import Turn
+
+__all__ = ["Call", "Effect", "Emit", "Reject", "Retry", "Send", "Settle", "Unclaimed", "Wake"]
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Queue this event for the wire."""
+
+    event: ClientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The answer that somebody registered under `key` waits for."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """No answer will come for `key`; this is why."""
+
+    key: str
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Somebody follows a response or a turn, and it has moved on."""
+
+    waiters: tuple[Callable[[], None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The model calls a tool."""
+
+    call_id: str
+    name: str
+    arguments: str
+    response: ResponseRecord
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell watchers and callbacks of this local event."""
+
+    event: LocalEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """An `error` event that concerns nothing that we sent and still have in mind."""
+
+    event: Error
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Call `SessionState.retry` after so many seconds."""
+
+    delay: float
+
+
+Effect = Send | Settle | Reject | Wake | Call | Emit | Unclaimed | Retry

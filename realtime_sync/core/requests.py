@@ -1,0 +1,126 @@
+"""Which server event answers which client event. No thread, no socket, no clock.
+
+The server names a client event only in errors, so acknowledgements are matched by what they say
+(an item's id) or, where they say nothing, by order. An expectation outlives its waiter: were it
+dropped with a timeout, answers matched by order would shift by one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..events import ClientEvent
+    from .turns import Turn
+
+__all__ = ["ACKNOWLEDGED", "Request", "Requests"]
+
+_Match = Callable[[Any], Any]
+
+
+def _in_order(_: Any) -> None:
+    return None
+
+
+def _item_id(event: Any) -> Any:
+    return event.item_id
+
+
+def _item(event: Any) -> Any:
+    return event.item.id
+
+
+#: Client event -> (server event, what the two have in common). Source: wire.md (b), (h).
+_ACKS: dict[str, tuple[str, _Match]] = {
+    "session.update": ("session.updated", _in_order),
+    "conversation.item.create": ("conversation.item.added", _item),
+    "conversation.item.delete": ("conversation.item.deleted", _item_id),
+    "conversation.item.truncate": ("conversation.item.truncated", _item_id),
+    "conversation.item.retrieve": ("conversation.item.retrieved", _item_id),
+    "input_audio_buffer.commit": ("input_audio_buffer.committed", _in_order),
+    "input_audio_buffer.clear": ("input_audio_buffer.cleared", _in_order),
+}
+
+#: Server event -> how it is matched, and with which other name it comes.
+_ANSWERS: dict[str, tuple[str, _Match]] = {
+    "session.updated": ("session.updated", _in_order),
+    "conversation.item.added": ("conversation.item.added", _item),
+    "conversation.item.created": ("conversation.item.added", _item),
+    "conversation.item.deleted": ("conversation.item.deleted", _item_id),
+    "conversation.item.truncated": ("conversation.item.truncated", _item_id),
+    "conversation.item.retrieved": ("conversation.item.retrieved", _item),
+    "input_audio_buffer.committed": ("input_audio_buffer.committed", _in_order),
+    "input_audio_buffer.cleared": ("input_audio_buffer.cleared", _in_order),
+}
+
+#: Client events that something answers; `response.create` and `.cancel` have rules of their own.
+ACKNOWLEDGED = frozenset(_ACKS) | {"response.create", "response.cancel"}
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A client event on its way, and what its answer concerns."""
+
+    event: ClientEvent
+    setup: bool = False  # part of what a fresh session hears first
+    turn: Turn | None = None  # whose user item this is
+    audio: int = 0  # bytes of user audio that a commit or clear takes away
+
+    @property
+    def key(self) -> str:
+        """Its event id, under which somebody may wait."""
+        return self.event.event_id or ""
+
+
+class Requests:
+    """Everything that awaits an answer."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, Request] = {}
+        self._by_answer: dict[tuple[str, Any], deque[Request]] = {}
+
+    def expect(self, request: Request) -> None:
+        """Register before the event is queued: the answer must never be faster."""
+        ack = _ACKS.get(request.event.type)
+        if ack is None:
+            return
+        name, match = ack
+        self._by_key[request.key] = request
+        self._by_answer.setdefault((name, match(request.event)), deque()).append(request)
+
+    def answered(self, event: Any) -> Request | None:
+        """The oldest request that this server event answers."""
+        name, match = _ANSWERS[event.type]
+        place = (name, match(event))
+        waiting = self._by_answer.get(place)
+        if not waiting:
+            return None
+        request = waiting.popleft()
+        if not waiting:
+            del self._by_answer[place]
+        if self._by_key.get(request.key) is request:  # else a caller used one id twice
+            del self._by_key[request.key]
+        return request
+
+    def refused(self, key: str) -> Request | None:
+        """The request that an error names."""
+        request = self._by_key.pop(key, None)
+        if request is None:
+            return None
+        name, match = _ACKS[request.event.type]
+        place = (name, match(request.event))
+        waiting = self._by_answer[place]
+        waiting.remove(request)
+        if not waiting:
+            del self._by_answer[place]
+        return request
+
+    def drain(self) -> list[Request]:
+        """All of them, oldest first; none stays."""
+        waiting = list(self._by_key.values())
+        self._by_key.clear()
+        self._by_answer.clear()
+        return waiting

@@ -1,0 +1,130 @@
+"""A response as it grows. No thread, no socket, no clock.
+
+Its events are kept as long as somebody holds the record, so that whoever starts to follow it late
+sees all of it. Lists only grow and only under the lock; readers index into them without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RealtimeError, ResponseFailed
+from ..events.base import ServerEvent
+from ..events.items import Item
+from ..events.output import ResponseObject
+
+if TYPE_CHECKING:
+    from .conversation import ItemRecord
+    from .creates import Create
+    from .turns import Turn
+
+__all__ = ["TAG", "ResponseRecord", "Timings", "bytes_per_ms", "failure_of"]
+
+#: Metadata key by which a `response.created` is told to be the answer to our create.
+TAG = "realtime_sync"
+
+
+def bytes_per_ms(audio_format: str) -> int:
+    """Bytes that a millisecond of audio takes: PCM16 at 24 kHz, or G.711 at 8 kHz."""
+    return 48 if audio_format == "audio/pcm" else 8
+
+
+class Timings:
+    """Moments of one response, in seconds of the session's monotonic clock; None: never came."""
+
+    __slots__ = ("asked", "created", "done", "first_audio", "first_text")
+
+    def __init__(self) -> None:
+        self.asked: float | None = None
+        self.created: float | None = None
+        self.first_text: float | None = None
+        self.first_audio: float | None = None
+        self.done: float | None = None
+
+
+class ResponseRecord:
+    """What the server has told about one response."""
+
+    __slots__ = (
+        "__weakref__",
+        "bytes_per_ms",
+        "claimant",
+        "default",
+        "done",
+        "enders",
+        "error",
+        "events",
+        "final",
+        "id",
+        "muted",
+        "object",
+        "outputs",
+        "status",
+        "timings",
+        "turn",
+        "waiters",
+    )
+
+    def __init__(self, response_id: str, *, default: bool) -> None:
+        self.id = response_id
+        self.default = default  # it writes the default conversation
+        self.bytes_per_ms = 48  # of its audio
+        self.object = ResponseObject(id=response_id)  # the server's latest
+        self.status = "in_progress"
+        self.events: list[ServerEvent] = []
+        self.outputs: dict[int, ItemRecord] = {}  # by output_index
+        self.final: tuple[Item, ...] | None = None  # the output, once nothing can change any more
+        self.done = False
+        self.error: RealtimeError | None = None  # why it can no longer end: lost or closed
+        self.muted = False  # nobody wants its deltas any more; its handle still collects them
+        self.claimant: Create | None = None  # whose it may be, if it is not the server's own
+        self.turn: Turn | None = None  # None once the turn is over: it holds its responses
+        self.timings = Timings()
+        self.waiters: list[Callable[[], None]] = []  # called once when there is more
+        self.enders: list[Callable[[], None]] = []  # called once when it is done
+
+    @property
+    def output(self) -> tuple[Item, ...]:
+        """The items so far."""
+        if self.final is not None:
+            return self.final
+        return tuple(record.snapshot() for _, record in sorted(self.outputs.items()))
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The user's metadata; our tag is not theirs."""
+        return {k: v for k, v in (self.object.metadata or {}).items() if k != TAG}
+
+    def take(self, told: ResponseObject) -> None:
+        """Take over what the server says of the response; what it leaves out stays."""
+        known = self.object
+        kept = known.model_fields_set - told.model_fields_set
+        changes = {name: getattr(known, name) for name in kept}
+        self.object = told.model_copy(update=changes) if changes else told
+
+    def finish(self, status: str, *, error: RealtimeError | None = None) -> None:
+        """Nothing can come any more."""
+        self.final = self.output
+        self.status = status
+        self.error = error
+        self.done = True
+
+
+def failure_of(record: ResponseRecord) -> ResponseFailed | None:
+    """The error that a failed response is; None for all others."""
+    if record.status != "failed":
+        return None
+    details = (record.object.status_details or {}).get("error")
+    error = details if isinstance(details, dict) else {"message": details}
+    code, kind, message = (
+        None if error.get(name) is None else str(error[name])
+        for name in ("code", "type", "message")
+    )
+    return ResponseFailed(
+        f"the response failed: {message or code or kind or 'no reason given'}",
+        response=record,
+        code=code,
+        type=kind,
+        message=message,
+    )

@@ -1,0 +1,311 @@
+"""All responses of a session: begun, growing, over. No thread, no socket, no clock."""
+
+from __future__ import annotations
+
+import logging
+from itertools import takewhile
+from typing import Any
+from weakref import WeakValueDictionary
+
+from ..errors import RealtimeError
+from ..events.items import Item
+from ..events.local import ResponseMetrics
+from ..events.output import OutputEvent, ResponseObject
+from .conversation import Conversation, ItemRecord
+from .creates import Create, Creates, is_default
+from .effects import Call, Effect, Emit, Retry, Settle, Wake
+from .responses import ResponseRecord, bytes_per_ms, failure_of
+from .sequencer import Sequencer
+from .turns import Turn
+from .usage import SessionUsage, metrics
+
+__all__ = ["Running"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds after the end of a response that might have been ours, until we take it for ours.
+ADOPT_DELAY = 1.0
+#: Ids of responses that are over, which are kept in mind.
+REMEMBERED = 1000
+
+
+class Running:
+    """What the server tells about its responses."""
+
+    def __init__(
+        self,
+        effects: list[Effect],
+        conversation: Conversation,
+        creates: Creates,
+        sequencer: Sequencer,
+    ) -> None:
+        self._effects = effects  # shared with the state: what is to be done
+        self._conversation = conversation
+        self._creates = creates
+        self._sequencer = sequencer
+        self.responses: dict[str, ResponseRecord] = {}  # running, in the order they began
+        # over; alive as long as somebody holds them, and the last one by us
+        self.finished: WeakValueDictionary[str, ResponseRecord] = WeakValueDictionary()
+        self.last: ResponseRecord | None = None
+        self.usage = SessionUsage()
+        self.functions: frozenset[str] = frozenset()  # tools that are run on our side
+        self.reported: frozenset[str] = frozenset()  # tools whose calls the caller answers
+        self.output_format = "audio/pcm"  # of the session
+        self.cancels: dict[str, str | None] = {}  # event id -> response id; None: whichever runs
+        # call id -> the turn it belongs to; None: answered. A call runs once per session
+        self.calls: dict[str, Turn | None] = {}
+        self.silent = False  # nobody wants the event that was received last
+        self.now = 0.0  # the moment, in seconds of the connection's monotonic clock
+        self._over: dict[str, None] = {}  # ids of finished ones, oldest first
+        self._orphan: ResponseRecord | None = None  # over, and whose it was is not clear yet
+
+    def retry(self) -> None:
+        """Time has passed: whoever has not claimed a response will not do so any more."""
+        orphan, self._orphan = self._orphan, None
+        create = self._claimant(orphan)
+        if orphan is not None and create is not None:
+            self._creates.echoed = False
+            self._adopt(orphan, create)
+
+    def _claimant(self, record: ResponseRecord | None) -> Create | None:
+        """The create that a response may yet turn out to answer."""
+        create = record.claimant if record is not None else None
+        # an echo seen since, an answer or a refusal: the response was the server's own
+        if create is None or self._creates.echoed or self._creates.get(create.key) is not create:
+            return None
+        return create
+
+    def lost(self, record: ResponseRecord, error: RealtimeError) -> None:
+        """The response cannot end any more."""
+        self._orphan = None
+        self._finish(record, "lost", error=error)
+
+    def created(self, event: Any) -> None:
+        """A response has begun."""
+        told: ResponseObject = event.response
+        if not told.id or told.id in self.responses or told.id in self._over:
+            return
+        create = self._creates.match(told)
+        default = create.default if create is not None else is_default(told)
+        record = ResponseRecord(told.id, default=default)
+        record.object = told
+        fmt = told.audio.output.format if told.audio and told.audio.output else None
+        record.bytes_per_ms = bytes_per_ms((fmt and fmt.type) or self.output_format)
+        record.events.append(event)
+        record.timings.created = self.now
+        self.responses[told.id] = record
+        job = None
+        if create is not None:
+            record.timings.asked = create.at
+            job = create.job
+            if job is None:
+                self._begun_loose(record, create)
+        else:
+            record.claimant = self._creates.unclear(default=default)
+        if default:
+            self._sequencer.created(record, job)
+
+    def _begun_loose(self, record: ResponseRecord, create: Create) -> None:
+        """The answer to a create that went past the sequencer."""
+        unwanted = self._sequencer.loose.pop(create.key, False)
+        record.muted = create.abandoned
+        if not create.abandoned:
+            self._effects.append(Settle(create.key, record))
+        if unwanted or create.abandoned:
+            self._sequencer.cancel(record)
+
+    def _adopt(self, record: ResponseRecord, create: Create) -> None:
+        """A response that ended was ours after all: this server echoes no metadata."""
+        self._creates.pop(create.key)
+        record.timings.asked = create.at
+        job, own = create.job, record.turn
+        if job is None:
+            self._begun_loose(record, create)
+            self._sequencer.advance()
+            return
+        self._sequencer.adopted(record, job)
+        if own is None:
+            self._conclude(record)
+        for call_id, turn in self.calls.items():
+            if turn is not None and turn is own:
+                self.calls[call_id] = job.turn
+
+    def find(self, response_id: Any) -> ResponseRecord | None:
+        """The running response of that id; without one, the default conversation's."""
+        if isinstance(response_id, str) and response_id:
+            return self.responses.get(response_id)
+        return self._sequencer.active
+
+    def done(self, event: Any) -> None:
+        """A response has ended."""
+        told: ResponseObject = event.response
+        if self._creates.tells(told):
+            self.created(event)  # its response.created was lost on us
+        record = self.find(told.id)
+        if record is None:
+            return  # doubled, or begun before we were listening
+        if record.events[-1] is not event:
+            record.events.append(event)
+        record.take(told)
+        for index, item in enumerate(told.output or ()):
+            self._output(record, index, item.id, item).update(item, final=True)
+        self.over(record, told.status or "completed")
+
+    def over(self, record: ResponseRecord, status: str) -> None:
+        """It ended, and this follows."""
+        if record.default:
+            self._overtake(record)
+        self.usage = self.usage.plus_response(record.object.usage)
+        self._finish(record, status)
+        for key, wanted in list(self.cancels.items()):
+            if wanted == record.id or (wanted is None and record.default):
+                del self.cancels[key]
+                self._effects.append(Settle(key, record))
+        self._effects.append(Emit(ResponseMetrics(response_id=record.id, metrics=metrics(record))))
+        if self._claimant(record) is not None and self._orphan is None:
+            self._orphan = record
+            self._effects.append(Retry(ADOPT_DELAY))
+        if record.default:
+            self._conclude(record)
+
+    def _overtake(self, record: ResponseRecord) -> None:
+        """One at a time: those that began before this one are over, though we missed their end."""
+        for older in list(takewhile(lambda other: other is not record, self.responses.values())):
+            if older.default:
+                log.debug("response %s never ended; the next one has", older.id)
+                self.over(older, "incomplete")
+
+    def _conclude(self, record: ResponseRecord) -> None:
+        """What follows a response: its tool calls, or the end of its turn."""
+        turn = record.turn
+        calls: list[str] = []
+        # past max_rounds it was told to make no call, whether it did or not
+        if turn is not None and not turn.abandoned and turn.rounds < turn.max_rounds:
+            for item in self._to_answer(record):
+                call_id = item.call_id or ""
+                if call_id not in self.calls:
+                    calls.append(call_id)
+                    self.calls[call_id] = turn
+                    self._effects.append(
+                        Call(call_id, item.name or "", item.arguments or "", record, turn)
+                    )
+        self._sequencer.ended(record, calls, failure=failure_of(record))
+
+    def _to_answer(self, record: ResponseRecord) -> list[Item]:
+        if record.status != "completed" or not self.functions:
+            return []
+        # tools that were given for this turn alone come as the wire has them: only reported
+        given = record.turn.params.get("tools") if record.turn is not None else None
+        reported = self.reported | {tool.get("name") for tool in given or ()}
+        return [
+            item
+            for item in record.output
+            if item.type == "function_call"
+            and item.call_id
+            and (item.name in self.functions or item.name not in reported)
+        ]
+
+    def _finish(
+        self, record: ResponseRecord, status: str, *, error: RealtimeError | None = None
+    ) -> None:
+        record.timings.done = self.now
+        record.finish(status, error=error)
+        self.responses.pop(record.id, None)
+        self.finished[record.id] = record
+        self.last = record
+        self._over[record.id] = None
+        if len(self._over) > REMEMBERED:
+            del self._over[next(iter(self._over))]
+        self._conversation.forget_unplaced([known.id for known in record.outputs.values()])
+        record.waiters += record.enders
+        record.enders = []
+        self._wake(record)
+
+    def _wake(self, record: ResponseRecord) -> None:
+        if record.waiters:
+            self._effects.append(Wake(tuple(record.waiters)))
+            record.waiters.clear()
+
+    # --- inside a response: the hot path
+
+    def output(self, event: Any) -> ResponseRecord | None:
+        """Anything inside a response: keep it, and wake who follows."""
+        record = self.responses.get(event.response_id)
+        if record is not None:
+            record.events.append(event)
+            if record.waiters:
+                self._wake(record)
+            if record.muted:
+                self.silent = event.type.endswith(".delta")
+        return record
+
+    def output_item(self, event: Any) -> None:
+        """An output item, new or complete."""
+        record = self.output(event)
+        if record is not None:
+            known = self._output(record, event.output_index, event.item.id, event.item)
+            known.update(event.item, final=event.type == "response.output_item.done")
+
+    def text_delta(self, event: Any) -> None:
+        """A piece of text or transcript."""
+        record = self.output(event)
+        if record is not None:
+            if record.timings.first_text is None:
+                record.timings.first_text = self.now
+            spoken = event.type == "response.output_audio_transcript.delta"
+            self._item(record, event).add_text(event.content_index, event.delta, spoken=spoken)
+
+    def text_done(self, event: Any) -> None:
+        """A whole text or transcript."""
+        record = self.output(event)
+        if record is not None:
+            spoken = event.type == "response.output_audio_transcript.done"
+            text = event.transcript if spoken else event.text
+            self._item(record, event).set_text(event.content_index, text, spoken=spoken)
+
+    def audio_delta(self, event: Any) -> None:
+        """A piece of audio."""
+        record = self.output(event)
+        if record is not None:
+            if record.timings.first_audio is None:
+                record.timings.first_audio = self.now
+            part = self._item(record, event).part(event.content_index, spoken=True)
+            part.audio_ms += len(event.audio) / record.bytes_per_ms
+
+    def arguments_delta(self, event: Any) -> None:
+        """A piece of a call's arguments."""
+        record = self.output(event)
+        if record is not None:
+            self._item(record, event).add_arguments(event.delta)
+
+    def arguments_done(self, event: Any) -> None:
+        """A call's whole arguments."""
+        record = self.output(event)
+        if record is not None:
+            self._item(record, event).add_arguments(event.arguments, whole=True)
+
+    def _item(self, record: ResponseRecord, event: OutputEvent) -> ItemRecord:
+        known = record.outputs.get(event.output_index)
+        if known is not None and known.id == event.item_id:
+            return known
+        return self._output(record, event.output_index, event.item_id)
+
+    def _output(
+        self, record: ResponseRecord, index: int, item_id: str | None, item: Item | None = None
+    ) -> ItemRecord:
+        """An output's record: by its id, else by its place; a new one where there is none."""
+        if not item_id:
+            known = record.outputs.get(index)
+        else:
+            known = next((o for o in record.outputs.values() if o.id == item_id), None)
+        if known is not None:
+            return known
+        # an item out of band, or without an id, stands in no conversation
+        if item_id and record.default:
+            known = self._conversation.record(item_id, item)
+        else:
+            known = ItemRecord(item_id or "", item)
+        if index in record.outputs:  # the server counts otherwise than we do
+            index = max(record.outputs) + 1
+        record.outputs[index] = known
+        return known

@@ -1,0 +1,349 @@
+"""One response at a time: decides when a create may go out, and what follows each response.
+
+A *job* is one `response.create` of the default conversation that has not been created yet. Jobs
+of a running turn go first; a new turn waits until no other runs, or two askers' items would both
+stand in the conversation before the first answer. A turn begun inside a tool is nested: it does
+not wait for the turn that runs the tool, which waits for it. No thread, no socket, no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from ..errors import RealtimeError, ResponseActive, ServerError
+from ..events.base import ClientEvent
+from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
+from .effects import Effect, Reject, Retry, Settle, Wake
+from .responses import ResponseRecord
+from .turns import Job, Turn
+
+__all__ = ["ALREADY_ACTIVE", "Sequencer"]
+
+#: The server's code where a response runs already. Source: wire.md (g).
+ALREADY_ACTIVE = "conversation_already_has_active_response"
+#: Seconds until a refused create is tried again where we see nothing that runs.
+RETRY_DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class Sequencer:
+    """Decides when a create may go out, and what happens after each response."""
+
+    def __init__(
+        self,
+        effects: list[Effect],
+        send: Callable[[ClientEvent], None],
+        new_key: Callable[[], str],
+    ) -> None:
+        self._effects = effects  # shared with the state: what is to be done
+        self._send = send  # registers what answers an event, and queues it
+        self._new_key = new_key  # makes event ids
+        self.queue: deque[Job] = deque()
+        self.asked: Job | None = None  # sent, neither created nor refused nor given up
+        self.active: ResponseRecord | None = None
+        self.turns: list[Turn] = []  # begun, not ended
+        # creates that went past us, neither created nor refused: event id -> is to be cancelled
+        self.loose: dict[str, bool] = {}
+        self.held = False  # refused though nothing runs: wait for the retry
+
+    # --- what callers ask for
+
+    def begin(self, turn: Turn) -> None:
+        """A turn is to run once its time has come."""
+        self.queue.append(self._job(turn, first=True))
+        self.advance()
+
+    def create(self, create: ResponseCreate, *, on_active: str, parent: Turn | None) -> bool:
+        """A response is to be made; False: skipped.
+
+        Raises:
+            ResponseActive: Another one is running or queued, and `on_active` is "raise".
+        """
+        busy = self._busy(parent)
+        if busy and on_active == "raise":
+            raise ResponseActive(
+                "a response is running or queued; wait for it, or use another on_active",
+                response=self.active,
+            )
+        if busy and on_active == "skip":
+            return False
+        params = create.response.wire() if create.response is not None else {}
+        job = Job(create, Turn(params=params, parent=parent), first=True, handle=True)
+        if on_active == "cancel":
+            job.urgent = True
+            self.queue.appendleft(job)
+            self._cancel_all()
+        else:
+            self.queue.append(job)
+        self.advance()
+        return True
+
+    def cancel(self, record: ResponseRecord) -> None:
+        """Ask the server to end a response."""
+        if not record.done:
+            self._send(
+                ResponseCancel(
+                    type="response.cancel", event_id=self._new_key(), response_id=record.id
+                )
+            )
+
+    def give_up(self, key: str) -> None:
+        """The caller who waits under `key` has gone: nothing may speak or cost after him."""
+        turn = self._turn(key)
+        if turn is None:
+            return
+        turn.abandoned = True
+        self._withdraw(turn)
+        if self.asked is not None and self.asked.turn is turn:
+            self.asked = None  # should it be created after all, it is cancelled then
+        if self.active is not None and self.active.turn is turn:
+            self._silence(self.active)  # its end is the turn's
+        else:
+            self._end(turn, None)
+        self.advance()
+
+    def fail(self, turn: Turn, error: RealtimeError) -> None:
+        """The turn cannot go on, e.g. since its item was refused."""
+        self._withdraw(turn)
+        if self.active is not None and self.active.turn is turn:
+            self._silence(self.active)
+        self._end(turn, error)
+        self.advance()
+
+    # --- what the server says
+
+    def created(self, record: ResponseRecord, job: Job | None) -> None:
+        """A response of the default conversation has begun: the job's, or somebody else's."""
+        self.active = record
+        self.held = False
+        if self.asked is job:
+            self.asked = None
+        turn = job.turn if job is not None else Turn()
+        turn.abandoned = turn.abandoned or record.muted
+        if job is not None:
+            record.muted = turn.done
+            if job.handle and not turn.done:
+                self._effects.append(Settle(job.key, record))
+            if turn.done or job.cancelled:
+                self.cancel(record)
+        if not turn.done:
+            self._join(record, turn)
+
+    def refused(self, job: Job, error: ServerError) -> None:
+        """The server did not create the job's response."""
+        if self.asked is job:
+            self.asked = None
+        if not job.turn.done:
+            if error.code == ALREADY_ACTIVE:
+                self._requeue(job)
+            else:
+                if job.handle:
+                    self._effects.append(Reject(job.key, error))
+                self._end(job.turn, error)
+        self.advance()
+
+    def ended(
+        self, record: ResponseRecord, calls: list[str], *, failure: RealtimeError | None
+    ) -> None:
+        """A response of the default conversation is over.
+
+        Args:
+            record: The response; `done` is set.
+            calls: Ids of its calls that we answer, in order.
+            failure: Why its turn fails with it, if so.
+        """
+        if self.active is record:
+            self.active = None
+        self.held = False
+        turn = record.turn
+        if turn is not None:
+            if failure is not None or turn.abandoned or not calls:
+                self._end(turn, failure)
+            else:
+                turn.calls = dict.fromkeys(calls)
+                turn.reply = False
+                turn.rounds += 1
+        self.advance()
+
+    def adopted(self, record: ResponseRecord, job: Job) -> None:
+        """A response that is over, and was taken for somebody else's, was the job's.
+
+        What has followed it since (calls, their outputs, a reply that waits) goes to the job's
+        turn.
+        """
+        if self.asked is job:
+            self.asked = None
+        turn, own = job.turn, record.turn
+        replying = any(waiting.turn is own for waiting in self.queue)
+        if own is not None:
+            self._withdraw(own)
+            self._end(own, None)
+            own.parent = turn  # what its tools have begun is nested in the job's turn
+            turn.calls, turn.reply, turn.rounds = own.calls, own.reply, own.rounds
+        if not turn.done:  # else it was given up meanwhile
+            if job.handle:
+                self._effects.append(Settle(job.key, record))
+            self._join(record, turn)
+            if replying:
+                self.queue.appendleft(self._job(turn, first=False))
+        self.advance()
+
+    def tool_finished(self, turn: Turn, call_id: str, output: str, *, respond: bool) -> list[str]:
+        """A call has its output; the ids of the outputs that may be sent now, in call order."""
+        turn.calls[call_id] = output
+        turn.reply = turn.reply or respond
+        ready = []
+        for known, text in turn.calls.items():
+            if text is None:
+                break
+            ready.append(known)
+        return ready
+
+    def outputs_sent(self, turn: Turn, call_ids: list[str]) -> None:
+        """These outputs are queued; after the last, one response answers them all."""
+        for call_id in call_ids:
+            del turn.calls[call_id]
+        if turn.calls or turn.done:
+            return
+        if turn.reply and not self._answered_by_another(turn):
+            self.queue.appendleft(self._job(turn, first=False))
+        else:
+            self._end(turn, None)
+        self.advance()
+
+    def advance(self) -> None:
+        """Send the next create if nothing stands in its way."""
+        if self.asked or self.active or self.loose or self.held:
+            return
+        job = next((job for job in self.queue if self._may_start(job)), None)
+        if job is None:
+            return
+        self.queue.remove(job)
+        self.asked = job
+        if job.turn not in self.turns:
+            self.turns.append(job.turn)
+        for item in job.turn.items:
+            self._send(item)
+        job.turn.items = ()  # later rounds, and a create that is refused, go without them
+        self._send(job.create)
+
+    def lost(self, error: Callable[[ResponseRecord | None], RealtimeError]) -> None:
+        """The link is gone for good: everybody who waits hears of it.
+
+        Args:
+            error: Makes the error for one waiter, given the response it was waiting for.
+        """
+        jobs = [*self.queue, *([self.asked] if self.asked else [])]
+        self.queue.clear()
+        self.loose.clear()
+        self.asked = self.active = None
+        self.held = False
+        for job in jobs:
+            if job.handle:
+                self._effects.append(Reject(job.key, error(None)))
+        for turn in dict.fromkeys([*self.turns, *(job.turn for job in jobs)]):
+            self._end(turn, error(turn.records[-1] if turn.records else None))
+
+    def retry(self) -> None:
+        """The delay of a `Retry` has passed."""
+        self.held = False
+        self.advance()
+
+    # --- inside
+
+    def _busy(self, parent: Turn | None) -> bool:
+        """Whether a response is running or queued, but for the turn whose tool asks."""
+        others = [turn for turn in self.turns if parent is None or not parent.within(turn)]
+        return bool(self.active or self.asked or self.loose or self.queue or others)
+
+    def _may_start(self, job: Job) -> bool:
+        if not job.first or job.turn in self.turns:
+            return True
+        # nested: another turn that waits for its tools may wait for the very tool that asks
+        nested = job.turn.parent is not None
+        return all(
+            job.turn.within(turn) or (nested and turn.calls) or (job.urgent and not turn.records)
+            for turn in self.turns
+        )
+
+    def _turn(self, key: str) -> Turn | None:
+        """The turn, or the create that begins one, that somebody waits for under `key`."""
+        jobs = [*self.queue, *([self.asked] if self.asked else [])]
+        named = [job.turn for job in jobs if job.key == key]
+        turns = [*self.turns, *(job.turn for job in jobs)]
+        return next(iter(named), None) or next((t for t in turns if t.key == key), None)
+
+    def _cancel_all(self) -> None:
+        """End what runs, and what is about to."""
+        if self.active is not None:
+            self.cancel(self.active)
+        elif self.asked is not None:
+            self.asked.cancelled = True
+        for key in self.loose:
+            self.loose[key] = True
+
+    def _silence(self, record: ResponseRecord) -> None:
+        record.muted = True
+        self.cancel(record)
+
+    def _withdraw(self, turn: Turn) -> None:
+        self.queue = deque(job for job in self.queue if job.turn is not turn)
+
+    def _join(self, record: ResponseRecord, turn: Turn) -> None:
+        record.turn = turn
+        turn.records.append(record)
+        if turn not in self.turns:
+            self.turns.append(turn)
+        self._wake(turn)
+
+    def _requeue(self, job: Job) -> None:
+        # one that was to make room for another goes after it
+        self.queue.insert(1 if job.cancelled else 0, job)
+        job.cancelled = False
+        if self.active is None:
+            # a response that we do not see, or one that ended while our create was on its way
+            self.held = True
+            delay = RETRY_DELAYS[min(job.refusals, len(RETRY_DELAYS) - 1)]
+            self._effects.append(Retry(delay))
+        job.refusals += 1
+
+    def _answered_by_another(self, turn: Turn) -> bool:
+        """Whether an automatic reply that is queued already will answer this turn's outputs too."""
+        return turn.key is None and any(
+            not job.first and job.turn.key is None and job.turn.params == turn.params
+            for job in self.queue
+        )
+
+    def _job(self, turn: Turn, *, first: bool) -> Job:
+        params = dict(turn.params)
+        if not first:
+            params.pop("tool_choice", None)
+        if turn.rounds >= turn.max_rounds:
+            params["tool_choice"] = "none"
+        create = ResponseCreate(
+            type="response.create",
+            event_id=self._new_key(),
+            response=ResponseParams.model_validate(params),
+        )
+        return Job(create, turn, first=first, handle=False)
+
+    def _end(self, turn: Turn, failure: RealtimeError | None) -> None:
+        if turn.done:
+            return
+        turn.done = True
+        turn.error = failure
+        if turn in self.turns:
+            self.turns.remove(turn)
+        for record in turn.records:
+            record.turn = None  # else a response and its turn would keep each other alive
+        if turn.key is not None and not turn.abandoned:
+            if failure is not None:
+                self._effects.append(Reject(turn.key, failure))
+            else:
+                self._effects.append(Settle(turn.key, turn.records[-1]))
+        self._wake(turn)
+
+    def _wake(self, turn: Turn) -> None:
+        if turn.waiters:
+            self._effects.append(Wake(tuple(turn.waiters)))
+            turn.waiters.clear()

@@ -1,0 +1,400 @@
+"""The brain's only entrance. No threads, no sockets, no clock.
+
+Server events go in by `received`, wishes by the other methods; effects come out of `take`. All of
+it under the connection's lock. `received` never raises, whatever the event.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import RealtimeError, ServerError, copy_of
+from ..events.base import ClientEvent, ServerEvent, UnknownEvent, one_line
+from ..events.client import ConversationItemCreate, ResponseCreate, SessionUpdate
+from ..events.config import SessionConfig
+from ..events.items import Item
+from ..events.server import SERVER_EVENTS
+from .conversation import Conversation
+from .creates import Creates
+from .effects import Effect, Reject, Send, Settle, Unclaimed
+from .requests import Request, Requests
+from .responses import ResponseRecord, bytes_per_ms
+from .running import Running
+from .sequencer import ALREADY_ACTIVE, Sequencer
+from .turns import Turn
+
+__all__ = ["OPEN", "SessionState"]
+
+log = logging.getLogger(__name__)
+
+#: The key under which `open()` waits.
+OPEN = "open"
+_NOTHING: tuple[Effect, ...] = ()
+
+
+class SessionState:
+    """What we know about one session."""
+
+    def __init__(
+        self,
+        *,
+        new_key: Callable[[], str],
+        new_item_id: Callable[[], str],
+        config: SessionConfig | None = None,
+        history: Iterable[ConversationItemCreate] = (),
+    ) -> None:
+        self._effects: list[Effect] = []
+        self._new_key = new_key  # makes event ids
+        self._new_item_id = new_item_id
+        self._config = config  # what a fresh session is to hear; None: nothing
+        self._history = tuple(history)
+        self._setup_left = 0  # of what a fresh session heard: not confirmed yet
+        self.session = SessionConfig()  # what the server holds
+        self.ready = False  # session.created has come, and our setup is confirmed
+        self._open_settled = False  # whoever waits under OPEN has his answer
+        self.conversation = Conversation()
+        self.requests = Requests()
+        self.creates = Creates()
+        self.sequencer = Sequencer(self._effects, self._send, new_key)
+        self.running = Running(self._effects, self.conversation, self.creates, self.sequencer)
+        self.appended = self._appended_in_all = 0  # bytes of user audio; the first since a commit
+        self._speech_end_ms = 0  # on the server's clock of user audio
+
+    # --- wishes
+
+    def take(self) -> tuple[Effect, ...]:
+        """What is to be done since the last call."""
+        if not self._effects:
+            return _NOTHING
+        effects = tuple(self._effects)
+        self._effects.clear()
+        return effects
+
+    def sending(self, event: ClientEvent) -> None:
+        """A caller's own event goes out: register what will answer it."""
+        if isinstance(event, ResponseCreate):
+            create = self.creates.add(event, job=None, at=self.running.now)
+            if create.default:
+                self.sequencer.loose[create.key] = False
+            event = create.event
+        else:
+            if isinstance(event, ConversationItemCreate) and event.item.id is None:
+                # its answer is known by its id
+                item = event.item.model_copy(update={"id": self._new_item_id()})
+                event = event.model_copy(update={"item": item})
+            self._register(event)
+        self._effects.append(Send(event))
+
+    def begin(self, turn: Turn) -> None:
+        """Run a turn once its time has come; its key is settled with its last response."""
+        self.sequencer.begin(turn)
+
+    def create(self, event: ResponseCreate, *, on_active: str, parent: Turn | None) -> bool:
+        """Ask for a response; its key is settled with the record when it is created.
+
+        Returns:
+            False where `on_active` is "skip" and another response is running or queued.
+
+        Raises:
+            ResponseActive: Likewise, with "raise".
+        """
+        if event.response is not None and event.response.conversation == "none":
+            self.sending(event)
+            return True
+        return self.sequencer.create(event, on_active=on_active, parent=parent)
+
+    def give_up(self, key: str) -> None:
+        """Nobody waits under this key any more; what only he wanted is withdrawn."""
+        create = self.creates.get(key)
+        if create is not None:
+            create.abandoned = True
+            self.sequencer.loose.pop(key, None)
+            self.sequencer.advance()
+        self.sequencer.give_up(key)
+
+    def tool_finished(self, call_id: str, output: str, *, respond: bool) -> None:
+        """A tool has answered; outputs go out in call order, then one response for all."""
+        turn = self.running.calls.get(call_id)
+        if turn is None:
+            return
+        ready = self.sequencer.tool_finished(turn, call_id, output, respond=respond)
+        for known in ready:
+            said = {"type": "function_call_output", "call_id": known, "output": turn.calls[known]}
+            item = Item.model_validate({"id": self._new_item_id(), **said})
+            self._send(ConversationItemCreate(event_id=self._new_key(), item=item))
+        self.running.calls[call_id] = None
+        self.sequencer.outputs_sent(turn, ready)
+
+    def set_tools(self, functions: frozenset[str], reported: frozenset[str]) -> None:
+        """Names of the tools that are run on our side, and of those the caller answers."""
+        self.running.functions = functions
+        self.running.reported = reported
+
+    def retry(self) -> None:
+        """The delay of a `Retry` effect has passed."""
+        self.running.retry()
+        self.sequencer.retry()
+
+    def lost(self, error: RealtimeError) -> None:
+        """There will be no answers any more: everybody who waits gets (his copy of) this error."""
+
+        def fresh(record: ResponseRecord | None) -> RealtimeError:
+            return copy_of(error, record)
+
+        for request in self.requests.drain():
+            self._effects.append(Reject(request.key, fresh(None)))
+        loose = [c.key for c in self.creates.drain() if c.job is None and not c.abandoned]
+        for key in [*self.running.cancels, *loose]:
+            self._effects.append(Reject(key, fresh(None)))
+        self.running.cancels.clear()
+        for record in list(self.running.responses.values()):
+            self.running.lost(record, fresh(record))
+        self.sequencer.lost(fresh)
+        self._refuse_open(fresh(None))
+
+    # --- the server's events
+
+    def received(self, event: ServerEvent, at: float) -> None:
+        """Take in a server event. Never raises.
+
+        Args:
+            event: As `parse` made it.
+            at: The moment, in seconds of a monotonic clock.
+        """
+        self.running.now = at
+        try:
+            if isinstance(event, UnknownEvent):
+                self._unknown(event)
+                return
+            act = _RESPONSE_ACTS.get(event.type)
+            if act is not None:
+                act(self.running, event)
+            elif event.type in _ACTS:
+                _ACTS[event.type](self, event)
+        except Exception:  # whatever the peer sent, the session lives; a bug of ours is shown
+            log.exception("could not take in %s", event.describe())
+
+    def appending(self, size: int) -> None:
+        """User audio goes out: so many bytes in the session's input format."""
+        self.appended += size
+        self._appended_in_all += size
+
+    def _register(self, event: ClientEvent, turn: Turn | None = None, setup: bool = False) -> None:
+        if event.type == "response.cancel":
+            self.running.cancels[event.event_id or ""] = getattr(event, "response_id", None)
+        else:
+            request = Request(event, setup=setup, turn=turn)
+            if event.type in ("input_audio_buffer.commit", "input_audio_buffer.clear"):
+                request.audio, self.appended = self.appended, 0
+            self.requests.expect(request)
+            if turn is not None:
+                turn.unheard += 1
+
+    def _send(self, event: ClientEvent) -> None:
+        """Queue an event of our own."""
+        job = self.sequencer.asked
+        if isinstance(event, ResponseCreate):
+            event = self.creates.add(event, job=job, at=self.running.now).event
+        else:
+            mine = job is not None and any(event is item for item in job.turn.items)
+            self._register(event, turn=job.turn if job is not None and mine else None)
+        self._effects.append(Send(event))
+
+    def _session_created(self, event: Any) -> None:
+        self._take_session(event)
+        if self.ready or self._setup_left:
+            log.warning("a second session.created on one link; its session is taken over")
+            return
+        setup: list[ClientEvent] = list(self._history)
+        if self._config is not None and (fields := self._config.wire()):
+            fields.setdefault("type", "realtime")
+            config = SessionConfig.model_validate(fields)
+            update = SessionUpdate(type="session.update", event_id=self._new_key(), session=config)
+            setup.insert(0, update)
+        self._setup_left = len(setup)
+        for client_event in setup:
+            self._register(client_event, setup=True)
+            self._effects.append(Send(client_event))
+        self._check_ready()
+
+    def _check_ready(self) -> None:
+        if not self._open_settled and not self._setup_left:
+            self.ready = self._open_settled = True
+            self._effects.append(Settle(OPEN, None))
+
+    def _refuse_open(self, error: RealtimeError) -> None:
+        if not self._open_settled:
+            self._open_settled = True
+            self._effects.append(Reject(OPEN, error))
+
+    def _take_session(self, event: Any) -> None:
+        self.session = event.session
+        self.running.output_format = self.audio_format("output")
+
+    def _session_updated(self, event: Any) -> None:
+        self._take_session(event)
+        self._answered(event)
+
+    def _answered(self, event: Any) -> Request | None:
+        request = self.requests.answered(event)
+        if request is not None:
+            self._effects.append(Settle(request.key, event))
+            if request.turn is not None:
+                request.turn.unheard -= 1
+            if request.setup:
+                self._setup_left -= 1
+                self._check_ready()
+        return request
+
+    def _error(self, event: Any) -> None:
+        details = event.error
+        error = ServerError(
+            details.message or details.code or "the server refused an event",
+            code=details.code,
+            type=details.type,
+            param=details.param,
+            event_id=details.event_id,
+            event=event,
+        )
+        key = details.event_id
+        if key is None and error.code == ALREADY_ACTIVE:  # it can only mean a create
+            create = self.creates.oldest()
+            key = create.key if create is not None else None
+        if key is not None and self._refused(key, error):
+            return
+        self._effects.append(Unclaimed(event))
+        self._refuse_open(error)
+
+    def _refused(self, key: str, error: ServerError) -> bool:
+        """Whether the error's client event was one of ours that we still had in mind."""
+        create = self.creates.pop(key)
+        if create is not None:
+            if create.job is not None:
+                self.sequencer.refused(create.job, error)
+            else:
+                self._effects.append(Reject(key, error))
+                self.sequencer.loose.pop(key, None)
+                self.sequencer.advance()
+            return True
+        if key in self.running.cancels:
+            del self.running.cancels[key]
+            self._effects.append(Reject(key, error))
+            return True
+        request = self.requests.refused(key)
+        if request is None:
+            return False
+        self.appended += request.audio  # the server still holds it
+        turn = request.turn
+        if request.setup:
+            self._refuse_open(error)
+        elif turn is None or turn.done:
+            self._effects.append(Reject(key, error))
+        else:  # its asker hears of it
+            self.sequencer.fail(turn, error)
+        return True
+
+    def _unknown(self, event: UnknownEvent) -> None:
+        if event.type == "unparsable":
+            log.warning("unparsable text from the server: %s", one_line(event.raw))
+            return
+        if event.type in SERVER_EVENTS:
+            log.warning("malformed event from the server: %s", event.describe())
+        else:
+            log.debug("unknown event %s", event.describe())
+        if event.type == "response.done" and isinstance(event.raw, dict):
+            # malformed, yet a response is over: nobody may wait for it for ever
+            told = event.raw.get("response")
+            told = told if isinstance(told, dict) else {}
+            record = self.running.find(told.get("id"))
+            status = told.get("status")
+            if record is not None:
+                self.running.over(record, status if isinstance(status, str) else "failed")
+
+    def _speech_stopped(self, event: Any) -> None:
+        self._speech_end_ms = event.audio_end_ms
+
+    def _committed(self, event: Any) -> None:
+        if self._answered(event) is None:  # the server's turn detection: what came later is left
+            heard = self._speech_end_ms * bytes_per_ms(self.audio_format("input"))
+            self.appended = min(self.appended, max(0, self._appended_in_all - heard))
+
+    # --- items
+
+    def _item_added(self, event: Any) -> None:
+        self._place(event, final=False)
+
+    def _item_done(self, event: Any) -> None:
+        self._place(event, final=True)
+
+    def _place(self, event: Any, *, final: bool) -> None:
+        request = None if final else self._answered(event)
+        if not event.item.id:
+            return
+        wish = request.event if request is not None else None
+        front = isinstance(wish, ConversationItemCreate) and wish.previous_item_id == "root"
+        self.conversation.place(event.item, event.previous_item_id, final=final, front=front)
+
+    def _item_deleted(self, event: Any) -> None:
+        self._answered(event)
+        self.conversation.delete(event.item_id)
+
+    def _item_truncated(self, event: Any) -> None:
+        self._answered(event)
+        record = self.conversation.records.get(event.item_id)
+        if record is not None:
+            record.truncate(event.content_index, event.audio_end_ms)
+
+    def audio_format(self, side: str) -> str:
+        """The session's "input" or "output" format, e.g. "audio/pcm"."""
+        audio = getattr(self.session.audio, side, None)
+        return (audio.format.type if audio and audio.format else None) or "audio/pcm"
+
+    def _user_transcript(self, event: Any) -> None:
+        self.conversation.transcribe(event.item_id, event.content_index or 0, event.delta or "")
+
+    def _user_transcript_done(self, event: Any) -> None:
+        self.running.usage = self.running.usage.plus_transcription(event.usage)
+        self.conversation.transcribe(
+            event.item_id, event.content_index or 0, event.transcript, whole=True
+        )
+
+
+#: Server event -> what it changes.
+_ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
+    "session.created": SessionState._session_created,
+    "session.updated": SessionState._session_updated,
+    "error": SessionState._error,
+    "conversation.item.added": SessionState._item_added,
+    "conversation.item.created": SessionState._item_added,
+    "conversation.item.done": SessionState._item_done,
+    "conversation.item.deleted": SessionState._item_deleted,
+    "conversation.item.truncated": SessionState._item_truncated,
+    "conversation.item.retrieved": SessionState._answered,
+    "conversation.item.input_audio_transcription.delta": SessionState._user_transcript,
+    "conversation.item.input_audio_transcription.completed": SessionState._user_transcript_done,
+    "input_audio_buffer.speech_stopped": SessionState._speech_stopped,
+    "input_audio_buffer.committed": SessionState._committed,
+    "input_audio_buffer.cleared": SessionState._answered,
+}
+
+#: Server event -> what it changes of a response: nearly all of the traffic.
+_RESPONSE_ACTS: dict[str, Callable[[Running, Any], Any]] = {
+    "response.created": Running.created,
+    "response.done": Running.done,
+    "response.output_item.added": Running.output_item,
+    "response.output_item.done": Running.output_item,
+    "response.content_part.added": Running.output,
+    "response.content_part.done": Running.output,
+    "response.output_text.delta": Running.text_delta,
+    "response.output_text.done": Running.text_done,
+    "response.output_audio_transcript.delta": Running.text_delta,
+    "response.output_audio_transcript.done": Running.text_done,
+    "response.output_audio.delta": Running.audio_delta,
+    "response.output_audio.done": Running.output,
+    "response.function_call_arguments.delta": Running.arguments_delta,
+    "response.function_call_arguments.done": Running.arguments_done,
+    "response.mcp_call_arguments.delta": Running.arguments_delta,
+    "response.mcp_call_arguments.done": Running.arguments_done,
+}

@@ -1,0 +1,73 @@
+"""A turn: a user item (or none), then responses and tool calls until a response makes no call.
+
+And its jobs: creates that have not been created yet. No thread, no socket, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import RealtimeError
+from ..events.client import ConversationItemCreate, ResponseCreate
+from .responses import ResponseRecord
+
+__all__ = ["DEFAULT_ROUNDS", "Job", "Turn"]
+
+#: Rounds of tool calls in turns that nobody gave a number.
+DEFAULT_ROUNDS = 5
+
+
+class Turn:
+    """One user item and everything that answers it."""
+
+    def __init__(
+        self,
+        key: str | None = None,
+        *,
+        params: dict[str, Any] | None = None,
+        items: tuple[ConversationItemCreate, ...] = (),
+        max_rounds: int = DEFAULT_ROUNDS,
+        parent: Turn | None = None,
+    ) -> None:
+        self.key = key  # who waits for its end; None: nobody
+        self.params = params or {}  # the `response` object of its creates
+        self.items = items  # sent together with the first create
+        self.unheard = 0  # of them: sent, and not answered yet
+        self.max_rounds = max_rounds
+        self.parent = parent  # the turn whose tool began this one
+        self.rounds = 0  # of tool calls, so far
+        self.records: list[ResponseRecord] = []  # its responses, oldest first
+        self.calls: dict[str, str | None] = {}  # of this round: call id -> output, None: running
+        self.reply = False  # an output of this round asks for a response
+        self.done = False
+        self.error: RealtimeError | None = None  # why it failed
+        self.abandoned = False  # its caller has gone
+        self.waiters: list[Callable[[], None]] = []  # called once when there is more
+
+    def within(self, other: Turn) -> bool:
+        """Whether this turn was begun by a tool of the other, however deep."""
+        turn: Turn | None = self
+        while turn is not None:
+            if turn is other:
+                return True
+            turn = turn.parent
+        return False
+
+
+class Job:
+    """A `response.create` of the default conversation, queued or on its way."""
+
+    def __init__(self, create: ResponseCreate, turn: Turn, *, first: bool, handle: bool) -> None:
+        self.create = create
+        self.turn = turn
+        self.first = first  # it begins its turn
+        self.handle = handle  # somebody waits for `response.created` under the create's id
+        self.urgent = False  # goes before turns that no response has begun yet
+        self.cancelled = False  # somebody wants it ended as soon as it is created
+        self.refusals = 0
+
+    @property
+    def key(self) -> str:
+        """The id of its create event."""
+        return self.create.event_id or ""

@@ -1,0 +1,117 @@
+"""What a session cost, and how fast a response was. No thread, no socket, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..events.output import Usage
+    from .responses import ResponseRecord
+
+__all__ = ["Metrics", "SessionUsage", "metrics"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsage:
+    """Totals since `open()`, in tokens unless said otherwise.
+
+    Cached tokens are a subset of the input; transcription is apart from the rest.
+    """
+
+    responses: int = 0
+    total_tokens: int = 0
+    input_tokens: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cached_tokens: int = 0
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
+    output_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    transcription_tokens: int = 0
+    transcription_seconds: float = 0.0
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def plus_response(self, usage: Usage | None) -> SessionUsage:
+        """The totals with one more response; it may have no usage (cancelled, failed)."""
+        if usage is None:
+            return replace(self, responses=self.responses + 1)
+        spent = {"input": usage.input_token_details, "output": usage.output_token_details}
+        cached = (spent["input"] and spent["input"].cached_tokens_details) or {}
+        more: dict[str, Any] = {
+            "responses": 1,
+            "total_tokens": usage.total_tokens,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cached_tokens": spent["input"] and spent["input"].cached_tokens,
+        }
+        for kind in ("text", "audio", "image"):
+            more[f"cached_{kind}_tokens"] = cached.get(f"{kind}_tokens")
+            for side, details in spent.items():
+                more[f"{side}_{kind}_tokens"] = details and getattr(details, f"{kind}_tokens")
+        return self._plus(more)
+
+    def plus_transcription(self, usage: dict[str, Any] | None) -> SessionUsage:
+        """The totals with one more user transcript, billed by tokens or by seconds."""
+        usage = usage or {}
+        return self._plus(
+            {
+                "transcription_tokens": usage.get("total_tokens"),
+                "transcription_seconds": usage.get("seconds"),
+            }
+        )
+
+    def _plus(self, more: dict[str, Any]) -> SessionUsage:
+        known = {field.name for field in fields(self)}
+        return replace(
+            self,
+            **{
+                name: getattr(self, name) + value
+                for name, value in more.items()
+                if name in known and isinstance(value, (int, float))
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Timings of one response, in seconds; None for what never came.
+
+    Attributes:
+        created: From our create to `response.created`; None where the server began by itself.
+        first_text: From the beginning to the first text or transcript delta.
+        first_audio: From the beginning to the first audio delta.
+        done: From the beginning to `response.done`.
+        tokens_per_second: Output tokens over the time from `response.created` on.
+    """
+
+    created: float | None
+    first_text: float | None
+    first_audio: float | None
+    done: float | None
+    tokens_per_second: float | None
+
+
+def metrics(record: ResponseRecord) -> Metrics:
+    """The timings of a response that is done."""
+    times = record.timings
+    start = times.asked if times.asked is not None else times.created
+
+    def since(moment: float | None) -> float | None:
+        return None if moment is None or start is None else moment - start
+
+    usage = record.object.usage
+    tokens = usage.output_tokens if usage else None
+    running = times.done - times.created if times.done and times.created is not None else 0
+    return Metrics(
+        created=since(times.created) if times.asked is not None else None,
+        first_text=since(times.first_text),
+        first_audio=since(times.first_audio),
+        done=since(times.done),
+        tokens_per_second=tokens / running if tokens and running > 0 else None,
+    )
