@@ -1,0 +1,103 @@
+"""Time, and waiting for it to pass. Everything monotonic; the wall clock is never asked."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+
+from ..errors import RealtimeTimeout, WouldDeadlock
+
+__all__ = ["Deadline", "Signal", "check_timeout", "monotonic"]
+
+monotonic = time.monotonic
+
+
+def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
+    """A caller's timeout, if it is one: seconds from 0 on, or None for ever.
+
+    Raises:
+        TypeError: Not a number.
+        ValueError: Negative, NaN or infinite.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"{name}: seconds as a number, or None; not {type(timeout).__name__}")
+    try:
+        fits = math.isfinite(timeout) and timeout >= 0
+    except OverflowError:  # an integer beyond every float
+        fits = False
+    if not fits:
+        raise ValueError(f"{name}: seconds from 0 on, or None to wait for ever; not {timeout}")
+    return timeout
+
+
+class Deadline:
+    """A timeout that several steps share."""
+
+    __slots__ = ("_end", "timeout")
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = check_timeout(timeout)
+        self._end = None if timeout is None else monotonic() + timeout
+
+    def expire(self) -> None:
+        """Let it have passed: what works under it is no longer wanted. From any thread."""
+        self._end = 0.0
+
+    def remaining(self) -> float | None:
+        """Seconds left, never below 0; None: for ever."""
+        if self._end is None:
+            return None
+        # threading cannot take more than TIMEOUT_MAX seconds, about 292 years
+        return min(max(0.0, self._end - monotonic()), threading.TIMEOUT_MAX)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no time is left."""
+        return self._end is not None and monotonic() >= self._end
+
+
+#: Threads on which a wait would wait for itself; the I/O thread adds itself.
+forbidden: set[int] = set()
+
+
+def may_wait() -> None:
+    """Refuse to block the thread that brings the answers.
+
+    Raises:
+        WouldDeadlock: This is the I/O thread: a tap is running.
+    """
+    if threading.get_ident() in forbidden:
+        raise WouldDeadlock(
+            "a blocking call inside a tap would wait for itself; make it in a callback instead"
+        )
+
+
+class Signal:
+    """Set once, from any thread; waited for by one. The lightest thing that can be waited for."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # held until the signal is set
+        self._lock.acquire()
+
+    def set(self) -> None:
+        """End the wait. Setting it twice is harmless."""
+        try:
+            self._lock.release()
+        except RuntimeError:
+            pass  # set before
+
+    def wait(self, deadline: Deadline) -> bool:
+        """Whether it was set in time."""
+        may_wait()
+        remaining = deadline.remaining()
+        return self._lock.acquire(timeout=-1 if remaining is None else remaining)
+
+
+def expired(what: str, deadline: Deadline) -> RealtimeTimeout:
+    """The error for a wait that took too long."""
+    return RealtimeTimeout(f"{what}: no answer within {deadline.timeout:g} s")

@@ -1,0 +1,672 @@
+"""One session's link, queues and lock: where the brain meets the threads.
+
+Callers change the core under the one lock, by `do`; the I/O thread feeds it what came, by
+`on_readable`. Effects come back from both: sends are queued under the lock (wire order is lock
+order), everything else is carried out after it is released.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from ..core import effects as fx
+from ..core.responses import ResponseRecord
+from ..core.state import OPEN, SessionState
+from ..errors import (
+    ConnectError,
+    ConnectionLost,
+    QueueFull,
+    RealtimeError,
+    RealtimeTimeout,
+    SessionClosed,
+    WouldDeadlock,
+)
+from ..events import local
+from ..events.base import Event, LocalEvent, UnknownEvent, one_line
+from ..events.codec import parse_either
+from . import loop as io
+from .carrier import Carrier, Convert, Todo
+from .clock import Deadline, Signal, may_wait, monotonic
+from .dispatcher import Dispatch, Dispatcher
+from .futures import Reply
+from .handlers import Handlers
+from .inbox import Entry, Keep
+from .outbox import Outbox
+from .taps import Taps
+from .watches import Watches
+
+__all__ = ["Connection", "Link"]
+
+log = logging.getLogger(__name__)
+
+#: Bytes given to the link at once; what is still in the outbox can be overtaken.
+LINK_BYTES = 256 * 1024
+#: Seconds for what has to end by itself once it is told to.
+SOON = 2.0
+#: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
+GRACE = 0.3
+TEXT = 1
+
+T = TypeVar("T")
+
+
+class Link(io.Link, Protocol):
+    """What carries the frames: a `Transport`, or a memory link in tests."""
+
+    last_received: float
+
+    def receive(self) -> list[tuple[int, bytes]]: ...
+    def send(self, payload: bytes) -> None: ...
+    def send_close(self, code: int = 1000, reason: str = "") -> None: ...
+    def ping(self) -> None: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Connection:
+    """Runs one session."""
+
+    def __init__(
+        self,
+        new_state: Callable[[], SessionState],
+        *,
+        connect: Callable[[Deadline], Link],
+        handlers: Handlers,
+        watches: Watches,
+        taps: Taps,
+        dispatch: str | Dispatch,
+        on_call: Callable[[fx.Call], None],
+        handle: Callable[[ResponseRecord], Any],
+        ping_interval: float | None = 10.0,
+    ) -> None:
+        self.phase = "new"  # "new", "connecting", "open", "closing", "closed"
+        self.error: RealtimeError | None = None  # why it was lost; None where it was closed
+        self.dispatcher = Dispatcher(handlers, dispatch)
+        self._new_state = new_state  # makes what a fresh session begins with
+        self._connect = connect  # makes a link, on a thread of its own
+        self._handlers = handlers
+        self._watches = watches
+        self._taps = taps
+        self._dispatch = dispatch
+        self._ping_interval = ping_interval
+        self._carrier = Carrier(
+            put=self._queue,
+            post=lambda fn: self.dispatcher.post(fn),
+            call=on_call,
+            later=self._later,
+            handle=handle,
+            handlers=handlers,
+        )
+        # guards the state, the carrier's waiters, the outbox, the link and the phase; never held
+        # across I/O, a callback, a join or the settling of a future
+        self._lock = threading.Lock()
+        self._state = new_state()
+        self._outbox = Outbox()
+        self._link: Link | None = None  # None while there is none
+        self._loop: io.Loop | None = None  # None before `open`, and after a failed one
+        self._pinger: io.Timer | None = None
+        self._asked: float | None = None  # when the server was asked for a sign of life
+        self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
+        self._given_up = False  # that attempt has failed, and is being cleaned up
+        self._closed = threading.Event()  # set when nothing more will happen
+        _all.add(self)
+
+    # --- opening
+
+    def open(self, deadline: Deadline) -> None:
+        """Connect, and wait until the server has confirmed what it was told.
+
+        Raises:
+            RealtimeError: It did not work; no thread is left, and it can be tried again.
+        """
+        may_wait()
+        state = self._new_state()
+        with self._lock:
+            if self.phase == "open":
+                return
+            mine = self.phase == "new"
+            if mine:
+                self.phase = "connecting"
+                self._state = state
+                self._opening = self._carrier.expect(OPEN, "open")
+            elif self.phase != "connecting":
+                raise SessionClosed("a closed session stays closed; make a new one")
+            reply = self._opening
+        assert reply is not None
+        if mine:
+            self._attempt_once(reply, deadline)
+        else:  # another thread is at it
+            reply.result_by(deadline)
+
+    def _attempt_once(self, reply: Reply[Any], deadline: Deadline) -> None:
+        self._loop = io.acquire()
+        thread = threading.Thread(
+            target=self._attempt, args=(reply, deadline), name="realtime-connect", daemon=True
+        )
+        try:
+            thread.start()
+            reply.result_by(deadline)
+        except BaseException as exc:
+            late = deadline.passed  # asked before the deadline is cut short
+            if isinstance(exc, RealtimeTimeout):
+                exc = self._last_words(exc, reply)
+            self._withdraw(deadline, thread)
+            if isinstance(exc, ConnectError) and exc.status is None and late:
+                raise RealtimeTimeout(str(exc)) from exc
+            raise exc
+        thread.join()  # it has handed the link over
+
+    def _last_words(self, timeout: RealtimeTimeout, reply: Reply[Any]) -> Exception:
+        """The attempt ends at the same moment as the wait for it, and may know more."""
+        try:
+            reply.result_by(Deadline(GRACE))
+        except (RealtimeError, KeyboardInterrupt) as exc:
+            if isinstance(exc, ConnectError) and exc.status is not None:
+                return exc
+        return timeout
+
+    def _attempt(self, reply: Reply[Any], deadline: Deadline) -> None:
+        """One attempt; runs on `realtime-connect`."""
+        try:
+            link = self._connect(deadline)
+        except RealtimeError as exc:
+            self._fail_opening(reply, exc)
+            return
+        # BaseException: a key function may call sys.exit(), and open() must hear of it
+        except BaseException as exc:
+            log.exception("connecting failed in an unexpected way")
+            self._fail_opening(reply, ConnectError(f"connecting: {type(exc).__name__} was raised"))
+            return
+        with self._lock:
+            # publish or drop, under the lock: close(), or the next open(), may have come meanwhile
+            wanted = self._opening is reply and self.phase == "connecting" and not self._given_up
+            if wanted:
+                self._link = link
+        if wanted and self._loop is not None:
+            self._loop.call(lambda: self._adopt(link))
+        else:
+            link.abort()
+            link.close()  # ours still: nobody else has seen it
+
+    def _adopt(self, link: Link) -> None:
+        if self._link is link and self._loop is not None:
+            self._loop.watch(link, self)
+            self._asked = None
+            self._schedule_ping()
+
+    def _fail_opening(self, reply: Reply[Any], error: RealtimeError) -> None:
+        todo = Todo()
+        with self._lock:
+            if self._opening is reply:
+                self._carrier.reject(OPEN, error, todo)
+        self._carrier.carry_out(todo)
+
+    def _withdraw(self, deadline: Deadline, thread: threading.Thread) -> None:
+        """Opening failed: leave nothing behind, and fail what callbacks began meanwhile."""
+        deadline.expire()  # ends the attempt within a tenth of a second
+        error = SessionClosed("the session could not be opened")
+        todo = Todo()
+        with self._lock:
+            self._given_up = True
+            link, self._link = self._link, None
+            self._reject_all(error, todo)
+            room = self._outbox.clear()
+        for signal in room:
+            signal.set()
+        self._carrier.carry_out(todo)
+        if thread.ident is not None:
+            thread.join(GRACE)
+            if thread.is_alive():
+                log.warning("realtime-connect still waits for the key or for the name's address")
+        loop, ended = self._loop, Signal()
+        assert loop is not None
+        loop.call(lambda: self._end_opening(loop, link, error, ended))
+        ended.wait(Deadline(SOON))
+        loop.release(SOON)
+        fresh = self._new_state()
+        # a callback may be in close(), and wait for us; what is pumped is still to be run
+        if self.phase != "closing" and self._dispatch != "manual":
+            self.dispatcher.stop()
+            self.dispatcher.join(Deadline(SOON))
+        with self._lock:
+            closed = self.phase == "closing"
+            self.phase = "closed" if closed else "new"
+            self._state = fresh
+            self._opening = self._loop = None
+            self._given_up = False
+            if not closed and self._dispatch != "manual":
+                self.dispatcher = Dispatcher(self._handlers, self._dispatch)
+        if closed:
+            self._closed.set()
+            self.dispatcher.stop()
+            self.dispatcher.join(Deadline(SOON))
+
+    def _end_opening(
+        self, loop: io.Loop, link: Link | None, error: RealtimeError, ended: Signal
+    ) -> None:
+        """Nothing of this attempt will be heard any more. Runs on the I/O thread."""
+        if self._pinger is not None:
+            self._pinger.cancel()
+        if link is not None:
+            self._drop_link(loop, link)
+        closing = self.phase == "closing"
+        if closing:
+            self._publish([local.ConnectionClosed(error=None)])
+        self._watches.end(None if closing else error, over=closing)
+        ended.set()
+
+    # --- what callers do
+
+    def do(
+        self,
+        act: Callable[[SessionState], Any],
+        *,
+        key: str | None = None,
+        what: str = "",
+        convert: Convert | None = None,
+    ) -> Reply[Any] | None:
+        """Change the core; the reply that is settled under `key`, if one is named.
+
+        Args:
+            act: Given the state, under the lock. What it raises is raised here.
+            key: Under which the core will settle it.
+            what: Names the call in a timeout's message.
+            convert: Makes the caller's value of the core's, or raises; outside the lock.
+
+        Raises:
+            SessionClosed: There is no session to do it with.
+        """
+        todo = Todo()
+        with self._lock:
+            self.check_open()
+            reply = None
+            if key is not None:  # before anything is queued: the answer must never be faster
+                reply = self._carrier.expect(key, what, convert)
+            self._state.running.now = monotonic()
+            try:
+                act(self._state)
+            except BaseException:
+                self._carrier.forget(key or "")
+                raise
+            self._carrier.collect(self._state.take(), todo)
+        self._carrier.carry_out(todo)
+        return reply
+
+    def look(self, read: Callable[[SessionState], T]) -> T:
+        """What `read` finds in the core, under the lock. Also after the end."""
+        with self._lock:
+            return read(self._state)
+
+    def wait(self, reply: Reply[Any], key: str, deadline: Deadline) -> Any:
+        """Wait for a reply; who stops waiting withdraws what only he wanted."""
+        try:
+            return reply.result_by(deadline)
+        except RealtimeTimeout:
+            if self.give_up(key):
+                raise
+            # settled just now: it would be lost, and whatever it is would go on unowned
+            return reply.result_by(Deadline(SOON))
+        except (KeyboardInterrupt, WouldDeadlock):
+            self.give_up(key)
+            raise
+
+    def give_up(self, key: str) -> bool:
+        """Nobody waits for this reply any more; False if it has been settled."""
+        todo = Todo()
+        with self._lock:
+            waited = self._carrier.forget(key)
+            if waited:
+                self._state.give_up(key)
+                self._carrier.collect(self._state.take(), todo)
+        self._carrier.carry_out(todo)
+        return waited
+
+    def append(self, frames: list[bytes], size: int, deadline: Deadline) -> None:
+        """Queue frames that hold so many bytes of audio: all of them, or none.
+
+        Raises:
+            QueueFull: No room within the deadline; nothing was queued.
+            SessionClosed: There is no session.
+        """
+        while True:
+            with self._lock:
+                self.check_open()
+                full = self._outbox.put_audio(frames, self._link.buffered if self._link else 0)
+                if full is None:
+                    self._state.appending(size)
+            if full is None:
+                if self._loop is not None:
+                    self._loop.wake(self)
+                return
+            # first whether it is to wait at all: a tap may append without waiting
+            if deadline.passed or not full.wait(deadline):
+                raise QueueFull("no room in the writer queue; the server or the network is slow")
+
+    def emit(self, event: LocalEvent) -> None:
+        """Tell watchers and callbacks of a local event. From any thread."""
+        loop = self._loop
+        if loop is not None:
+            # a tool may end after its session: nothing comes after connection.closed
+            loop.call(lambda: None if self._closed.is_set() else self._publish([event]))
+
+    def follow(self, waiters: list[Callable[[], None]], ready: Callable[[], bool]) -> Signal | None:
+        """A signal for when there is more to read of a live record; None: there is already."""
+        with self._lock:
+            if ready():
+                return None
+            signal = Signal()
+            waiters.append(signal.set)
+            return signal
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether this is the I/O thread."""
+        return self._loop is not None and self._loop.in_loop()
+
+    def check_open(self) -> None:
+        """Complain unless there is a session to do something with.
+
+        Raises:
+            SessionClosed: Not opened yet, closed, or lost for good (then from the loss).
+        """
+        # session.created lets its own callbacks make calls while open() waits for the rest
+        if self.phase == "open":
+            return
+        if self.phase == "connecting" and not self._given_up and self._state.session.id:
+            return
+        if self.error is not None:
+            raise SessionClosed(f"the session is closed: {self.error}") from self.error
+        young = self.phase in ("new", "connecting")
+        raise SessionClosed("the session is not open yet" if young else "the session is closed")
+
+    def _queue(self, kind: str, frame: bytes) -> None:
+        """Hold the lock."""
+        self._outbox.put(kind, frame)
+        if self._loop is not None:
+            self._loop.wake(self)
+
+    def _later(self, delay: float) -> None:
+        if self._loop is not None:
+            self._loop.call_later(delay, self._retry)
+
+    def _retry(self) -> None:
+        todo = Todo()
+        with self._lock:
+            if self.phase not in ("connecting", "open"):
+                return
+            self._state.running.now = monotonic()
+            self._state.retry()
+            self._carrier.collect(self._state.take(), todo)
+        self._carrier.carry_out(todo)
+
+    # --- the I/O thread
+
+    def on_readable(self) -> None:
+        """The link has something. Runs on the I/O thread."""
+        link = self._link
+        if link is None:
+            return
+        messages = link.receive()
+        if messages:
+            self._take_in(link, messages)
+        if link.ended is not None and self._link is link:
+            self._link_ended(link)
+
+    def _take_in(self, link: Link, messages: list[tuple[int, bytes]]) -> None:
+        events = [
+            parse_either(payload) if opcode == TEXT else _binary(payload)
+            for opcode, payload in messages
+        ]
+        if self._taps:
+            for (_, payload), event in zip(messages, events, strict=True):
+                self._taps.show("received", payload, event)
+        if log.isEnabledFor(logging.DEBUG):
+            for event in events:
+                log.debug("< %s", event.describe())
+        todo = Todo()
+        out: list[Event] = []
+        over: list[ResponseRecord] = []  # response.get() must find them in their callbacks
+        collect = self._carrier.collect
+        at = monotonic()
+        with self._lock:
+            if self._link is not link:
+                return  # open() has given up meanwhile: this belongs to nobody
+            state, running = self._state, self._state.running
+            last = running.last
+            for event in events:
+                state.received(event, at)
+                if running.last is not last and running.last is not None:
+                    over.append(last := running.last)
+                if running.silent:
+                    running.silent = False
+                else:
+                    out.append(event)
+                effects = state.take()
+                if effects:
+                    collect(effects, todo)
+                    out.extend(todo.local)
+                    todo.local.clear()
+            if self.phase == "connecting" and state.ready:
+                self.phase, self._opening = "open", None
+        # watchers first: whoever has an answer and begins to watch must see nothing older
+        self._watches.feed(out)
+        self._carrier.carry_out(todo)
+        self._dispatch_to(out, over)
+
+    def _publish(self, events: Sequence[Event]) -> None:
+        """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
+        self._watches.feed(events)
+        self._dispatch_to(events, [])
+
+    def _dispatch_to(self, events: Sequence[Event], over: list[ResponseRecord]) -> None:
+        """Callbacks after watchers, so that waiting works inside them. Runs on the I/O thread."""
+        want = self._handlers.want
+        wanted: list[Entry] = [event for event in events if want(event)]
+        if over and (wanted or self.dispatcher.busy):
+            wanted.append(Keep(over))
+        if wanted:
+            self.dispatcher.put(wanted)
+
+    def on_wake(self) -> None:
+        """Frames are queued. Runs on the I/O thread."""
+        link = self._link
+        if link is None or link.ended is not None:
+            return
+        while True:
+            with self._lock:
+                frames = self._outbox.take(LINK_BYTES - link.buffered)
+                room = self._outbox.made_room(link.buffered)
+            for signal in room:
+                signal.set()
+            if not frames:
+                return
+            self._give(link, frames)
+            # what the kernel takes at once brings nobody back here for the rest
+            link.flush()
+
+    on_writable = on_wake
+
+    def _give(self, link: Link, frames: list[tuple[str, bytes]]) -> None:
+        debug = log.isEnabledFor(logging.DEBUG)
+        for kind, frame in frames:
+            link.send(frame)
+            if debug:
+                log.debug("> %s, %d bytes", one_line(kind, 80), len(frame))
+            if self._taps:
+                self._taps.show("sent", frame, None)
+
+    def on_fault(self, error: BaseException) -> None:
+        """The safety net: a bug of ours in the I/O thread ends this session, not the others."""
+        cause = SessionClosed(f"a fault inside the library ended the session: {error!r}")
+        cause.__cause__ = error
+        self._finish(cause)
+
+    def _schedule_ping(self) -> None:
+        if self._ping_interval and self._loop is not None:
+            self._pinger = self._loop.call_later(self._ping_interval, self._ping)
+
+    def _ping(self) -> None:
+        link, interval = self._link, self._ping_interval
+        if link is None or interval is None or link.ended is not None:
+            return
+        now = monotonic()
+        silence = now - link.last_received
+        # only if it was asked: after a suspend the silence may be ours
+        if self._asked is not None and link.last_received < self._asked:
+            error = ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006)
+            self._finish(error)
+            return
+        self._asked = None
+        if silence >= interval * 0.9:  # the timer is not exact
+            self._asked = now
+            link.ping()
+        self._schedule_ping()
+
+    # --- the end
+
+    def close(self, deadline: Deadline) -> None:
+        """End the session: flush, say goodbye, fail what waits. Idempotent, from any thread."""
+        todo = Todo()
+        with self._lock:
+            phase = self.phase
+            if phase in ("connecting", "open"):
+                self.phase = "closing"
+            if phase == "connecting":  # at once: session.created may be on its way
+                error = SessionClosed("the session was closed while it was opening")
+                self._carrier.reject(OPEN, error, todo)
+            elif phase == "new":
+                self.phase = "closed"
+                self._closed.set()
+        loop = self._loop
+        self._carrier.carry_out(todo)
+        if phase == "open" and loop is not None:
+            loop.call(lambda: self._say_goodbye(deadline))
+        if loop is None or loop.in_loop():
+            return
+        if not self._closed.wait(deadline.remaining()):
+            log.warning("the session did not end in time: the I/O thread is held by a tap")
+        if not self.dispatcher.join(deadline):
+            left = self.dispatcher.abandon()
+            log.warning("a callback still runs on realtime-dispatcher; %d more are dropped", left)
+        if not loop.join(deadline.remaining()):
+            log.warning("realtime-io still runs")
+
+    def _say_goodbye(self, deadline: Deadline) -> None:
+        link = self._link
+        if link is None or link.ended is not None or self._loop is None:
+            self._finish(None)
+            return
+        with self._lock:
+            rest = self._outbox.take(self._outbox.size)
+        self._give(link, rest)
+        link.send_close(1000)
+        link.flush()
+        left = deadline.remaining()
+        if self._pinger is not None:
+            self._pinger.cancel()
+        # the other half is for the callbacks and the joins
+        half = SOON if left is None else left / 2
+        self._pinger = self._loop.call_later(half, lambda: self._finish(None))
+
+    def _link_ended(self, link: Link) -> None:
+        ended: Any = link.ended
+        link.flush()  # our close frame, if the kernel takes it
+        if self.phase == "closing":
+            self._finish(None)
+            return
+        reason = f": {ended.reason}" if ended.reason else ""
+        error = ConnectionLost(
+            f"the link was lost, code {ended.code}{reason}", code=ended.code, reason=ended.reason
+        )
+        error.__cause__ = ended.error
+        self._finish(error)
+
+    def _drop_link(self, loop: io.Loop, link: Link) -> None:
+        loop.unwatch(link)
+        link.abort()
+        link.close()
+
+    def _finish(self, error: RealtimeError | None) -> None:
+        """Nothing more will come. Runs on the I/O thread, once."""
+        todo = Todo()
+        with self._lock:
+            if self.phase == "closed":
+                return
+            opening = self._opening is not None
+            if opening:
+                self._given_up = True
+                self._carrier.reject(OPEN, _opening_error(error), todo)
+            else:
+                self.phase = "closed"
+                self.error = error
+            link, self._link = self._link, None
+            room = self._outbox.clear()
+            self._reject_all(error or _closed_by_you(), todo)
+        if self._pinger is not None:
+            self._pinger.cancel()
+        if self._loop is not None and link is not None:
+            self._drop_link(self._loop, link)
+        for signal in room:
+            signal.set()
+        self._carrier.carry_out(todo)
+        if not opening:  # else open() cleans up, and says why
+            self._say_last(error, todo)
+
+    def _reject_all(self, error: RealtimeError, todo: Todo) -> None:
+        """Everybody who waits gets this error, whatever state the core is in. Hold the lock."""
+        try:
+            self._state.lost(error)
+            self._carrier.collect(self._state.take(), todo)
+        except Exception:  # a bug of ours; it must not leave anybody waiting for ever
+            log.exception("the core could not be told of the end")
+        self._carrier.reject_all(error, todo)
+
+    def _say_last(self, error: RealtimeError | None, todo: Todo) -> None:
+        last: list[LocalEvent] = [*todo.local]
+        if error is not None:
+            last.append(local.ConnectionLost(error=error, retrying=False))
+        self._publish([*last, local.ConnectionClosed(error=error)])
+        self._watches.end(error)
+        self.dispatcher.stop()
+        if self._loop is not None:
+            self._loop.release(0)
+        self._closed.set()
+
+
+#: What a fork leaves without its threads.
+_all: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """Link and threads are the parent's; whoever goes on here is told so instead of waiting."""
+    for connection in list(_all):
+        connection._lock = threading.Lock()  # a thread that is not here may have held the old one
+        if connection.phase not in ("new", "closed"):
+            connection.phase = "closed"
+            connection.error = SessionClosed("it is that of the process that forked this one")
+            connection._loop = connection._link = None
+            connection._closed.set()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _binary(payload: bytes) -> UnknownEvent:
+    return UnknownEvent(type="unparsable", raw=f"a binary frame of {len(payload)} bytes")
+
+
+def _closed_by_you() -> SessionClosed:
+    return SessionClosed("the session was closed")
+
+
+def _opening_error(error: RealtimeError | None) -> RealtimeError:
+    """Why a link that came up did not become a session."""
+    if error is None:
+        return _closed_by_you()
+    return ConnectError(f"the server ended the connection while it was being set up: {error}")

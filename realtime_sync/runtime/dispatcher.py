@@ -1,0 +1,193 @@
+"""The thread that runs callbacks. Knows no socket and no protocol.
+
+The I/O thread puts events in and never waits; callbacks run elsewhere, one at a time, in order.
+Handlers are looked up when their event's turn has come, so `off` works at once; an event that
+nobody listens to when it arrives is not queued at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..events.base import Event
+from ..events.local import CallbackError
+from .clock import Deadline, may_wait
+from .handlers import Handlers
+from .inbox import Entry, Inbox, Keep
+
+__all__ = ["Dispatch", "Dispatcher"]
+
+log = logging.getLogger(__name__)
+
+#: A caller's way to have functions run, e.g. by a GUI's event loop.
+Dispatch = Callable[[Callable[[], None]], object]
+
+
+def _run_posted(fn: Callable[[], None]) -> None:
+    try:
+        fn()
+    # sys.exit() in a done-callback must not keep the others from running
+    except (Exception, SystemExit):
+        log.exception("a future's done-callback raised")
+
+
+class Dispatcher:
+    """Runs callbacks: on a thread of its own, through a caller's function, or when pumped."""
+
+    def __init__(self, handlers: Handlers, mode: str | Dispatch) -> None:
+        self._handlers = handlers
+        self._mode = mode
+        self._inbox = Inbox("a callback")
+        self._thread: threading.Thread | None = None
+        # guards the start of the thread, since two threads may bring the first entry, and the stop:
+        # what is posted before it must be run by the thread's last round
+        self._starting = threading.Lock()
+        self._running = threading.Lock()  # held by whoever runs callbacks right now
+        self._runner: int | None = None  # his thread's id
+        self._stopped = False
+        self._abandoned = False  # the time for callbacks is over
+
+    @property
+    def here(self) -> bool:
+        """Whether this thread is running a callback right now."""
+        return self._runner == threading.get_ident()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a callback runs or is due."""
+        return self._runner is not None or len(self._inbox) > 0
+
+    # --- in
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Queue what somebody listens to. Runs on the I/O thread; never blocks."""
+        self._inbox.put(entries)
+        if self._thread is None and self._mode != "manual":
+            self._start()
+
+    def post(self, fn: Callable[[], None]) -> None:
+        """Have a function run where callbacks run; here, if none will run any more.
+
+        From any thread.
+        """
+        with self._starting:
+            late = self._stopped and self._mode != "manual"
+            if not late:
+                self._inbox.post(fn)
+        if late:
+            _run_posted(fn)
+        elif self._thread is None and self._mode != "manual":
+            self._start()
+
+    def stop(self) -> None:
+        """Nothing will be put any more; the thread ends after what is queued."""
+        with self._starting:
+            self._stopped = True
+        self._inbox.wake()
+
+    def abandon(self) -> int:
+        """Begin no further callback; how many entries that leaves. From any thread."""
+        self._abandoned = True
+        return len(self._inbox)
+
+    # --- out
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                # daemon: a callback that never returns must not keep the process alive
+                thread = threading.Thread(target=self._run, name="realtime-dispatcher", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._inbox.wait(None)
+            self._next_batch()
+        self._next_batch()
+
+    def _next_batch(self) -> None:
+        if not callable(self._mode):
+            self._drain()
+            return
+        count = len(self._inbox)
+        if count:
+            try:
+                self._mode(self._pumped)
+            except Exception:
+                log.exception("dispatch raised; %d callbacks are lost", count)
+                for _ in range(count):
+                    self._inbox.take()
+
+    def _pumped(self) -> None:
+        self._drain()
+
+    def _drain(self) -> int:
+        """Run what is queued; how many entries were run. Inside a callback or beside one: 0."""
+        # a GUI's modal dialogue runs its event loop, and so us, inside a callback
+        if self.here or not self._running.acquire(blocking=self._mode != "manual"):
+            return 0
+        done = 0
+        self._runner = threading.get_ident()
+        try:
+            while not self._abandoned and (entry := self._inbox.take()) is not None:
+                if isinstance(entry, Keep):
+                    continue
+                done += 1
+                if isinstance(entry, Event):
+                    for handler in self._handlers.take(entry):
+                        self._call(handler, entry)
+                else:
+                    _run_posted(entry)
+        finally:
+            self._runner = None
+            self._running.release()
+        return done
+
+    def _call(self, handler: Callable[[Any], object], event: Event) -> None:
+        try:
+            handler(event)
+        except BaseException as exc:
+            # SystemExit in a callback ends neither the session nor the other callbacks; when we
+            # are pumped, Ctrl-C belongs to the thread that pumps
+            if isinstance(exc, KeyboardInterrupt) and self._mode == "manual":
+                raise
+            log.exception("callback %r raised on %s", handler, event.describe())
+            if not isinstance(event, CallbackError):
+                report = CallbackError(error=exc, callback=handler, event=event)
+                for listener in self._handlers.take(report):
+                    self._call(listener, report)
+
+    def pump(self, timeout: float) -> int:
+        """Run what is due on this thread; wait up to `timeout` seconds for something.
+
+        Returns:
+            How many events were run; 0 at once inside a callback or while another thread pumps.
+
+        Raises:
+            RuntimeError: The session's dispatcher is not "manual".
+        """
+        deadline = Deadline(timeout)
+        if self._mode != "manual":
+            raise RuntimeError('pump() goes with dispatcher="manual" only')
+        may_wait()
+        if self._runner is not None:
+            return 0
+        # wake-ups of what was run before are still there, so look again after each
+        while not self._inbox and not self._stopped:
+            if not self._inbox.wait(deadline.remaining()) or deadline.passed:
+                break
+            if self._stopped:
+                self._inbox.wake()  # another thread may be pumping too
+        return self._drain()
+
+    def join(self, deadline: Deadline) -> bool:
+        """Wait for the thread to end; whether it has. From a callback: at once."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread() or self.here:
+            return True
+        thread.join(deadline.remaining())
+        return not thread.is_alive()

@@ -1,0 +1,152 @@
+"""The registry of callbacks: which function wants which event. Runs nothing itself."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..events.base import Event, UnknownEvent
+from ..events.local import LOCAL_EVENTS
+from ..events.server import SERVER_EVENTS
+
+__all__ = ["Handlers", "Wanted", "event_type"]
+
+#: Old names that GA still lists; the events come under the new one.
+_ALIASES = {"conversation.item.created": "conversation.item.added"}
+
+#: What a handler or watcher wants: a name, a glob, or a class that many events share.
+Wanted = str | type[Event]
+
+#: Beta names that GA has another name for. Source: wire.md (f).
+_BETA = {
+    "response.text.delta": "response.output_text.delta",
+    "response.text.done": "response.output_text.done",
+    "response.audio.delta": "response.output_audio.delta",
+    "response.audio.done": "response.output_audio.done",
+    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
+    "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "transcription_session.updated": "session.updated",
+}
+
+
+def event_type(wanted: str | type[Event]) -> Wanted:
+    """How an event is looked for: a wire name, a prefix glob, "*", or a class without a name.
+
+    Raises:
+        TypeError: Neither a string nor an event class.
+        ValueError: A glob with the star elsewhere than at the end, or a name of the beta dialect.
+    """
+    if isinstance(wanted, type) and issubclass(wanted, Event):
+        name = str(wanted.model_fields["type"].default)
+        return _ALIASES.get(name, name) or ("*" if wanted is Event else wanted)
+    if not isinstance(wanted, str):
+        raise TypeError(f"type: a wire name or an event class, not {type(wanted).__name__}")
+    if wanted in _BETA:
+        raise ValueError(f"{wanted!r} is a beta name; events have GA names here: {_BETA[wanted]!r}")
+    wanted = _ALIASES.get(wanted, wanted)
+    if not wanted or "*" in wanted[:-1]:
+        raise ValueError(f'{wanted!r}: a name, a prefix such as "response.*", or "*"')
+    return wanted
+
+
+def names(event: Event) -> str | None:
+    """The exact name an event goes by; None for one that only globs may see."""
+    # a malformed event of a known type would break handlers that trust its shape; so would one
+    # that a server gives the name of an event of ours
+    if isinstance(event, UnknownEvent) and (
+        event.type in SERVER_EVENTS or event.type in LOCAL_EVENTS
+    ):
+        return None
+    return event.type
+
+
+class _Handler:
+    __slots__ = ("fn", "once", "wanted")
+
+    def __init__(self, wanted: Wanted, fn: Callable[[Any], object], once: bool) -> None:
+        self.wanted = wanted
+        self.fn = fn
+        self.once = once
+
+    def sees(self, event: Event) -> bool:
+        if not isinstance(self.wanted, str):
+            return isinstance(event, self.wanted)
+        if self.wanted.endswith("*"):
+            return event.type.startswith(self.wanted[:-1])
+        return names(event) == self.wanted
+
+
+class Handlers:
+    """Handlers in order of registration. Readers need no lock: the tuple is never changed."""
+
+    def __init__(self) -> None:
+        self._all: tuple[_Handler, ...] = ()
+        self._cache: dict[tuple[str, type[Event]], tuple[_Handler, ...]] = {}
+        # guards the replacement of the tuple: two threads may register at once
+        self._changing = threading.Lock()
+
+    def add(self, wanted: Wanted, fn: Callable[[Any], object], *, once: bool = False) -> None:
+        """Register `fn(event)`.
+
+        Raises:
+            TypeError: It cannot be called with one argument, or is a coroutine function.
+        """
+        _check(fn)
+        with self._changing:
+            self._all = (*self._all, _Handler(wanted, fn, once))
+            self._cache = {}
+
+    def remove(self, wanted: Wanted, fn: Callable[[Any], object]) -> bool:
+        """Take the oldest such registration off; whether there was one."""
+        with self._changing:
+            for handler in self._all:
+                if handler.wanted == wanted and handler.fn == fn:
+                    self._all = tuple(h for h in self._all if h is not handler)
+                    self._cache = {}
+                    return True
+        return False
+
+    def _for(self, event: Event) -> tuple[_Handler, ...]:
+        cache = self._cache
+        place = (event.type, type(event))
+        found = cache.get(place)
+        if found is None:
+            found = tuple(h for h in self._all if h.sees(event))
+            if len(cache) < 1000:  # a peer that invents names must not fill our memory
+                cache[place] = found
+        return found
+
+    def want(self, event: Event) -> bool:
+        """Whether anybody listens to such an event. The hot path: no lock."""
+        return bool(self._all) and bool(self._for(event))
+
+    def take(self, event: Event) -> Iterator[Callable[[Any], object]]:
+        """Whom to call with this event; those registered by `once` are taken off.
+
+        One that is taken off before its turn, perhaps by the one before it, is left out.
+        """
+        for handler in self._for(event):
+            if handler.once:
+                with self._changing:
+                    if handler not in self._all:
+                        continue  # another thread was faster
+                    self._all = tuple(h for h in self._all if h is not handler)
+                    self._cache = {}
+            elif handler not in self._all:
+                continue
+            yield handler.fn
+
+
+def _check(fn: Callable[[Any], object]) -> None:
+    if not callable(fn):
+        raise TypeError(f"a handler is a function of one event, not {type(fn).__name__}")
+    if inspect.iscoroutinefunction(fn):
+        raise TypeError("a handler is a plain function; this one is a coroutine function")
+    try:
+        inspect.signature(fn).bind(object())
+    except TypeError:
+        raise TypeError(f"{fn!r}: a handler is called with one argument, the event") from None
+    except ValueError:
+        pass  # built-ins without a signature

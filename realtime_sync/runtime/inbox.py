@@ -1,0 +1,127 @@
+"""What one thread leaves for another: a queue whose writer never waits. Knows no protocol.
+
+A deque with one wake-up a batch: a queue's hop per event costs more than parsing the event. A
+reader too far behind loses the oldest deltas, which only repeat what the session knows anyway.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from ..events.base import Event
+
+__all__ = ["MAX_BYTES", "MAX_EVENTS", "Entry", "Inbox", "Keep"]
+
+log = logging.getLogger(__name__)
+
+MAX_EVENTS = 10_000
+MAX_BYTES = 64_000_000
+
+
+class Keep:
+    """Holds something until the callbacks of the event before it have run."""
+
+    __slots__ = ("held",)
+
+    def __init__(self, held: object) -> None:
+        self.held = held
+
+
+#: An event, a function to be run in its place, or something to be kept until here.
+Entry = Event | Callable[[], None] | Keep
+
+
+def _weight(entry: Entry) -> int:
+    # only deltas weigh; the count bounds the rest
+    delta = getattr(entry, "delta", None)
+    return len(delta) if isinstance(delta, str) else 0
+
+
+class Inbox:
+    """Filled by the I/O thread, emptied by one reader at a time."""
+
+    def __init__(self, reader: str) -> None:
+        self._reader = reader  # names the one who is too slow, in the log
+        self._entries: deque[Entry] = deque()
+        self._tokens: queue.SimpleQueue[None] = queue.SimpleQueue()  # one a batch
+        # bytes in the queue, as two sums: each has one writer, so neither needs a lock
+        self._put_bytes = 0  # by the I/O thread
+        self._got_bytes = 0  # by the reader
+        self.dropped = 0  # deltas that the reader has lost
+        self._limit = MAX_EVENTS  # entries at which to look for deltas to drop
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Queue a batch. Runs on the I/O thread; never blocks."""
+        for entry in entries:
+            self._entries.append(entry)
+            self._put_bytes += _weight(entry)
+        count = len(self._entries)
+        if count > self._limit or self._put_bytes - self._got_bytes > MAX_BYTES:
+            self._drop()
+            # where nothing can be dropped, looking through all of it each time is quadratic
+            self._limit = max(MAX_EVENTS, 2 * len(self._entries))
+        elif count <= MAX_EVENTS:
+            self._limit = MAX_EVENTS
+        # Whatever the length is now: the reader may have taken an older entry meanwhile. One that
+        # lies there will do: it is taken before the reader looks again.
+        if self._entries and not self._tokens.qsize():
+            self._tokens.put(None)
+
+    def post(self, entry: Entry) -> None:
+        """Queue one that is no delta. From any thread."""
+        self._entries.append(entry)
+        self._tokens.put(None)
+
+    def wake(self) -> None:
+        """End a `wait` although nothing has come."""
+        self._tokens.put(None)
+
+    def take(self) -> Entry | None:
+        """The oldest entry; None if there is none."""
+        try:
+            entry = self._entries.popleft()
+        except IndexError:
+            return None
+        self._got_bytes += _weight(entry)
+        return entry
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for a batch or `wake`; it may have been taken already. False: nothing in time."""
+        try:
+            self._tokens.get(timeout=timeout)
+        except queue.Empty:
+            return False
+        return True
+
+    def _drop(self) -> None:
+        # the reader sees an empty queue meanwhile, and waits for the token that follows
+        taken: list[Entry] = []
+        while self._entries:
+            try:
+                taken.append(self._entries.popleft())
+            except IndexError:
+                break
+        # down to half, or the next event would bring us here again
+        excess = len(taken) - MAX_EVENTS // 2
+        surplus = self._put_bytes - self._got_bytes - MAX_BYTES // 2
+        dropped = 0
+        for entry in taken:
+            over = excess > 0 or surplus > 0
+            if over and isinstance(entry, Event) and entry.type.endswith(".delta"):
+                excess -= 1
+                surplus -= _weight(entry)
+                self._put_bytes -= _weight(entry)
+                dropped += 1
+            else:
+                self._entries.append(entry)
+        if dropped and not self.dropped:
+            log.warning(
+                "%s is %d events behind and loses the oldest deltas", self._reader, len(taken)
+            )
+        self.dropped += dropped

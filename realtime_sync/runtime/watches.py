@@ -1,0 +1,137 @@
+"""Watchers: whoever waits for events on a thread of his own. Fed before any callback.
+
+Each has its own inbox, filled by the I/O thread, and takes nothing from the others. A watcher
+nobody holds any more is forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..errors import RealtimeError, RealtimeTimeout
+from ..events.base import Event
+from .clock import Deadline, may_wait
+from .handlers import Wanted, names
+from .inbox import Inbox
+
+__all__ = ["Predicate", "Watch", "Watches"]
+
+Predicate = Callable[[Any], object]
+
+
+class Watch:
+    """The events that somebody waits for."""
+
+    def __init__(self, wanted: tuple[Wanted, ...]) -> None:
+        texts = [w for w in wanted if isinstance(w, str)]
+        self._exact = frozenset(text for text in texts if not text.endswith("*"))
+        self._prefixes = tuple(text[:-1] for text in texts if text.endswith("*"))
+        self._classes = tuple(w for w in wanted if not isinstance(w, str))
+        self._inbox = Inbox("an iterator of events")
+        self.ended = False
+        self.error: RealtimeError | None = None  # why it ended; None where it was closed
+
+    def sees(self, event: Event) -> bool:
+        """Whether it waits for such an event."""
+        return (
+            event.type.startswith(self._prefixes)
+            or names(event) in self._exact
+            or isinstance(event, self._classes)
+        )
+
+    def put(self, events: list[Event]) -> None:
+        """Runs on the I/O thread; never blocks."""
+        self._inbox.put(events)
+
+    def end(self, error: RealtimeError | None) -> None:
+        """Nothing will come any more. From any thread."""
+        if not self.ended:
+            self.error = error
+            self.ended = True
+            self._inbox.wake()
+
+    def get(self, deadline: Deadline) -> Event | None:
+        """The next event; None at the end.
+
+        Raises:
+            RealtimeTimeout: None came in time.
+            WouldDeadlock: Called in a tap.
+        """
+        may_wait()
+        while True:
+            entry = self._inbox.take()
+            if isinstance(entry, Event):
+                return entry
+            if self.ended:
+                return None
+            if not self._inbox.wait(deadline.remaining()):
+                raise RealtimeTimeout(f"no such event within {deadline.timeout:g} s")
+
+    def first(self, predicate: Predicate | None, deadline: Deadline) -> Event | None:
+        """The next event that the predicate, run here, likes; None at the end."""
+        while True:
+            event = self.get(deadline)
+            if event is None or predicate is None or predicate(event):
+                return event
+
+
+class Watches:
+    """All watchers of a session. Readers need no lock: the tuple is never changed."""
+
+    def __init__(self) -> None:
+        self._all: tuple[weakref.ref[Watch], ...] = ()
+        self._over = False  # the session is closed: nothing will come
+        self._error: RealtimeError | None = None  # why, where it was lost
+        # guards the replacement of the tuple; re-entrant, since a watcher may be collected
+        # while this very thread holds it
+        self._changing = threading.RLock()
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def add(self, wanted: Iterable[Wanted]) -> Watch:
+        """A new watcher; no names: everything."""
+        watch = Watch(tuple(wanted) or ("*",))
+        with self._changing:
+            if self._over:  # it was still open when the caller looked
+                watch.end(self._error)
+            else:
+                self._all = (*self._all, weakref.ref(watch, self._gone))
+        return watch
+
+    def remove(self, watch: Watch) -> None:
+        """It waits no more; whoever reads on gets what has come, then the end."""
+        with self._changing:
+            self._all = tuple(ref for ref in self._all if ref() is not watch)
+        watch.end(None)
+
+    def _gone(self, dead: weakref.ref[Watch]) -> None:
+        with self._changing:
+            self._all = tuple(ref for ref in self._all if ref is not dead)
+
+    def feed(self, events: Sequence[Event]) -> None:
+        """Runs on the I/O thread; never blocks."""
+        for ref in self._all:
+            watch = ref()
+            if watch is not None:
+                seen = [event for event in events if watch.sees(event)]
+                if seen:
+                    watch.put(seen)
+
+    def end(self, error: RealtimeError | None, *, over: bool = True) -> None:
+        """No watcher gets any more.
+
+        Args:
+            error: Why; None where the session was closed.
+            over: The session will not be opened again.
+        """
+        with self._changing:
+            refs, self._all = self._all, ()
+            self._over, self._error = over, error
+        for ref in refs:
+            watch = ref()
+            if watch is not None:
+                watch.end(error)

@@ -1,0 +1,88 @@
+"""Deadlines, signals and the ban on waiting where the answers come from."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from pipe import LIMIT, Task
+
+from realtime_sync.errors import WouldDeadlock
+from realtime_sync.runtime import clock
+from realtime_sync.runtime.clock import Deadline, Signal, check_timeout
+
+
+@pytest.mark.parametrize("seconds", [None, 0, 1, 0.5, 1e300])
+def test_timeouts(seconds: float | None) -> None:
+    """A timeout is a number of seconds from 0 on, or None."""
+    assert check_timeout(seconds) == seconds
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), 10**400])
+def test_impossible_timeouts(wrong: float) -> None:
+    """A timeout that no clock can count is a ValueError."""
+    with pytest.raises(ValueError, match="patience: seconds from 0 on"):
+        check_timeout(wrong, "patience")
+
+
+@pytest.mark.parametrize("wrong", [True, "5", b"5", [5]])
+def test_timeouts_of_another_kind(wrong: object) -> None:
+    """A timeout that is no number is a TypeError; True is none."""
+    with pytest.raises(TypeError, match="timeout: seconds as a number"):
+        check_timeout(wrong)  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_deadline() -> None:
+    """A deadline knows what is left of it, and that ends at 0."""
+    deadline = Deadline(60)
+    assert 0 < (deadline.remaining() or 0) <= 60
+    assert not deadline.passed
+    assert Deadline(0).passed
+    assert Deadline(0).remaining() == 0
+
+
+def test_endless_deadline() -> None:
+    """None never passes, until it is told to."""
+    deadline = Deadline(None)
+    assert deadline.remaining() is None
+    assert not deadline.passed
+    deadline.expire()
+    assert deadline.passed
+    assert deadline.remaining() == 0
+
+
+def test_deadline_beyond_the_system() -> None:
+    """A deadline never asks the system to wait longer than it can."""
+    assert Deadline(1e300).remaining() == threading.TIMEOUT_MAX
+
+
+@pytest.mark.parametrize("timeout", [None, LIMIT, 1e300])
+def test_signal(timeout: float | None) -> None:
+    """A signal ends the wait of another thread; twice does no harm."""
+    signal = Signal()
+    waiting = Task(signal.wait, Deadline(timeout))
+    signal.set()
+    signal.set()
+    assert waiting.result() is True
+
+
+def test_signal_that_never_comes() -> None:
+    """A wait that took too long says so."""
+    assert Signal().wait(Deadline(0)) is False
+
+
+def test_no_waiting_where_the_answers_come_from() -> None:
+    """A thread that brings the answers may not wait for one."""
+    clock.forbidden.add(threading.get_ident())
+    try:
+        with pytest.raises(WouldDeadlock, match="inside a tap"):
+            Signal().wait(Deadline(0))
+    finally:
+        clock.forbidden.discard(threading.get_ident())
+
+
+def test_expired() -> None:
+    """The error of a wait names the call and the seconds."""
+    error = clock.expired("session.update", Deadline(2.5))
+    assert str(error) == "session.update: no answer within 2.5 s"
+    assert isinstance(error, TimeoutError)

@@ -1,0 +1,460 @@
+"""Opening a session: one attempt, and nothing left behind when it fails."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from pipe import LIMIT, Line, Pipe, Task, arrived, gate, greeted, settled
+
+from realtime_sync import RealtimeSession
+from realtime_sync.errors import (
+    AuthenticationError,
+    ConnectError,
+    ConnectionLost,
+    RealtimeError,
+    RealtimeTimeout,
+    ServerError,
+    SessionClosed,
+)
+
+
+def threads() -> list[str]:
+    return sorted(t.name for t in threading.enumerate() if t.name.startswith("realtime-"))
+
+
+def opens(session: RealtimeSession, line: Line) -> None:
+    """It can be opened, and works."""
+    pipe = Pipe()
+    pipe.greet()
+    line.plan(pipe)
+    opening = Task(session.open)
+    if session._setup.config is not None:
+        pipe.confirm(pipe.expect("session.update"))
+    assert opening.result() is session
+    assert session.state == "open"
+    asking = Task(session.ask, "hello", timeout=LIMIT)
+    pipe.take_turn("Works.")
+    assert asking.result().text == "Works."
+
+
+def test_states(line: Line) -> None:
+    """A session is new, connecting, open, closing and closed."""
+    states: list[str] = []
+    pipe = Pipe()
+    session = line.session(instructions="x")
+    session.on("session.*", lambda e: states.append(session.state))
+    states.append(session.state)
+    line.plan(pipe)
+    opening = Task(session.open)
+    pipe.greet()
+    pipe.confirm(pipe.expect("session.update"))
+    opening.result()
+    settled(session, pipe)
+    states.append(session.state)
+    pipe.mute()
+    session.send({"type": "test.sent"})
+    closing = Task(session.close, timeout=0.2)
+    pipe.expect("test.sent")
+    closing.result()
+    states.append(session.state)
+    assert states[:2] == ["new", "connecting"]
+    assert states[-2:] == ["open", "closed"]
+
+
+def test_open_on_an_open_session(line: Line) -> None:
+    """open() on an open session returns at once."""
+    session, _ = line.open()
+    assert session.open(timeout=0) is session
+    assert len(line.dialled) == 1
+
+
+def test_open_waits_for_all_of_it(line: Line) -> None:
+    """open() returns when config and history are confirmed, in whatever order."""
+    pipe = greeted()
+    line.plan(pipe)
+    session = line.session(instructions="x", history=["one", "two"])
+    opening = Task(session.open)
+    update = pipe.expect("session.update")
+    items = [pipe.expect("conversation.item.create") for _ in range(2)]
+    pipe.confirm(items[0])
+    pipe.confirm(update)
+    assert update["session"]["instructions"] == "x"
+    assert session.state == "connecting"
+    pipe.confirm(items[1])
+    assert opening.result().state == "open"
+    assert [item.text for item in session.conversation.items] == ["one", "two"]
+
+
+def refused(code: int) -> ConnectError:
+    return ConnectError.for_status(code, f"refused with {code}", "body")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (refused(401), AuthenticationError),
+        (refused(503), ConnectError),
+        (ConnectError("refused"), ConnectError),
+        (RealtimeTimeout("late"), RealtimeTimeout),
+    ],
+)
+def test_no_link(line: Line, outcome: RealtimeError, kind: type[RealtimeError]) -> None:
+    """An attempt that fails is raised as it is, leaves no thread, and can be made again."""
+    session = line.session()
+    line.plan(outcome)
+    with pytest.raises(RealtimeError) as caught:
+        session.open(timeout=LIMIT)
+    assert type(caught.value) is kind
+    assert session.state == "new"
+    assert threads() == []
+    opens(session, line)
+
+
+def test_an_attempt_that_takes_too_long(line: Line) -> None:
+    """A deadline that passes while connecting is a RealtimeTimeout."""
+
+    def slow(deadline: Any) -> ConnectError:
+        while deadline.remaining():
+            threading.Event().wait(0.01)
+        return ConnectError("time ran out")
+
+    session = line.session()
+    line.plan(slow)
+    with pytest.raises(RealtimeTimeout):
+        session.open(timeout=0.05)
+    assert session.state == "new"
+    assert threads() == []
+    opens(session, line)
+
+
+def test_a_link_that_comes_too_late(line: Line) -> None:
+    """A link that an abandoned attempt makes in the end is dropped, and is not the next one's."""
+    with gate() as held:
+        late = greeted()
+
+        def stuck(_: Any) -> Pipe:
+            held()
+            return late
+
+        session = line.session(instructions="x")
+        line.plan(stuck)
+        with pytest.raises(RealtimeTimeout):
+            session.open(timeout=0.05)
+        assert session.state == "new"
+        fresh = Pipe()
+        line.plan(fresh)
+        opening = Task(session.open)
+        fresh.greet()
+        update = fresh.expect("session.update")
+        (old,) = [t for t in threading.enumerate() if t.name == "realtime-connect"][:1]
+        held.open()
+        old.join(LIMIT)
+        assert late.closed
+        fresh.confirm(update)
+        opening.result()
+        assert session._connection._link is fresh
+        assert late.frames == []
+
+
+@pytest.mark.parametrize("said", [[], ["session.created"]])
+def test_silence(line: Line, said: list[str]) -> None:
+    """A server that never says what is waited for is a RealtimeTimeout."""
+    pipe = Pipe()
+    if said:
+        pipe.greet()
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    with pytest.raises(RealtimeTimeout, match="open: no answer"):
+        session.open(timeout=0.05)
+    assert session.state == "new"
+    assert threads() == []
+    assert pipe.closed
+    opens(session, line)
+
+
+def test_a_refused_setup(line: Line) -> None:
+    """A refusal of the configuration is a ServerError of open()."""
+    pipe = greeted()
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    opening = Task(session.open)
+    pipe.refuse(pipe.expect("session.update"), "invalid_value", "no such voice")
+    with pytest.raises(ServerError, match="no such voice"):
+        opening.result()
+    assert session.state == "new"
+    assert threads() == []
+    opens(session, line)
+
+
+def test_an_error_instead_of_a_greeting(line: Line) -> None:
+    """An error that comes before session.created is raised by open()."""
+    pipe = Pipe()
+    pipe.refuse({}, "insufficient_quota", "no money left")
+    line.plan(pipe)
+    session = line.session()
+    with pytest.raises(ServerError, match="no money left"):
+        session.open(timeout=LIMIT)
+    assert session.state == "new"
+
+
+@pytest.mark.parametrize("greeting", [False, True])
+def test_a_link_that_is_cut_while_opening(line: Line, greeting: bool) -> None:
+    """A link that ends before the session is up is a ConnectError."""
+    pipe = greeted() if greeting else Pipe()
+    pipe.cut(1013, "try later")
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    with pytest.raises(ConnectError, match="1013: try later"):
+        session.open(timeout=LIMIT)
+    assert session.state == "new"
+    assert threads() == []
+    opens(session, line)
+
+
+def test_the_dispatcher_of_a_failed_attempt(line: Line) -> None:
+    """Handlers stay, and work in the attempt that succeeds."""
+    session, seen = line.session(), []
+    session.on("session.created", lambda e: seen.append(e.session.id))
+    pipe = Pipe()
+    pipe.greet(id="sess_one")
+    pipe.cut()
+    line.plan(pipe)
+    session._setup.config = None
+    opening = Task(session.open)
+    try:
+        opening.result()
+    except ConnectError:
+        line.plan(greeted(id="sess_two"))
+        session.open()
+    session.close()
+    assert seen[0] == "sess_one"
+
+
+def test_two_threads_open(line: Line) -> None:
+    """Two threads that open share one attempt, and its outcome."""
+    pipe = Pipe()
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    opening = [Task(session.open) for _ in range(4)]
+    pipe.greet()
+    pipe.confirm(pipe.expect("session.update"))
+    assert {task.result() for task in opening} == {session}
+    assert len(line.dialled) == 1
+
+
+def test_two_threads_fail(line: Line) -> None:
+    """Where the attempt fails, both are told, and the session is new again."""
+    with gate() as held:
+        session = line.session()
+
+        def failing(_: Any) -> ConnectError:
+            held()
+            return refused(401)
+
+        line.plan(failing)
+        first = Task(session.open)
+        held.wait()
+        second = Task(session.open)
+        while session._connection._opening is None:
+            threading.Event().wait(0.001)
+        held.open()
+        for task in (first,):
+            with pytest.raises(AuthenticationError):
+                task.result()
+        # the second may have come after all was over, and then made an attempt of its own
+        try:
+            second.result()
+        except AuthenticationError:
+            opens(session, line)
+        assert session.state == "open"
+
+
+# --- callbacks of session.created, while open() still waits
+
+
+def test_a_call_in_session_created(line: Line) -> None:
+    """A callback of session.created may call the session, though open() has not returned."""
+    pipe, answers = Pipe(), []
+    session = line.session(instructions="x")
+    session.on(
+        "session.created", lambda _: answers.append(session.conversation.create("early").text)
+    )
+    line.plan(pipe)
+    opening = Task(session.open)
+    pipe.greet()
+    update = pipe.expect("session.update")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    pipe.confirm(update)
+    opening.result()
+    settled(session, pipe)
+    assert answers == ["early"]
+
+
+def test_what_was_begun_while_opening_fails_with_it(line: Line) -> None:
+    """What a callback began is told when opening fails: requests, watchers, done-callbacks."""
+    pipe, begun = Pipe(), threading.Event()
+    session = line.session(instructions="x")
+    kept: dict[str, Any] = {}
+    told = threading.Event()
+
+    def early(_: Any) -> None:
+        kept["future"] = session.submit("early")
+        kept["future"].add_done_callback(lambda _: told.set())
+        kept["events"] = session.events("test.never")
+        kept["pending"] = session.expect("test.never")
+        begun.set()
+
+    session.once("session.created", early)
+    line.plan(pipe)
+    opening = Task(session.open)
+    pipe.greet()
+    assert begun.wait(LIMIT)
+    pipe.refuse(pipe.expect("session.update"))
+    with pytest.raises(ServerError):
+        opening.result()
+    with pytest.raises(SessionClosed):
+        kept["future"].result(timeout=0)
+    with pytest.raises(SessionClosed):
+        kept["pending"].result(timeout=0)
+    assert list(kept["events"]) == []
+    assert told.wait(LIMIT)
+    assert threads() == []
+    opens(session, line)
+
+
+def test_manual_callbacks_of_a_failed_attempt(line: Line) -> None:
+    """With a manual dispatcher nothing that is due is lost by a failed attempt."""
+    session, seen = line.session(dispatcher="manual"), []
+    session.on("*", lambda e: seen.append(e.type))
+    pipe = greeted()
+    pipe.refuse({}, "odd", "no")
+    session._setup.config = None
+    line.plan(Pipe(), greeted())
+    with pytest.raises(RealtimeTimeout):
+        session.open(timeout=0.05)
+    session.open()
+    assert session.pump() == 1
+    session.close()
+    session.pump()
+    assert seen == ["session.created", "connection.closed"]
+
+
+# --- closing while opening
+
+
+@pytest.mark.parametrize("greeting", [False, True])
+def test_close_while_opening(line: Line, greeting: bool) -> None:
+    """close() ends an attempt: open() raises SessionClosed, and the session stays closed."""
+    pipe = greeted() if greeting else Pipe()
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    seen: list[str] = []
+    session.on("*", lambda e: seen.append(e.type))
+    opening = Task(session.open)
+    if greeting:
+        pipe.expect("session.update")
+    else:
+        with session._connection._lock:
+            pass
+    while session.state == "new":
+        threading.Event().wait(0.001)
+    session.close()
+    with pytest.raises(SessionClosed):
+        opening.result()
+    assert session.state == "closed"
+    assert threads() == []
+    assert seen[-1] == "connection.closed"
+    with pytest.raises(SessionClosed, match="stays closed"):
+        session.open()
+
+
+def test_close_while_connecting(line: Line) -> None:
+    """A link that is made after close() is dropped by the thread that made it."""
+    with gate() as held:
+        pipe = greeted()
+
+        def slow(_: Any) -> Pipe:
+            held()
+            return pipe
+
+        line.plan(slow)
+        session = line.session()
+        opening = Task(session.open)
+        held.wait()
+        closing = Task(session.close)
+        while session.state != "closing":
+            threading.Event().wait(0.001)
+        held.open()
+        closing.result()
+        with pytest.raises(SessionClosed):
+            opening.result()
+    assert pipe.closed
+    assert session.state == "closed"
+    assert threads() == []
+
+
+def test_close_in_session_created(line: Line) -> None:
+    """A callback of session.created may close the session that is being opened."""
+    pipe = Pipe()
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    session.on("session.created", lambda _: session.close())
+    opening = Task(session.open)
+    pipe.greet()
+    with pytest.raises(SessionClosed):
+        opening.result()
+    session.close()
+    assert session.state == "closed"
+
+
+def test_the_greeting_that_comes_with_the_close(line: Line, monkeypatch: Any) -> None:
+    """session.created that arrives while close() works opens nothing."""
+    from realtime_sync.runtime.connection import Connection
+
+    pipe = Pipe()
+    line.plan(pipe)
+    session = line.session()
+    original = Connection._take_in
+
+    def close_first(self: Connection, *args: Any) -> None:
+        closing.append(Task(session.close))
+        while session.state == "connecting":
+            threading.Event().wait(0.001)
+        original(self, *args)
+
+    closing: list[Task] = []
+    monkeypatch.setattr(Connection, "_take_in", close_first)
+    opening = Task(session.open)
+    pipe.greet()
+    with pytest.raises(SessionClosed):
+        opening.result()
+    closing[0].result()
+    assert session.state == "closed"
+    assert threads() == []
+
+
+def test_a_second_greeting(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    """A second session.created is taken over, with a warning, and sends nothing again."""
+    pipe = greeted()
+    line.plan(pipe)
+    session = line.session(instructions="x")
+    opening = Task(session.open)
+    pipe.confirm(pipe.expect("session.update"))
+    opening.result()
+    pipe.greet(id="sess_2")
+    arrived(session, pipe)
+    assert session.id == "sess_2"
+    assert pipe.no_more()
+    assert "second session.created" in caplog.text
+
+
+def test_lost_just_after(line: Line) -> None:
+    """A link that is lost as soon as it was up closes the session; it is not new again."""
+    session, pipe = line.open()
+    with session.expect("connection.closed") as pending:
+        pipe.cut()
+    assert isinstance(pending.result(timeout=LIMIT).error, ConnectionLost)
+    with pytest.raises(SessionClosed):
+        session.open()
