@@ -1,1 +1,70 @@
-"""To be written."""
+"""Sound: samples, codecs, rates, files. Ignorant of sessions and of the wire's events.
+
+formats     rates, sizes and durations of the session's formats; the only part without numpy
+codecs      PCM16, float32, G.711, resampling; the home of numpy
+files       WAV in and out
+
+Importing the room loads no numpy: the names below arrive when they are first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .formats import BYTES_PER_MS, RATE, RATES, duration_ms
+
+if TYPE_CHECKING:
+    from .codecs import (
+        alaw_decode,
+        alaw_encode,
+        decode,
+        encode,
+        resample,
+        to_pcm16,
+        ulaw_decode,
+        ulaw_encode,
+    )
+    from .files import read_wav, write_wav
+
+__all__ = [
+    "resample",
+    "ulaw_encode",
+    "ulaw_decode",
+    "alaw_encode",
+    "alaw_decode",
+    "to_pcm16",
+    "encode",
+    "decode",
+    "read_wav",
+    "write_wav",
+    "duration_ms",
+    "BYTES_PER_MS",
+    "RATE",
+    "RATES",
+]
+
+_HOMES = {
+    "resample": "codecs",
+    "ulaw_encode": "codecs",
+    "ulaw_decode": "codecs",
+    "alaw_encode": "codecs",
+    "alaw_decode": "codecs",
+    "to_pcm16": "codecs",
+    "encode": "codecs",
+    "decode": "codecs",
+    "read_wav": "files",
+    "write_wav": "files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value  # found once, then as quick as any other name
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
