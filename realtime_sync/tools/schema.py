@@ -1,0 +1,207 @@
+"""What a Python function takes, as JSON Schema and as a pydantic model. No threads, no wire.
+
+The model's fields are called p0, p1, … and carry the parameter's name as their alias: a parameter
+may then have any name, `json`, `copy` or `model_x` included, without shadowing pydantic's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+
+__all__ = ["Signature", "described", "named"]
+
+_UNNAMEABLE: Final[dict[Any, str]] = {
+    inspect.Parameter.POSITIONAL_ONLY: "is positional-only, but the model names its arguments",
+    inspect.Parameter.VAR_POSITIONAL: "takes any number of values; take a list instead",
+    inspect.Parameter.VAR_KEYWORD: (
+        "takes any name; spell the parameters out (or, in a decorator, use functools.wraps)"
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function's parameters as the model of a conversation sees them.
+
+    Attributes:
+        model: Validates the arguments; unknown ones are refused.
+        schema: Its JSON Schema.
+        names: The parameter that each field of `model` stands for.
+        defaulted: The fields whose default the function itself fills in.
+        unbound: The function still needs its `self`.
+    """
+
+    model: type[BaseModel]
+    schema: dict[str, Any]
+    names: dict[str, str]
+    defaulted: frozenset[str]
+    unbound: bool
+
+    @classmethod
+    def of(cls, fn: Callable[..., Any]) -> Signature:
+        """Reads it off the type hints; a parameter without one takes any JSON value.
+
+        What a `functools.partial` has bound is no argument any more: the model neither sees nor
+        overrides it.
+
+        Raises:
+            TypeError: The function cannot be a tool; the message says why.
+        """
+        label = named(fn)
+        _refuse_generators(fn, label)
+        parameters = _parameters(fn, label)
+        unbound = inspect.isfunction(fn) and next(iter(parameters), None) == "self"
+        if unbound:
+            del parameters["self"]
+        hints = _hints(fn, label)
+        fields = {f"p{index}": name for index, name in enumerate(parameters)}
+        model, schema = _modelled(
+            label,
+            fields,
+            {name: (hints.get(name, Any), _default(p)) for name, p in parameters.items()},
+        )
+        # a default written as Field(...) is a value to the model only, not to the function
+        defaulted = frozenset(
+            field
+            for field, name in fields.items()
+            if not isinstance(_default(parameters[name]), (FieldInfo, types.EllipsisType))
+        )
+        return cls(model, schema, fields, defaulted, unbound)
+
+    def arguments(self, text: bytes) -> dict[str, Any]:
+        """Keyword arguments from JSON text, as the declared types.
+
+        What the text leaves out is left out here too, so that the function's own default applies.
+
+        Raises:
+            pydantic.ValidationError: It is no JSON object, or does not fit the parameters.
+        """
+        given = self.model.model_validate_json(text)
+        wanted = given.model_fields_set | (self.names.keys() - self.defaulted)
+        return {
+            name: getattr(given, field) for field, name in self.names.items() if field in wanted
+        }
+
+
+def named(fn: Callable[..., Any]) -> str:
+    """What the function calls itself; a partial like its function, an object like its class."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def described(fn: Callable[..., Any]) -> str:
+    """The first paragraph of its docstring on one line; "" without one."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    code = _code(fn)
+    # of an object its class may say what it does; getdoc would find type.__call__'s words
+    object_ = code.__name__ == "__call__"
+    doc = code.__doc__ or type(fn).__doc__ if object_ else inspect.getdoc(code)
+    return " ".join(inspect.cleandoc(doc or "").partition("\n\n")[0].split())
+
+
+def _code(fn: Any) -> Any:
+    """The function that holds annotations and docstring, whatever it is wrapped in."""
+    while isinstance(fn, functools.partial) or hasattr(fn, "__wrapped__"):
+        fn = fn.func if isinstance(fn, functools.partial) else fn.__wrapped__
+    return fn if inspect.isroutine(fn) else _code(type(fn).__call__)
+
+
+def _refuse_generators(fn: Callable[..., Any], label: str) -> None:
+    if inspect.isclass(fn) or not callable(fn):
+        raise TypeError(f"{label} cannot be a tool: it is no function; wrap it in one")
+    code = _code(fn)
+    if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+        raise TypeError(f"{label} cannot be a tool: it is a generator; return a list instead")
+
+
+def _parameters(fn: Callable[..., Any], label: str) -> dict[str, inspect.Parameter]:
+    try:
+        parameters = dict(inspect.signature(fn).parameters)
+    except (ValueError, TypeError) as exc:
+        raise TypeError(f"{label} cannot be a tool: {exc}; wrap it in a function") from exc
+    while isinstance(fn, functools.partial):
+        parameters = {name: p for name, p in parameters.items() if name not in fn.keywords}
+        fn = fn.func
+    for name, parameter in parameters.items():
+        if parameter.kind in _UNNAMEABLE:
+            reason = _UNNAMEABLE[parameter.kind]
+            raise TypeError(f"{label} cannot be a tool: parameter {name!r} {reason}")
+    return parameters
+
+
+def _hints(fn: Callable[..., Any], label: str) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(_code(fn), include_extras=True)
+    except (NameError, AttributeError, TypeError, SyntaxError) as exc:
+        raise TypeError(
+            f"{label} cannot be a tool: a type hint cannot be resolved: {exc}; "
+            "define the type at the top of its module"
+        ) from exc
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return ... if parameter.default is parameter.empty else parameter.default
+
+
+def _modelled(
+    label: str, fields: dict[str, str], types_: dict[str, Any]
+) -> tuple[type[BaseModel], dict[str, Any]]:
+    config = ConfigDict(
+        extra="forbid",
+        allow_inf_nan=False,  # neither is JSON, though the parser would let them pass
+    )
+    # an alias a field, not an alias_generator: pydantic hands that down to nested dataclasses
+    definitions: dict[str, Any] = {
+        field: (Annotated[types_[name][0], Field(alias=name)], types_[name][1])
+        for field, name in fields.items()
+    }
+    try:
+        model = create_model(label, __config__=config, **definitions)
+        return model, _tidied(model.model_json_schema(schema_generator=_Quiet))
+    except (PydanticUserError, NameError, TypeError) as exc:
+        said = str(exc).partition("\n")[0]
+        raise TypeError(f"{label} cannot be a tool: no JSON Schema for it: {said}") from exc
+
+
+class _Quiet(GenerateJsonSchema):
+    """Without warnings: a default that is no JSON is simply not told to the model."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 # as the base
+
+
+# the keys under which JSON Schema keeps schemas by name, and those that hold values as they are
+_NAMED: Final = frozenset({"properties", "patternProperties", "$defs"})
+_LITERAL: Final = frozenset({"default", "const", "enum", "examples", "required"})
+
+
+def _tidied(schema: Any) -> Any:
+    """Without pydantic's titles, which repeat the names, and closed to unknown properties."""
+    if isinstance(schema, list):
+        return [_tidied(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tidy = {key: _part(key, part) for key, part in schema.items() if key != "title"}
+    if "properties" in tidy:
+        tidy.setdefault("additionalProperties", False)
+    return tidy
+
+
+def _part(key: str, part: Any) -> Any:
+    if key in _LITERAL:
+        return part
+    if key in _NAMED:
+        return {name: _tidied(inner) for name, inner in part.items()}
+    return _tidied(part)

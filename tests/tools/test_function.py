@@ -1,0 +1,133 @@
+"""A function as a tool: still a function, and something the wire understands."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.tools import Tool, tool
+
+
+@tool
+def add(a: int, b: int = 1) -> int:
+    """Adds."""
+    return a + b
+
+
+@tool(name="minus", description="Takes away.", timeout=None, needs_approval=True, serial=True)
+def subtract(a: int, b: int) -> int:
+    return a - b
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count = 0
+
+    @tool(timeout=5, serial=True)
+    def up(self, by: int = 1) -> int:
+        """Counts."""
+        self.count += by
+        return self.count
+
+
+def test_a_decorated_function_is_a_tool_and_a_function():
+    """Calls pass through; name, docstring and signature stay the function's."""
+    assert isinstance(add, Tool)
+    assert add(2) == 3
+    assert add(2, b=5) == 7
+    assert (add.__name__, add.__doc__) == ("add", "Adds.")
+    assert list(inspect.signature(add).parameters) == ["a", "b"]
+    assert repr(add) == "<Tool add(a, b)>"
+
+
+def test_options_are_kept():
+    """What the decorator was given, and the defaults."""
+    assert (add.timeout, add.needs_approval, add.serial) == (60, False, False)
+    assert (subtract.timeout, subtract.needs_approval, subtract.serial) == (None, True, True)
+    assert (subtract.name, subtract.description) == ("minus", "Takes away.")
+
+
+def test_the_wire_form():
+    """Type, name, description and parameters, flat; a fresh dict each time."""
+    expected = {
+        "type": "function",
+        "name": "add",
+        "description": "Adds.",
+        "parameters": {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer", "default": 1}},
+            "required": ["a"],
+            "additionalProperties": False,
+        },
+    }
+    assert add.to_wire() == expected
+    add.to_wire()["parameters"]["properties"].clear()
+    assert add.to_wire() == expected
+    assert Tool(lambda: 0, name="bare").to_wire() == {
+        "type": "function",
+        "name": "bare",
+        "parameters": {"type": "object", "properties": {}, "additionalProperties": False},
+    }
+
+
+def test_a_call_runs_the_function():
+    """invoke reads, calls and writes."""
+    assert add.invoke('{"a": 2}').output == "3"
+    assert subtract.invoke('{"a": 2, "b": "1"}').output == "1"
+
+
+def test_a_tool_of_a_class_is_bound_by_its_instance():
+    """counter.up is a tool without self, with the same options; Counter.up still needs it."""
+    counter = Counter()
+    assert not Counter.up.bound
+    assert counter.up.bound
+    assert counter.up.name == "up"
+    assert (counter.up.timeout, counter.up.serial, counter.up.description) == (5, True, "Counts.")
+    assert list(counter.up.parameters["properties"]) == ["by"]
+    assert counter.up(2) == 2
+    assert counter.up.invoke('{"by": 3}').output == "5"
+    assert counter.count == 5
+
+
+def test_a_tool_kept_as_a_class_attribute_stays_itself():
+    """A tool that needs no self is not bound to anything."""
+
+    class Box:
+        plus = add
+
+    assert Box().plus is add
+
+
+def test_from_function_and_tools_of_tools():
+    """The constructor in words; wrapping a tool again renames it."""
+    again = Tool.from_function(add, name="plus", timeout=3)
+    assert (again.name, again.timeout, again.description) == ("plus", 3, "Adds.")
+    assert again.parameters == add.parameters
+    assert again.invoke('{"a": 1}').output == "2"
+
+
+def test_the_functions_attributes_do_not_overwrite_the_tools():
+    """fn.name is the function's own affair."""
+
+    def marked() -> None: ...
+
+    marked.name = "other"  # type: ignore[attr-defined]  # that is the point
+    assert Tool(marked).name == "marked"
+
+
+@pytest.mark.parametrize("name", ["", "with space", "ä", "x" * 65, "a.b", "line\n", 3])
+def test_a_name_that_the_wire_refuses_is_refused(name):
+    """1 to 64 letters, digits, _ and -; a lambda needs a name given."""
+    with pytest.raises(ConfigurationError, match="name="):
+        tool(name=name)(lambda: 0)
+    with pytest.raises(ConfigurationError, match="name="):
+        tool(lambda: 0)
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True, "60"])
+def test_a_timeout_that_cannot_be_is_refused(timeout):
+    """Seconds above zero, or None."""
+    with pytest.raises(ConfigurationError, match="timeout is seconds"):
+        Tool(add.fn, timeout=timeout)

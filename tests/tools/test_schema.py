@@ -1,0 +1,273 @@
+"""What a function takes, as the model of a conversation reads it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from realtime_sync.tools.schema import Signature, described, named
+
+
+class Unit(enum.Enum):
+    CELSIUS = "c"
+    KELVIN = "k"
+
+
+class Place(BaseModel):
+    """A place on earth."""
+
+    title: str
+    lat: float = 0.0
+
+
+@dataclasses.dataclass
+class Span:
+    days: int
+    p0: int = 1  # named like a field of the model behind the function
+
+
+def weather(
+    city: Annotated[str, Field(description="Its English name.")],
+    unit: Unit = Unit.CELSIUS,
+    detail: Literal["short", "long"] = "short",
+    place: Place | None = None,
+    span: Span | None = None,
+    hours: list[int] = [1, 2],  # noqa: B006  # what people write
+) -> str:
+    """The weather
+    somewhere.
+
+    Args:
+        city: Where.
+    """
+    return f"{city} {unit} {detail} {place} {span} {hours}"
+
+
+def test_the_schema_says_what_the_hints_say():
+    """Defaults, literals, enums, models, dataclasses and descriptions; closed; without titles."""
+    schema = Signature.of(weather).schema
+    # pydantic before 2.9 wraps a reference that has a default
+    wrapped_in = schema["properties"]["unit"].pop("allOf", None)
+    if wrapped_in:
+        schema["properties"]["unit"].update(*wrapped_in)
+    assert schema == {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string", "description": "Its English name."},
+            "unit": {"$ref": "#/$defs/Unit", "default": "c"},
+            "detail": {"type": "string", "enum": ["short", "long"], "default": "short"},
+            "place": {"anyOf": [{"$ref": "#/$defs/Place"}, {"type": "null"}], "default": None},
+            "span": {"anyOf": [{"$ref": "#/$defs/Span"}, {"type": "null"}], "default": None},
+            "hours": {"type": "array", "items": {"type": "integer"}, "default": [1, 2]},
+        },
+        "required": ["city"],
+        "additionalProperties": False,
+        "$defs": {
+            "Unit": {"type": "string", "enum": ["c", "k"]},
+            "Place": {
+                "type": "object",
+                "description": "A place on earth.",
+                "properties": {
+                    "title": {"type": "string"},
+                    "lat": {"type": "number", "default": 0.0},
+                },
+                "required": ["title"],
+                "additionalProperties": False,
+            },
+            "Span": {
+                "type": "object",
+                "properties": {
+                    "days": {"type": "integer"},
+                    "p0": {"type": "integer", "default": 1},
+                },
+                "required": ["days"],
+                "additionalProperties": False,
+            },
+        },
+    }
+
+
+def test_arguments_arrive_as_the_declared_types():
+    """Models as models, enums as enums; what was left out is left out."""
+    text = b'{"city": "K\xc3\xb6ln", "unit": "k", "place": {"title": "x"}, "span": {"days": 2}}'
+    assert Signature.of(weather).arguments(text) == {
+        "city": "Köln",
+        "unit": Unit.KELVIN,
+        "place": Place(title="x"),
+        "span": Span(2),
+    }
+    assert Signature.of(weather).arguments(b'{"city": "x"}') == {"city": "x"}
+
+
+def test_any_parameter_name_will_do():
+    """Names that pydantic keeps for itself, and private ones, are names like others."""
+
+    def odd(json, copy: int, model_x: int, schema: int, _y: int = 0, title: str = ""): ...
+
+    signature = Signature.of(odd)
+    assert list(signature.schema["properties"]) == [
+        "json",
+        "copy",
+        "model_x",
+        "schema",
+        "_y",
+        "title",
+    ]
+    assert signature.schema["properties"]["json"] == {}
+    text = b'{"json": [1], "copy": 1, "model_x": 2, "schema": 3, "_y": 4, "title": "t"}'
+    assert signature.arguments(text) == {
+        "json": [1],
+        "copy": 1,
+        "model_x": 2,
+        "schema": 3,
+        "_y": 4,
+        "title": "t",
+    }
+
+
+def test_defaults_written_as_fields_are_values():
+    """Field(7, ge=3) and default_factory reach the function as values, limits hold."""
+
+    def limited(
+        count: int = Field(7, ge=3),
+        names: list[str] = Field(default_factory=list),  # noqa: B008  # as pydantic has it
+        level: Annotated[int, Field(le=5)] = 2,
+        other: object = socket.AF_INET,
+    ): ...
+
+    signature = Signature.of(limited)
+    assert signature.schema["properties"]["count"] == {
+        "type": "integer",
+        "default": 7,
+        "minimum": 3,
+    }
+    assert signature.arguments(b"{}") == {"count": 7, "names": []}
+    for text in (b'{"count": 2}', b'{"level": 6}'):
+        with pytest.raises(ValidationError):
+            signature.arguments(text)
+
+
+def test_a_default_that_is_no_json_is_not_told():
+    """An object as default: no warning, no default in the schema."""
+
+    def quiet(marker: Any = object()): ...  # noqa: B008  # what is tested
+
+    assert Signature.of(quiet).schema["properties"] == {"marker": {}}
+
+
+class Desk:
+    """Answers questions."""
+
+    def ask(self, question: str) -> str:
+        """Asks."""
+        return question
+
+    def __call__(self, question: str, *, loud: bool = False) -> str:
+        return question
+
+    @classmethod
+    def made(cls, size: int) -> int:
+        return size
+
+
+def three(a: int, b: str, c: float = 0.0) -> None:
+    """Three."""
+
+
+def wrapped(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        return fn(*args, **kwargs)
+
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("fn", "name", "text", "properties"),
+    [
+        (Desk().ask, "ask", "Asks.", {"question": "string"}),
+        (Desk.made, "made", "", {"size": "integer"}),
+        (
+            functools.partial(Desk()),
+            "Desk",
+            "Answers questions.",
+            {"question": "string", "loud": "boolean"},
+        ),
+        (Desk(), "Desk", "Answers questions.", {"question": "string", "loud": "boolean"}),
+        (functools.partial(three, 1), "three", "Three.", {"b": "string", "c": "number"}),
+        (functools.partial(three, b="key"), "three", "Three.", {"a": "integer", "c": "number"}),
+        (
+            functools.partial(functools.partial(three, c=1.0), b="key"),
+            "three",
+            "Three.",
+            {"a": "integer"},
+        ),
+        (wrapped(three), "three", "Three.", {"a": "integer", "b": "string", "c": "number"}),
+        (
+            functools.lru_cache(three),
+            "three",
+            "Three.",
+            {"a": "integer", "b": "string", "c": "number"},
+        ),
+    ],
+)
+def test_every_kind_of_callable(fn, name, text, properties):
+    """Methods, objects, partials (what they bind stays unseen) and decorated functions."""
+    schema = Signature.of(fn).schema
+    assert named(fn) == name
+    assert described(fn) == text
+    assert {key: part["type"] for key, part in schema["properties"].items()} == properties
+    assert "key" not in str(schema)
+
+
+def test_the_description_is_the_first_paragraph():
+    """On one line, without the sections."""
+    assert described(weather) == "The weather somewhere."
+
+
+def generator() -> Iterator[int]:
+    yield 1
+
+
+async def stream() -> AsyncIterator[int]:
+    yield 1
+
+
+def unknown_type(x: Nowhere): ...  # type: ignore[name-defined]  # noqa: F821  # what is tested
+
+
+def takes_callable(x: Callable[[int], int]): ...
+
+
+def takes_socket(x: socket.socket): ...
+
+
+@pytest.mark.parametrize(
+    ("fn", "reason"),
+    [
+        (lambda *values: 0, "any number of values"),
+        (lambda **values: 0, "any name"),
+        (lambda value, /: 0, "positional-only"),
+        (len, "positional-only"),
+        (max, "wrap it in a function"),
+        (Desk, "is no function"),
+        (3, "is no function"),
+        (generator, "generator"),
+        (stream, "generator"),
+        (functools.partial(generator), "generator"),
+        (unknown_type, "Nowhere"),
+        (takes_callable, "no JSON Schema"),
+        (takes_socket, "no JSON Schema"),
+    ],
+)
+def test_what_cannot_be_a_tool_is_refused_with_the_reason(fn, reason):
+    """TypeError at registration, naming the function and why."""
+    with pytest.raises(TypeError, match=f"cannot be a tool: .*{reason}"):
+        Signature.of(fn)
