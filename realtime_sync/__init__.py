@@ -1,3 +1,104 @@
-"""The synchronous, thread-based SDK for the OpenAI Realtime API."""
+"""The synchronous, thread-based SDK for the OpenAI Realtime API.
+
+::
+
+    from realtime_sync import RealtimeSession
+
+    with RealtimeSession(instructions="Be brief.", output_modalities=["text"]) as session:
+        print(session.ask("Hello!").text)
+
+The rooms, each importing only from those above it:
+
+- `errors`: every exception; the tree is its docstring.
+- `events`: the words: typed models of everything on the wire.
+- `core`: the brain: server events in, effects out; no thread, socket or clock.
+- `runtime`: the hands: the I/O thread, the connection, the dispatcher, endpoints.
+- `audio`: sound: codecs, resampling, files; ignorant of sessions.
+- `tools`: Python functions, callable by the model.
+- `session`, with `asking`, `listening`, `resources`, `response`, `streams`, `items`, `opening`,
+  `policy`: what people use.
+- `rest`: client secrets and calls, over HTTP.
+- `local`: the other side of the wire: an embedded server, with a brain of its own.
+- `cli`: the command line.
+
+Importing this package loads no third party; names come in when they are used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import items
+    from .core.usage import SessionUsage
+    from .errors import ToolError, ToolRetry
+    from .events.config import NOT_GIVEN, SessionConfig
+    from .events.items import Item
+    from .policy import ReconnectPolicy
+    from .response import Response
+    from .runtime.endpoints import Azure, Compatible, OpenAI
+    from .session import RealtimeSession, connect
+    from .tools import McpTool, NoReply, Tool, tool
 
 __version__ = "0.1.0"
+
+#: Public name -> the module that has it; None: it is a module itself.
+_HOMES: dict[str, str | None] = {
+    "RealtimeSession": "session",
+    "connect": "session",
+    "SessionConfig": "events.config",
+    "ReconnectPolicy": "policy",
+    "OpenAI": "runtime.endpoints",
+    "Azure": "runtime.endpoints",
+    "Compatible": "runtime.endpoints",
+    "NOT_GIVEN": "events.config",
+    "Item": "events.items",
+    "items": None,
+    "Response": "response",
+    "SessionUsage": "core.usage",
+    "tool": "tools",
+    "Tool": "tools",
+    "McpTool": "tools",
+    "ToolError": "errors",
+    "ToolRetry": "errors",
+    "NoReply": "tools",
+    "events": None,
+    "errors": None,
+}
+
+__all__ = [
+    "RealtimeSession",
+    "connect",
+    "SessionConfig",
+    "ReconnectPolicy",
+    "OpenAI",
+    "Azure",
+    "Compatible",
+    "NOT_GIVEN",
+    "Item",
+    "items",
+    "Response",
+    "SessionUsage",
+    "tool",
+    "Tool",
+    "McpTool",
+    "ToolError",
+    "ToolRetry",
+    "NoReply",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name]
+    if home is None:
+        return import_module(f"{__name__}.{name}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

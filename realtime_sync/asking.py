@@ -1,0 +1,155 @@
+"""Turns of a session: say something, and have the answer. Knows the connection, not the wire."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from . import items
+from .core.responses import ResponseRecord
+from .core.state import SessionState
+from .core.turns import DEFAULT_ROUNDS, Turn
+from .errors import ConfigurationError
+from .events.client import ConversationItemCreate
+from .events.codec import dump
+from .listening import Listening
+from .opening import Setup
+from .resources.conversation import item_event
+from .resources.responses import response_params
+from .resources.tools import Tools, running_turn
+from .response import Response
+from .runtime.clock import Deadline, check_timeout, may_wait
+from .runtime.futures import Reply
+from .streams import TextStream
+
+__all__ = ["Asking"]
+
+
+class Asking(Listening):
+    """The part of a session that runs turns."""
+
+    _setup: Setup
+    tools: Tools
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._handles: weakref.WeakValueDictionary[int, Response] = weakref.WeakValueDictionary()
+
+    @property
+    def input_format(self) -> str:
+        """The format of user audio: "audio/pcm", "audio/pcmu" or "audio/pcma"."""
+        return str(self._look(lambda s: s.audio_format("input")))
+
+    def ask(
+        self,
+        text: str | None = None,
+        *,
+        audio: Any = None,
+        image: Any = None,
+        max_rounds: int = DEFAULT_ROUNDS,
+        timeout: float | None = 120,
+        **overrides: Any,
+    ) -> Response:
+        """Say something, and have the answer: a turn, tool calls included.
+
+        Nothing said: the model answers what is there.
+
+        Args:
+            text: What the user says.
+            audio: PCM16 bytes or an array at 24 kHz, or the path of a WAV file.
+            image: PNG or JPEG, as bytes or a path.
+            max_rounds: Rounds of tool calls; then one last response without tools.
+            timeout: Seconds for all of it; when they pass, the turn is given up.
+            overrides: Those of `response.create`, but for `conversation` and `input`.
+
+        Returns:
+            The last response of the turn; see its `status`.
+
+        Raises:
+            ResponseFailed: A response failed; `.response` has what came.
+            ServerError: The server refused the item or the response.
+            RealtimeTimeout, ConnectionLost, SessionClosed: No answer.
+        """
+        deadline = Deadline(timeout)
+        may_wait()
+        turn = self._turn(text, audio, image, max_rounds, overrides)
+        response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
+        return response
+
+    def submit(
+        self,
+        text: str | None = None,
+        *,
+        audio: Any = None,
+        image: Any = None,
+        max_rounds: int = DEFAULT_ROUNDS,
+        **overrides: Any,
+    ) -> Reply[Response]:
+        """The turn of `ask`, not waited for: a future of its last response."""
+        return self._begin(self._turn(text, audio, image, max_rounds, overrides))
+
+    def stream(
+        self,
+        text: str | None = None,
+        *,
+        audio: Any = None,
+        image: Any = None,
+        max_rounds: int = DEFAULT_ROUNDS,
+        timeout: float | None = 120,
+        **overrides: Any,
+    ) -> TextStream:
+        """The turn of `ask`, piece by piece: an iterator over its text deltas.
+
+        Args:
+            timeout: Seconds to wait for each piece; None waits for ever.
+        """
+        check_timeout(timeout)
+        turn = self._turn(text, audio, image, max_rounds, overrides)
+        self._begin(turn)
+        return TextStream(turn, self._connection, self._handle, timeout)
+
+    def _turn(
+        self, text: Any, audio: Any, image: Any, max_rounds: int, overrides: dict[str, Any]
+    ) -> Turn:
+        self._needs_responses()
+        self._check_open()
+        if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 0:
+            raise ValueError(f"max_rounds: a number from 0 on, not {max_rounds!r}")
+        for name in ("conversation", "input"):
+            if name in overrides:
+                raise TypeError(f"{name}: a turn belongs to the conversation; see response.create")
+        params = response_params(overrides, self.input_format, self.tools.functions)
+        said: tuple[ConversationItemCreate, ...] = ()
+        if not (text is None and audio is None and image is None):  # arrays have no truth value
+            made = items.user(text, audio, image)
+            said = (item_event(self, made, None, self.input_format),)
+            dump(said[0])  # complains about what JSON cannot say
+        return Turn(
+            self.new_id("turn"),
+            params=params,
+            items=said,
+            max_rounds=max_rounds,
+            parent=running_turn.get(),
+        )
+
+    def _begin(self, turn: Turn) -> Reply[Response]:
+        reply = self._connection.do(
+            lambda state: state.begin(turn), key=turn.key, what="the turn", convert=self._handle
+        )
+        assert reply is not None
+        return reply
+
+    def _handle(self, record: ResponseRecord) -> Response:
+        def found(_: SessionState) -> Response:
+            handle = self._handles.get(id(record))
+            if handle is None:
+                handle = self._handles[id(record)] = Response(record, self._connection)
+            return handle
+
+        # under the lock, so that a response has one handle whichever threads ask
+        response: Response = self._look(found)
+        return response
+
+    def _needs_responses(self) -> None:
+        if self._setup.type == "transcription":
+            raise ConfigurationError("type: a transcription session makes no responses")

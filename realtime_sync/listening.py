@@ -1,0 +1,227 @@
+"""Events of a session: callbacks, watchers, taps, and whatever you send by hand."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from .core.requests import ACKNOWLEDGED
+from .core.responses import ResponseRecord
+from .core.state import SessionState
+from .events.base import ClientEvent, Event
+from .events.client import ConversationItemCreate
+from .events.codec import client_event, dump
+from .runtime.clock import Deadline, check_timeout, may_wait
+from .runtime.connection import Connection
+from .runtime.futures import Reply
+from .runtime.handlers import Handlers, event_type
+from .runtime.taps import Tap, Taps
+from .runtime.watches import Predicate, Watches
+from .streams import Events, Pending
+
+__all__ = ["Listening"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[[Any], object])
+
+
+class Listening:
+    """The part of a session that deals in events."""
+
+    _connection: Connection
+
+    def __init__(self) -> None:
+        self._prefix = uuid.uuid4().hex[:12]  # makes our ids unlike those of other sessions
+        self._counter = itertools.count(1)
+        self._handlers = Handlers()
+        self._watches = Watches()
+        self._taps = Taps()
+
+    @overload
+    def on(self, type: str | type[Event]) -> Callable[[F], F]: ...
+    @overload
+    def on(self, type: str | type[Event], fn: F) -> F: ...
+    def on(self, type: str | type[Event], fn: Any = None) -> Any:
+        """Call `fn(event)` for each such event; also as a decorator, also before `open()`.
+
+        Callbacks run one at a time, in wire order, where `dispatcher` says. One that raises is
+        logged and reported as `callback.error`; the others still run.
+
+        Args:
+            type: A wire name, a prefix such as "response.*", "*", or an event class.
+            fn: A plain function of one argument.
+
+        Raises:
+            ValueError: A name that only the beta dialect has.
+            TypeError: `fn` cannot be called so.
+        """
+        return self._register(type, fn, once=False)
+
+    def once(self, type: str | type[Event], fn: Any = None) -> Any:
+        """Like `on`, for the first such event only."""
+        return self._register(type, fn, once=True)
+
+    def _register(self, type: str | type[Event], fn: Any, *, once: bool) -> Any:
+        wanted = event_type(type)
+        if fn is None:
+            return lambda decorated: self._register(type, decorated, once=once)
+        self._handlers.add(wanted, fn, once=once)
+        return fn
+
+    def off(self, type: str | type[Event], fn: Callable[[Any], object]) -> bool:
+        """Take a callback off; whether it was registered."""
+        return self._handlers.remove(event_type(type), fn)
+
+    def wait_for(
+        self,
+        type: str | type[Event],
+        predicate: Predicate | None = None,
+        *,
+        timeout: float | None = 30,
+    ) -> Any:
+        """The next such event from now.
+
+        Args:
+            type: As in `on`.
+            predicate: Of the event; runs in this thread, and what it raises is raised here.
+            timeout: Seconds; None waits for ever.
+
+        Raises:
+            RealtimeTimeout: None came in time.
+            SessionClosed, ConnectionLost: None will come.
+        """
+        deadline = Deadline(timeout)
+        with self.expect(type, predicate) as pending:
+            return pending.result_by(deadline)
+
+    def expect(self, type: str | type[Event], predicate: Predicate | None = None) -> Pending:
+        """Watch for an event from now on, so that what comes next cannot be too fast for you.
+
+        ::
+
+            with session.expect("conversation.item.added") as pending:
+                session.send(...)
+            event = pending.result(timeout=5)
+        """
+        wanted = event_type(type)
+        self._check_open()
+        return Pending(self._watches.add([wanted]), self._watches, predicate)
+
+    def events(self, *types: str | type[Event], timeout: float | None = None) -> Events:
+        """An iterator over such events from now on; no types: all.
+
+        Args:
+            types: As in `on`.
+            timeout: Seconds to wait for each; None waits for ever.
+        """
+        check_timeout(timeout)
+        wanted = [event_type(kind) for kind in types]
+        self._check_open()
+        return Events(self._watches.add(wanted), self._watches, timeout)
+
+    def send(self, event: ClientEvent | dict[str, Any]) -> str:
+        """Queue any client event; never waits for the network.
+
+        Returns:
+            Its `event_id`, made where it has none.
+
+        Raises:
+            ConfigurationError: It has no type, or a wrong value; names the field.
+            SessionClosed: There is no session.
+        """
+        known = self._with_id(event)
+        self._connection.do(lambda state: state.sending(known))
+        return known.event_id or ""
+
+    def request(self, event: ClientEvent | dict[str, Any]) -> Reply[Event]:
+        """Queue a client event and have its acknowledgement.
+
+        Returns:
+            A future: the server's answer (of `response.create`: `response.created`; of
+            `response.cancel`: `response.done`), or the `ServerError` that names this event.
+
+        Raises:
+            ValueError: Nothing acknowledges such an event.
+        """
+        known = self._with_id(event)
+        if known.type not in ACKNOWLEDGED:
+            raise ValueError(f"nothing answers {known.type}; use send()")
+        if isinstance(known, ConversationItemCreate) and known.item.id is None:
+            # the item's id is all that its acknowledgement has in common with it
+            item = known.item.model_copy(update={"id": self.new_id("item")})
+            known = known.model_copy(update={"item": item})
+        convert = _first_event if known.type == "response.create" else _as_event
+        return self._request(known, convert)
+
+    def tap(self, fn: Tap) -> Callable[[], None]:
+        """Show `fn("sent" or "received", event)` everything, as the wire has it, in wire order.
+
+        It runs on the I/O thread: be quick, do not change the event, make no blocking call.
+
+        Returns:
+            The function that takes it off again.
+        """
+        return self._taps.add(fn)
+
+    def pump(self, timeout: float = 0) -> int:
+        """With `dispatcher="manual"`: run the callbacks that are due, on this thread.
+
+        Args:
+            timeout: Seconds to wait for something to become due.
+
+        Returns:
+            How many events were run; 0 at once inside a callback or while another thread pumps.
+
+        Raises:
+            RuntimeError: Another dispatcher.
+        """
+        may_wait()
+        return self._connection.dispatcher.pump(timeout)
+
+    def new_id(self, kind: str) -> str:
+        """A new id, e.g. of an "event" or "item"; at most 32 characters."""
+        return f"{kind}_{self._prefix}{next(self._counter):06x}"
+
+    def _look(self, read: Callable[[SessionState], T]) -> T:
+        return self._connection.look(read)
+
+    def _check_open(self) -> None:
+        self._connection.check_open()
+
+    def _with_id(self, event: ClientEvent | dict[str, Any]) -> ClientEvent:
+        known = client_event(event)
+        if known.event_id is None:
+            known = known.model_copy(update={"event_id": self.new_id("event")})
+        dump(known)  # complains about what JSON cannot say, before anything is registered
+        return known
+
+    def _request(self, event: ClientEvent, convert: Callable[[Any], Any] | None) -> Reply[Any]:
+        reply = self._connection.do(
+            lambda state: state.sending(event),
+            key=event.event_id,
+            what=event.type,
+            convert=convert,
+        )
+        assert reply is not None
+        return reply
+
+    def _ask_server(self, event: ClientEvent, deadline: Deadline) -> Any:
+        may_wait()  # before anything is sent: nobody could take the answer
+        return self._wait(self._request(event, None), event.event_id or "", deadline)
+
+    def _wait(self, reply: Reply[T], key: str, deadline: Deadline) -> T:
+        answer: T = self._connection.wait(reply, key, deadline)
+        return answer
+
+
+def _as_event(answer: Any) -> Event:
+    """The event that settles a request; of a cancelled response its last."""
+    event: Event = answer.events[-1] if isinstance(answer, ResponseRecord) else answer
+    return event
+
+
+def _first_event(record: ResponseRecord) -> Event:
+    """`response.created`, also where the response is over already."""
+    return record.events[0]

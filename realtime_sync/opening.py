@@ -1,0 +1,152 @@
+"""What a session is made of before it opens: endpoint, configuration, tools, history."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError, ConnectError, RealtimeError
+from .events.config import SessionConfig
+from .events.items import Item
+from .items import as_item, sendable
+from .runtime.clock import Deadline
+from .runtime.endpoints import Azure, Endpoint, KeyFailed, OpenAI
+
+if TYPE_CHECKING:
+    from .resources.conversation import ItemLike
+    from .runtime.connection import Link
+    from .tools.entries import ToolEntry
+
+__all__ = ["Setup", "endpoints_of"]
+
+DEFAULT_MODEL = "gpt-realtime-2.1"
+
+
+def endpoints_of(
+    endpoint: Endpoint | Sequence[Endpoint] | None, api_key: Any, base_url: str | None
+) -> tuple[Endpoint, ...]:
+    """Where to connect to, in order.
+
+    Raises:
+        ConfigurationError: Two ways of saying it at once, or none.
+    """
+    if endpoint is None:
+        return (OpenAI(api_key, base_url),)
+    if api_key is not None or base_url is not None:
+        raise ConfigurationError(
+            "endpoint: it has the key and the URL; leave api_key, base_url out"
+        )
+    several = (endpoint,) if isinstance(endpoint, Endpoint) else tuple(endpoint)
+    if not several or not all(isinstance(one, Endpoint) for one in several):
+        raise ConfigurationError(
+            "endpoint: OpenAI(...), Azure(...), Compatible(...), or some of them"
+        )
+    return several
+
+
+class _Share:
+    """One attempt's part of a deadline: a silent primary leaves time for the backup."""
+
+    def __init__(self, whole: Deadline, attempts: int) -> None:
+        left = whole.remaining()
+        self._whole = whole  # which may be cut short meanwhile
+        self._own = Deadline(None if left is None else left / attempts)
+
+    def remaining(self) -> float | None:
+        """Seconds left; None: for ever."""
+        whole, own = self._whole.remaining(), self._own.remaining()
+        return whole if whole is None or own is None else min(whole, own)
+
+
+class Setup:
+    """The arguments of a session, checked."""
+
+    def __init__(
+        self,
+        *,
+        model: str | None,
+        endpoints: tuple[Endpoint, ...],
+        config: SessionConfig,
+        tools: Iterable[Any],
+        history: Iterable[ItemLike],
+        max_message_size: int,
+        ssl_context: ssl.SSLContext | None,
+        proxy: str | None,
+    ) -> None:
+        if model is not None and (not isinstance(model, str) or not model.strip()):
+            raise ConfigurationError("model: a name is needed")
+        if model is not None and any(isinstance(one, Azure) for one in endpoints):
+            raise ConfigurationError("model: with Azure the deployment is the model; leave it out")
+        if not isinstance(max_message_size, int) or max_message_size < 1:
+            raise ConfigurationError("max_message_size: a number of bytes")
+        if not isinstance(history, Iterable) or isinstance(history, (str, Mapping, Item)):
+            raise ConfigurationError("history: a list of items; put this one into brackets")
+        self._endpoints = endpoints
+        self._model = model if model is not None else config.model
+        self._max_message_size = max_message_size
+        self._ssl_context = ssl_context
+        self._proxy = proxy
+        self.type = config.type or "realtime"
+        self.entries: tuple[ToolEntry, ...] = _entries(config, tools)
+        self.config = _to_send(config, self.entries)
+        sound = config.audio.input if config.audio else None
+        #: The format that user audio of the history is sent in.
+        self.input_format = (sound and sound.format and sound.format.type) or "audio/pcm"
+        self.history: tuple[Item, ...] = tuple(
+            kept for given in history if (kept := sendable(as_item(given))) is not None
+        )
+
+    def check(self) -> None:
+        """Complain about a missing key before anything is sent. Reads the environment."""
+        for endpoint in self._endpoints:
+            endpoint.check()
+
+    def connect(self, deadline: Deadline) -> Link:
+        """One attempt at each endpoint, in order, until a link is up. Blocks."""
+        from .runtime.transport import Transport
+
+        failed: RealtimeError | None = None
+        for at, endpoint in enumerate(self._endpoints):
+            try:
+                address = endpoint.address(self._query())
+                link: Link = Transport.connect(
+                    address.url,
+                    address.headers,
+                    deadline=_Share(deadline, len(self._endpoints) - at),
+                    max_message_size=self._max_message_size,
+                    ssl_context=self._ssl_context,
+                    proxy=self._proxy,
+                )
+                return link
+            except (ConnectError, KeyFailed) as exc:
+                failed = exc
+        assert failed is not None
+        raise failed
+
+    def _query(self) -> dict[str, str]:
+        if self.type == "transcription":
+            return {"intent": "transcription"}
+        return {"model": self._model or os.environ.get("REALTIME_SYNC_MODEL") or DEFAULT_MODEL}
+
+
+def _entries(config: SessionConfig, tools: Iterable[Any]) -> tuple[ToolEntry, ...]:
+    if not isinstance(tools, Iterable) or isinstance(tools, (str, Mapping)):
+        raise ConfigurationError("tools: a list of tools; put this one into brackets")
+    wanted = [*(config.tools or ()), *tools]
+    if not wanted:
+        return ()
+    from .tools import as_tools
+
+    return as_tools(wanted)
+
+
+def _to_send(config: SessionConfig, entries: tuple[ToolEntry, ...]) -> SessionConfig | None:
+    """What a fresh session is to hear; None: nothing."""
+    fields = {k: v for k, v in config.wire().items() if k != "model"}  # that is in the URL
+    if entries:
+        fields["tools"] = [entry.to_wire() for entry in entries]
+    if not fields or set(fields) == {"type"}:
+        return None
+    return SessionConfig.model_validate(fields)

@@ -1,0 +1,105 @@
+"""`session.input_audio_buffer`: the user's audio on its way to the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pybase64
+
+from ..audio.formats import duration_ms
+from ..events.client import InputAudioBufferClear, InputAudioBufferCommit
+from ..events.items import Item
+from ..runtime.clock import Deadline
+
+if TYPE_CHECKING:
+    from ..session import RealtimeSession
+
+__all__ = ["InputAudioBuffer"]
+
+#: Bytes of audio that go into one event; the server takes 15 MiB.
+APPEND_BYTES = 1024 * 1024
+#: Milliseconds that a commit needs. Source: wire.md (b).
+COMMIT_MS = 100
+
+
+class InputAudioBuffer:
+    """The user's audio on its way to the server."""
+
+    def __init__(self, session: RealtimeSession) -> None:
+        self._session = session
+
+    def append(
+        self, data: Any, *, sample_rate: int | None = None, timeout: float | None = 0
+    ) -> None:
+        """Queue audio; never waits for the network.
+
+        Args:
+            data: Bytes: mono, in the session's input format, or PCM16 at `sample_rate` if that is
+                given. int16 or float32 arrays: (frames,) or (frames, channels), at `sample_rate`,
+                else at 24 kHz.
+            sample_rate: In Hz.
+            timeout: Seconds to wait for room in the writer queue; None waits for ever.
+
+        Raises:
+            QueueFull: No room; nothing was queued.
+            TypeError, ValueError: Not audio.
+        """
+        deadline = Deadline(timeout)
+        audio = self._bytes(data, sample_rate)
+        frames = [
+            b'{"type":"input_audio_buffer.append","audio":"%b"}'
+            % pybase64.b64encode(audio[start : start + APPEND_BYTES])
+            for start in range(0, len(audio), APPEND_BYTES)
+        ]
+        self._session._connection.append(frames, len(audio), deadline)
+
+    def _bytes(self, data: Any, sample_rate: int | None) -> bytes | bytearray | memoryview:
+        if sample_rate is None and isinstance(data, (bytes, bytearray)):
+            return data
+        if sample_rate is None and isinstance(data, memoryview):
+            return data.cast("B") if data.contiguous else bytes(data)
+        # numpy comes in with arrays and foreign rates only
+        from ..audio import codecs
+
+        pcm = codecs.to_pcm16(data, sample_rate=sample_rate)
+        return bytes(codecs.encode(pcm, self._session.input_format))
+
+    def commit(self, *, timeout: float | None = 10) -> Item:
+        """Make what was appended a user item. Begins no response.
+
+        Raises:
+            ValueError: Less than 100 ms since the last commit or clear; nothing was sent.
+            ServerError: The server refused it.
+        """
+        deadline = Deadline(timeout)
+        session = self._session
+        session._check_open()
+        waiting = duration_ms(session._look(lambda s: s.appended), session.input_format)
+        if waiting < COMMIT_MS:
+            raise ValueError(
+                f"{waiting:.0f} ms of audio to commit; the server needs {COMMIT_MS} ms at least"
+            )
+        with session.expect("conversation.item.*") as pending:
+            event = InputAudioBufferCommit(event_id=session.new_id("event"))
+            item_id = session._ask_server(event, deadline).item_id
+            known: Item | None = session._look(
+                lambda s: (
+                    s.conversation.records[item_id].snapshot()
+                    if item_id in s.conversation
+                    else None
+                )
+            )
+            if known is not None:
+                return known
+            named = lambda e: getattr(getattr(e, "item", None), "id", None) == item_id  # noqa: E731
+            item: Item = pending.result_by(deadline, named).item
+            return item
+
+    def clear(self, *, timeout: float | None = 10) -> None:
+        """Forget what was appended and not committed."""
+        event = InputAudioBufferClear(event_id=self._session.new_id("event"))
+        self._session._ask_server(event, Deadline(timeout))
+
+    def __repr__(self) -> str:
+        waiting = self._session._look(lambda s: s.appended)
+        return f"<InputAudioBuffer, {duration_ms(waiting, self._session.input_format):.0f} ms>"

@@ -1,0 +1,316 @@
+"""RealtimeSession: the blocking API. Holds the pieces together; knows no socket and no protocol."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+from .asking import Asking
+from .core.state import SessionState
+from .core.usage import SessionUsage
+from .errors import ConfigurationError, ResponseActive, copy_of
+from .events.client import ResponseCreate, SessionUpdate
+from .events.config import FLAT_FIELDS, NOT_GIVEN, NotGiven, SessionConfig, session_config
+from .opening import Setup, endpoints_of
+from .policy import ReconnectPolicy
+from .resources import Conversation, InputAudioBuffer, Responses, Tools
+from .resources.conversation import ItemLike, item_event
+from .resources.tools import running_turn
+from .response import Response
+from .runtime.clock import Deadline, check_timeout, may_wait
+from .runtime.connection import Connection
+from .runtime.dispatcher import Dispatch
+from .runtime.endpoints import Endpoint
+
+__all__ = ["RealtimeSession", "connect"]
+
+MAX_MESSAGE_SIZE = 64 * 1024 * 1024
+
+
+class RealtimeSession(Asking):
+    """A conversation with a realtime model.
+
+    ::
+
+        with RealtimeSession(instructions="Be brief.", output_modalities=["text"]) as session:
+            print(session.ask("Hello!").text)
+
+    Every method may be called from any thread, from callbacks and tools too; only inside a `tap`
+    a blocking call raises `WouldDeadlock`. A blocking call takes `timeout` in seconds; None waits
+    for ever. Making a session does no I/O and starts no thread; arguments are checked here.
+
+    Args:
+        model: Else `REALTIME_SYNC_MODEL`, else "gpt-realtime-2.1".
+        api_key: The key, or a function that is asked for it at every connect; else
+            `OPENAI_API_KEY`, read when the session opens.
+        base_url: http(s) or ws(s), with or without /v1 and /realtime; else `OPENAI_BASE_URL`,
+            else OpenAI.
+        endpoint: `OpenAI`, `Azure` or `Compatible`, instead of the two above; or a list of them,
+            tried in order.
+        config: A `SessionConfig`, or a dict of its shape. The fields below beat the same fields of
+            it.
+        tools: Functions, `Tool`s, wire dicts, `McpTool`s; they follow those of `config`.
+        history: Items that the conversation begins with, as `conversation.export()` gives them.
+        dispatcher: Where callbacks run: "thread" (one of our own), "manual" (in `pump`), or a
+            function that takes a function and has it run, e.g. by a GUI's event loop.
+        reconnect: When a lost link is made anew; None: never.
+        ping_interval: Seconds between signs of life asked of an idle server; a link silent for
+            twice as long is lost. None: never asked.
+        max_message_size: Bytes that one message of the server may have.
+        save_audio: Keep the audio of every item.
+        ssl_context: For wss; else the system's certificates, checked.
+        proxy: http:// or socks5:// URL (extra `proxy`); none is taken from the environment.
+        instructions, output_modalities, ...: Fields of the configuration in short; left out: not
+            sent; None: sent as null, where the wire has null.
+
+    Raises:
+        ConfigurationError: An argument cannot be; says which, and what would do.
+        TypeError: An argument of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        api_key: str | Callable[[], str] | None = None,
+        base_url: str | None = None,
+        endpoint: Endpoint | Sequence[Endpoint] | None = None,
+        config: SessionConfig | dict[str, Any] | None = None,
+        tools: Iterable[Any] = (),
+        history: Iterable[ItemLike] = (),
+        dispatcher: str | Dispatch = "thread",
+        reconnect: ReconnectPolicy | None = ReconnectPolicy(),  # noqa: B008  # frozen
+        ping_interval: float | None = 10,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        save_audio: bool = False,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        instructions: str | NotGiven = NOT_GIVEN,
+        output_modalities: Sequence[str] | NotGiven = NOT_GIVEN,
+        voice: str | dict[str, Any] | NotGiven = NOT_GIVEN,
+        speed: float | NotGiven = NOT_GIVEN,
+        turn_detection: str | dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        transcription: str | dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        noise_reduction: str | dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        input_format: str | dict[str, Any] | NotGiven = NOT_GIVEN,
+        output_format: str | dict[str, Any] | NotGiven = NOT_GIVEN,
+        tool_choice: str | dict[str, Any] | NotGiven = NOT_GIVEN,
+        max_output_tokens: int | str | NotGiven = NOT_GIVEN,
+        truncation: str | dict[str, Any] | NotGiven = NOT_GIVEN,
+        reasoning: dict[str, Any] | NotGiven = NOT_GIVEN,
+        tracing: str | dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        prompt: dict[str, Any] | NotGiven | None = NOT_GIVEN,
+        parallel_tool_calls: bool | NotGiven = NOT_GIVEN,
+        include: Sequence[str] | NotGiven | None = NOT_GIVEN,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in FLAT_FIELDS}
+        super().__init__()
+        self._setup = Setup(
+            model=model,
+            endpoints=endpoints_of(endpoint, api_key, base_url),
+            config=session_config(config, given),
+            tools=tools,
+            history=history,
+            max_message_size=max_message_size,
+            ssl_context=ssl_context,
+            proxy=proxy,
+        )
+        if dispatcher not in ("thread", "manual") and not callable(dispatcher):
+            raise ConfigurationError(
+                f'dispatcher: "thread", "manual" or a function, not {dispatcher!r}'
+            )
+        if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
+            raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
+        self._reconnect = reconnect
+        self._save_audio = save_audio
+        self.tools = Tools(self, self._setup.entries)
+        self._connection = Connection(
+            self._new_state,
+            connect=self._setup.connect,
+            handlers=self._handlers,
+            watches=self._watches,
+            taps=self._taps,
+            dispatch=dispatcher,
+            on_call=self.tools._submit,
+            handle=self._handle,
+            ping_interval=check_timeout(ping_interval, "ping_interval"),
+        )
+        self.conversation = Conversation(self)
+        self.response = Responses(self)
+        self.input_audio_buffer = InputAudioBuffer(self)
+
+    # --- life
+
+    def open(self, *, timeout: float | None = 10) -> RealtimeSession:
+        """Connect; one attempt, never retried. On an open session: returns at once.
+
+        Returns when the server has confirmed the configuration, tools and history given. After a
+        failure no thread is left and the session is as new.
+
+        Raises:
+            ConfigurationError: No key; see `api_key`.
+            ConnectError: No link: refused, no such host, a 4xx or 5xx (`.status`, `.body`).
+            ServerError: The server refused the configuration or the history.
+            RealtimeTimeout: It took longer.
+            SessionClosed: The session was closed; make a new one.
+        """
+        self._connection.open(Deadline(timeout))
+        return self
+
+    def close(self, *, timeout: float | None = 5) -> None:
+        """End the session. Idempotent, from any thread, a callback or tool included.
+
+        Sends what was queued, fails what waits with `SessionClosed`, lets callbacks of what had
+        arrived run, `connection.closed` last, and joins every thread but its own. A tool that
+        still runs is logged by name; its result is dropped.
+
+        Args:
+            timeout: Seconds for all of it; neither a silent peer nor a slow callback can hold it.
+        """
+        deadline = Deadline(timeout)
+        self.tools._stop()
+        self._connection.close(deadline)
+        if not self._connection.in_loop:
+            self.tools._join(deadline)
+
+    def __enter__(self) -> RealtimeSession:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def state(self) -> str:
+        """ "new", "connecting", "open", "reconnecting", "closing" or "closed"."""
+        return self._connection.phase
+
+    @property
+    def id(self) -> str | None:
+        """The server's id of the session; None before `open()`."""
+        return self.config.id
+
+    @property
+    def config(self) -> SessionConfig:
+        """What the server holds, as it said last; empty before `open()`."""
+        config: SessionConfig = self._look(lambda s: s.session)
+        return config
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server will end the session, in epoch seconds; None if it did not say."""
+        return self.config.expires_at
+
+    @property
+    def usage(self) -> SessionUsage:
+        """Tokens since `open()`, out-of-band responses included."""
+        usage: SessionUsage = self._look(lambda s: s.running.usage)
+        return usage
+
+    @property
+    def output_format(self) -> str:
+        """The format of the model's audio: "audio/pcm", "audio/pcmu" or "audio/pcma"."""
+        return str(self._look(lambda s: s.audio_format("output")))
+
+    def update(
+        self,
+        config: SessionConfig | dict[str, Any] | None = None,
+        *,
+        tools: Iterable[Any] | NotGiven = NOT_GIVEN,
+        timeout: float | None = 10,
+        **fields: Any,
+    ) -> SessionConfig:
+        """Change the configuration: sends exactly what is given; nothing given: nothing.
+
+        Args:
+            config: Fields as the wire nests them.
+            tools: Replaces all tools.
+            timeout: Seconds; None waits for ever.
+            fields: The flat fields of `RealtimeSession`.
+
+        Returns:
+            What the server now holds.
+
+        Raises:
+            ServerError: The server refused it; nothing has changed.
+            ConfigurationError, TypeError: A wrong value or name; nothing was sent.
+        """
+        deadline = Deadline(timeout)
+        changes: SessionConfig = session_config(config, fields)
+        if isinstance(tools, NotGiven):
+            if changes.tools is None:
+                return self._update(changes, deadline)
+            tools = self.tools._known(changes.tools)
+        return self.tools._replace(tools, changes, deadline)
+
+    def _update(self, changes: SessionConfig, deadline: Deadline) -> SessionConfig:
+        wire = changes.wire()
+        if not wire:
+            self._check_open()
+            return self.config
+        wire.setdefault("type", self._setup.type)
+        event = SessionUpdate(
+            event_id=self.new_id("event"), session=SessionConfig.model_validate(wire)
+        )
+        held: SessionConfig = self._ask_server(event, deadline).session
+        return held
+
+    # --- for our own use
+
+    def _new_state(self) -> SessionState:
+        state = SessionState(
+            new_key=lambda: self.new_id("event"),
+            new_item_id=lambda: self.new_id("item"),
+            config=self._setup.config,
+            history=[
+                item_event(self, item, None, self._setup.input_format)
+                for item in self._setup.history
+            ],
+        )
+        state.set_tools(*self.tools._kinds())
+        return state
+
+    def _create_response(
+        self, event: ResponseCreate, on_active: str, deadline: Deadline
+    ) -> Response | None:
+        may_wait()
+        wanted: list[bool] = []
+        key = event.event_id or ""
+        try:
+            reply = self._connection.do(
+                lambda s: wanted.append(
+                    s.create(event, on_active=on_active, parent=running_turn.get())
+                ),
+                key=key,
+                what="response.create",
+                convert=self._handle,
+            )
+        except ResponseActive as exc:
+            running = exc.response
+            raise copy_of(exc, running and self._handle(running)) from None
+        assert reply is not None
+        if not wanted[0]:
+            self._connection.give_up(key)
+            return None
+        response: Response = self._connection.wait(reply, key, deadline)
+        return response
+
+    def __repr__(self) -> str:
+        count = len(self.conversation.items)
+        running = self._look(lambda s: len(s.running.responses))
+        more = f", {running} response{'s' * (running != 1)} in progress" if running else ""
+        return f"<RealtimeSession {self.state}, {count} item{'s' * (count != 1)}{more}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session holds a link and does not pickle; make it where it is needed")
+
+
+def connect(model: str | None = None, **arguments: Any) -> RealtimeSession:
+    """`RealtimeSession(...).open()`."""
+    return RealtimeSession(model, **arguments).open()

@@ -1,0 +1,310 @@
+"""What a server may send, and the session lives; all is visible as an event and in the log."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from realtime_sync import RealtimeSession, events
+from realtime_sync.errors import ServerError
+from realtime_sync.local import LocalServer
+
+from .peers import Link, Peer, frame
+
+LIMIT = 5.0
+
+
+def alive(session: RealtimeSession, link: Link) -> None:
+    """The session still takes in what comes, and still asks and is answered."""
+    futures = [session.submit("still there?")]
+    link.respond(link.hear("response.create"), "r_alive", "yes")
+    assert futures[0].result(LIMIT).text == "yes"
+    assert session.state == "open"
+
+
+def seen(session: RealtimeSession, link: Link, data: bytes) -> events.Event:
+    """The event that comes of these bytes."""
+    with session.expect("*") as pending:
+        link.raw(data)
+    return pending.result(timeout=LIMIT)
+
+
+UNPARSABLE = {
+    "no json": b"hello",
+    "empty": b"",
+    "half json": b'{"type": "response.done"',
+    "null": b"null",
+    "number": b"5",
+    "string": b'"x"',
+    "array": b'[{"type": "response.done"}]',
+    "no type": b"{}",
+    "type null": b'{"type": null}',
+    "type no string": b'{"type": 5}',
+    "not utf-8": b'{"type": "\xff\xfe"}',
+    "utf-16": '{"type": "x"}'.encode("utf-16"),
+    "nan": b'{"type": "x", "a": NaN}',
+    "infinity": b'{"type": "x", "a": -Infinity}',
+    "deep": b"[" * 100_000,
+    "control characters": b"\x1b[2J\x07\x00",
+}
+
+
+@pytest.mark.parametrize("name", UNPARSABLE)
+def test_unparsable(
+    name: str, bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Text that is no event arrives as UnknownEvent "unparsable", and is logged as a WARNING."""
+    link = peer.link()
+    event = seen(bare, link, frame(UNPARSABLE[name]))
+    assert isinstance(event, events.UnknownEvent)
+    assert event.type == "unparsable"
+    records = [r for r in caplog.records if r.levelno >= logging.WARNING]
+    assert [r.levelno for r in records] == [logging.WARNING]
+    line = records[0].getMessage()
+    assert line.isprintable()
+    assert len(line) < 400
+    alive(bare, link)
+
+
+def test_binary(bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+    """A binary frame is "unparsable" too."""
+    link = peer.link()
+    event = seen(bare, link, frame(b'{"type": "response.done"}', first=0x82))
+    assert event.type == "unparsable"
+    assert "25 bytes" in event.raw
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    alive(bare, link)
+
+
+def test_handlers_of_unparsable(bare: RealtimeSession, peer: Peer) -> None:
+    """A handler of "unparsable", of UnknownEvent and of "*" sees it."""
+    link = peer.link()
+    heard: list[tuple[str, Any]] = []
+    done = threading.Event()
+    bare.on("unparsable", lambda e: heard.append(("name", e.raw)))
+    bare.on(events.UnknownEvent, lambda e: heard.append(("class", e.raw)))
+    bare.on("*", lambda e: done.set())
+    link.raw(frame(b"hello"))
+    assert done.wait(LIMIT)
+    assert heard == [("name", "hello"), ("class", "hello")]
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        {"type": "response.sing", "tune": [1, {"a": None}]},
+        {"type": "x" * 5000},
+        {"type": "\u202eevil\n\x1b[2J"},
+        {"type": "connection.closed", "error": "a server's name for an event of ours"},
+    ],
+)
+def test_unknown_types(
+    wire: dict[str, Any], bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unknown type arrives as UnknownEvent with .type and .raw, and is logged at DEBUG."""
+    caplog.set_level(logging.DEBUG, "realtime_sync")
+    link = peer.link()
+    event = seen(bare, link, frame(json.dumps(wire).encode()))
+    assert isinstance(event, events.UnknownEvent)
+    assert (event.type, event.raw) == (wire["type"], wire)
+    said = [r for r in caplog.records if "unknown event" in r.getMessage()]
+    assert [r.levelno for r in said] == [logging.DEBUG]
+    assert all("\n" not in r.getMessage() and "\x1b" not in r.getMessage() for r in caplog.records)
+    alive(bare, link)
+
+
+MALFORMED: list[dict[str, Any]] = [
+    {"type": "response.created", "response": []},
+    {"type": "response.done", "response": "r"},
+    {"type": "response.output_text.delta", "delta": 5},
+    {"type": "response.output_text.delta", "delta": "x", "output_index": "first"},
+    {"type": "conversation.item.added", "item": "x"},
+    {"type": "conversation.item.added", "item": {"content": "x"}},
+    {"type": "conversation.item.truncated", "audio_end_ms": {}},
+    {"type": "error", "error": ["str"]},
+    {"type": "session.updated", "session": 5},
+    {"type": "rate_limits.updated", "rate_limits": {}},
+    {"type": "input_audio_buffer.speech_started", "audio_start_ms": "now"},
+]
+
+
+@pytest.mark.parametrize("wire", MALFORMED, ids=lambda wire: wire["type"])
+def test_malformed_known_types(wire: dict[str, Any], bare: RealtimeSession, peer: Peer) -> None:
+    """A malformed event of a known type goes to "*" and globs only, as UnknownEvent."""
+    link = peer.link()
+    exact: list[object] = []
+    globs: list[events.Event] = []
+    done = threading.Event()
+    bare.on(wire["type"], exact.append)
+    bare.on(wire["type"].split(".")[0] + "*", globs.append)
+    bare.once("*", lambda _: done.set())
+    link.raw(frame(json.dumps(wire).encode()))
+    assert done.wait(LIMIT)
+    assert exact == []
+    assert [type(event) for event in globs] == [events.UnknownEvent]
+    bare.off(wire["type"], exact.append)
+    alive(bare, link)
+
+
+EMPTY = [
+    "session.created", "session.updated", "error", "conversation.created",
+    "conversation.item.added", "conversation.item.created", "conversation.item.done",
+    "conversation.item.deleted", "conversation.item.truncated", "conversation.item.retrieved",
+    "conversation.item.input_audio_transcription.delta",
+    "conversation.item.input_audio_transcription.completed",
+    "conversation.item.input_audio_transcription.failed",
+    "input_audio_buffer.committed", "input_audio_buffer.cleared",
+    "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped",
+    "response.created", "response.done", "response.output_item.added", "response.output_item.done",
+    "response.content_part.added", "response.content_part.done", "response.output_text.delta",
+    "response.output_text.done", "response.output_audio.delta", "response.output_audio.done",
+    "response.output_audio_transcript.delta", "response.output_audio_transcript.done",
+    "response.function_call_arguments.delta", "response.function_call_arguments.done",
+    "rate_limits.updated", "response.mcp_call.completed", "mcp_list_tools.failed",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+@pytest.mark.parametrize("running", [False, True], ids=["idle", "running"])
+def test_missing_and_null_fields(
+    kind: str, running: bool, bare: RealtimeSession, peer: Peer
+) -> None:
+    """Every known event may lack all its fields, or have null or unknown ones."""
+    link = peer.link()
+    if running:
+        link.say("response.created", response=link.response({}, "r_running"))
+    fields = ("response", "item", "item_id", "error", "session", "delta", "usage", "response_id")
+    for extra in ({}, {"later": {"x": [1]}}, dict.fromkeys(fields)):
+        event = {"type": kind, **extra}
+        with bare.expect(kind) as pending:
+            link.raw(frame(json.dumps(event).encode()))
+        assert pending.result(timeout=LIMIT).type == kind
+    if running:
+        ended = {**link.response({}, "r_running"), "status": "completed"}
+        link.say("response.done", response=ended)
+    alive(bare, link)
+
+
+def test_unknown_ids(bare: RealtimeSession, peer: Peer) -> None:
+    """Events of unknown responses and items, doubled or late, change nothing (B10, B11)."""
+    link = peer.link()
+    where = {"response_id": "nope", "item_id": "nope", "output_index": 9, "content_index": 9}
+    ended = {"id": "nope", "status": "completed", "output": []}
+    for _ in range(2):
+        link.say("response.output_text.delta", **where, delta="x")
+        link.say("response.output_audio.delta", **where, delta="AAAA")
+        link.say("response.function_call_arguments.done", **where, call_id="c", arguments="{}")
+        link.say("response.done", response=ended)
+        link.say("conversation.item.deleted", item_id="nope")
+        link.say("conversation.item.truncated", item_id="nope", audio_end_ms=1, content_index=-5)
+        link.say("conversation.item.input_audio_transcription.delta", item_id="nope", delta="x")
+        link.say("error", error={"message": "x", "event_id": "nope"})
+    alive(bare, link)
+    link.respond({}, "r_alive", "once more")
+    link.say("response.output_text.delta", **{**where, "response_id": "r_alive"}, delta="late")
+    alive_again = bare.submit("x")
+    link.respond(link.hear("response.create"), "r2", "yes")
+    assert alive_again.result(LIMIT).text == "yes"
+
+
+@pytest.mark.parametrize("delta", ["!!!", "AAA", "A-_A", "=", "Ä"])
+def test_bad_base64(delta: str, bare: RealtimeSession, peer: Peer) -> None:
+    """Audio that is no base64 arrives with empty bytes; the good deltas around it are whole."""
+    link = peer.link()
+    link.say("response.created", response=link.response({}, "r"))
+    where = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0}
+    good = base64.b64encode(b"\1\2").decode()
+    with bare.events("response.output_audio.delta") as deltas:
+        for one in (good, delta, good):
+            link.say("response.output_audio.delta", **where, delta=one)
+        link.say("response.done", response={"id": "r", "status": "completed"})
+        got = [next(deltas) for _ in range(3)]
+    assert [event.audio for event in got] == [b"\1\2", b"", b"\1\2"]
+    assert got[1].delta == delta
+    assert bare.response.get("r").audio == b"\1\2\1\2"
+    alive(bare, link)
+
+
+def test_foreign_text_in_every_field(
+    bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Line breaks, escapes and half surrogates leave each log record one line (B24)."""
+    caplog.set_level(logging.DEBUG, "realtime_sync")
+    link = peer.link()
+    nasty = "a\nb\x1b[2J\u202e\ud800\x00"
+    for wire in (
+        {"type": nasty, "event_id": nasty},
+        {"type": "error", "error": {"message": nasty, "code": nasty, "type": nasty}},
+        {"type": "response.created", "response": {"id": nasty, "metadata": {nasty: nasty}}},
+        {
+            "type": "response.output_text.delta",
+            "response_id": nasty,
+            "item_id": nasty,
+            "delta": nasty,
+        },
+        {"type": "response.done", "response": {"id": nasty, "status": nasty}},
+        {"type": "conversation.item.added", "item": {"id": nasty, "type": nasty}},
+        {"type": "conversation.item.retrieved", "item": {"id": nasty, "name": nasty}},
+    ):
+        link.raw(frame(json.dumps(wire).encode()))
+    alive(bare, link)
+    repr(bare.conversation.items), repr(bare)
+    assert caplog.records
+    for record in caplog.records:
+        line = record.getMessage()
+        assert line.isprintable(), line
+
+
+def test_a_second_session_created(
+    bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second session.created is taken over and reported (B18)."""
+    link = peer.link()
+    seen(bare, link, frame(b'{"type": "session.created", "session": {"id": "second"}}'))
+    assert bare.id == "second"
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    alive(bare, link)
+
+
+def test_malformed_end_of_a_response(bare: RealtimeSession, peer: Peer) -> None:
+    """A response.done that cannot be read still ends whoever waits for it."""
+    link = peer.link()
+    future = bare.submit("x")
+    link.say("response.created", response=link.response(link.hear("response.create"), "r"))
+    link.say("response.done", response={"id": "r", "output": "nonsense", "status": "completed"})
+    assert future.result(LIMIT).done
+    alive(bare, link)
+
+
+def test_two_responses_interleaved(bare: RealtimeSession, peer: Peer) -> None:
+    """Deltas of two responses that run at once stay apart (B16)."""
+    link = peer.link()
+    link.say("response.created", response=link.response({}, "a"))
+    oob = {"response": {"conversation": "none"}}
+    link.say("response.created", response=link.response(oob, "b"))
+    for n in range(3):
+        for one in "ab":
+            where = {"response_id": one, "item_id": f"i{one}", "output_index": 0}
+            link.say("response.output_text.delta", **where, content_index=0, delta=f"{one}{n}")
+    with bare.expect("input_audio_buffer.cleared") as pending:
+        link.say("input_audio_buffer.cleared")
+    pending.result(timeout=LIMIT)
+    assert bare.response.get("a").text == "a0a1a2"
+    assert bare.response.get("b").text == "b0b1b2"
+
+
+def test_from_the_embedded_server(
+    session: RealtimeSession, server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the middle of a response, too, garbage is survived."""
+    for payload in ("nonsense", b"\0\1", '{"type": 5}', "[]"):
+        server.script.frame(payload, after=3)
+        assert session.ask("hello").status == "completed"
+    with pytest.raises(ServerError):
+        session.conversation.delete("nope")
+    assert [r.levelno for r in caplog.records] == [logging.WARNING] * 4

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import Any
+
+from realtime_sync import RealtimeSession, events
+
+from .peers import Peer
+
+LIMIT = 5.0
+WHERE = {"response_id": "r1", "item_id": "i1", "output_index": 0}
+
+
+def test_a_server_with_beta_names(bare: RealtimeSession, peer: Peer) -> None:
+    """A server that answers with beta names is understood; callbacks see GA's, taps the wire's."""
+    link = peer.link()
+    seen: list[str] = []
+    wire: list[Any] = []
+    bare.tap(lambda direction, event: wire.append(event["type"]) if direction == "received" else 0)
+    turn = bare.submit("hi")
+    item = link.hear("conversation.item.create")["item"]
+    create = link.hear("response.create")
+    response = link.response(create, "r1")
+    with bare.events("response.*", "conversation.*", timeout=LIMIT) as watch:
+        part = {"type": "text", "text": "Hello"}
+        answer = {"id": "i1", "type": "message", "role": "assistant", "content": []}
+        link.say("conversation.item.created", item=item)
+        link.say("response.created", response={**response, "modalities": ["text"]})
+        link.say("response.output_item.added", **WHERE, item=answer)
+        link.say("response.text.delta", **WHERE, content_index=0, delta="Hel")
+        link.say("response.text.delta", **WHERE, content_index=0, delta="lo")
+        link.say("response.text.done", **WHERE, content_index=0, text="Hello")
+        done = {**answer, "status": "completed", "content": [part]}
+        link.say("response.done", response={**response, "status": "completed", "output": [done]})
+        for event in watch:
+            seen.append(event.type)
+            if isinstance(event, events.ResponseDone):
+                break
+    assert turn.result(LIMIT).text == "Hello"
+    assert [part.type for part in turn.result().output[0].content or ()] == ["output_text"]
+    assert "response.output_text.delta" in seen
+    assert "conversation.item.added" in seen
+    assert not {"response.text.delta", "conversation.item.created"} & set(seen)
+    assert "response.text.delta" in wire
+
+
+def test_the_old_name_of_an_added_item(bare: RealtimeSession, peer: Peer) -> None:
+    """Whoever listens to conversation.item.created hears of every item, under its name of today."""
+    link = peer.link()
+    with bare.events("conversation.item.created", timeout=LIMIT) as watch:
+        for name in ("created", "added"):
+            item = {"id": f"i_{name}", "type": "message", "role": "user", "content": []}
+            link.say(f"conversation.item.{name}", item=item)
+        heard = [next(watch), next(watch)]
+    assert [event.type for event in heard] == ["conversation.item.added"] * 2

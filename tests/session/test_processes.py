@@ -1,0 +1,122 @@
+"""What happens to a session whose process ends, is interrupted, or forks."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from realtime_sync.local import LocalServer
+
+BEGIN = """
+import os, sys, threading, time
+from realtime_sync import RealtimeSession, Compatible
+from realtime_sync.errors import *
+def slow() -> str:
+    "Waits."
+    print("tool", flush=True)
+    time.sleep(60)
+    return "x"
+session = RealtimeSession(endpoint=Compatible({url!r}, api_key="k"), output_modalities=["text"],
+                          turn_detection=None, tools=[slow], ping_interval=None).open()
+"""
+
+
+def run(server: LocalServer, code: str, *, interrupt: bool = False) -> tuple[int, str, str, float]:
+    """Exit code, output, errors, and the seconds it took after it said "ready"."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", BEGIN.format(url=server.url) + code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=pathlib.Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    said = ""
+    while "ready" not in said:
+        line = process.stdout.readline()
+        if not line:
+            break
+        said += line
+    begun = time.monotonic()
+    if interrupt:
+        time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    return process.returncode, said + out, err, time.monotonic() - begun
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('ready')",
+        "session.submit('tell me a long story'); print('ready')",
+        "it = session.events(); session.on('*', print); session.submit('x'); print('ready')",
+        "session.on('*', lambda e: time.sleep(60)); session.ask('x'); print('ready')",
+        "import gc; del session; gc.collect(); print('ready')",
+    ],
+    ids=["idle", "asking", "listening", "stuck callback", "forgotten"],
+)
+def test_exit_without_close(code: str, server: LocalServer) -> None:
+    """A process that forgets to close its session exits at once, with 0 and without a word."""
+    code, _, err, took = run(server, code)
+    assert (code, err) == (0, "")
+    assert took < 3
+
+
+def test_exit_with_a_stuck_tool(server: LocalServer) -> None:
+    """A tool that never returns does not keep the process alive."""
+    server.reply(server.call("slow"))
+    code, _, err, took = run(
+        server,
+        "p = session.expect('tool.started'); f = session.submit('x'); p.result(); print('ready')",
+    )
+    assert (code, err) == (0, "")
+    assert took < 3
+
+
+def test_exit_inside_a_callback(server: LocalServer) -> None:
+    """sys.exit() in the main thread, inside `with`, closes and exits with its code."""
+    code, _, err, took = run(server, "print('ready')\nwith session:\n    sys.exit(3)")
+    assert (code, err) == (3, "")
+    assert took < 3
+
+
+@pytest.mark.parametrize(
+    "call", ["session.ask('x', timeout=None)", "session.wait_for('never', timeout=None)"]
+)
+def test_ctrl_c(call: str, server: LocalServer) -> None:
+    """Ctrl-C in a blocking call inside `with` ends the process in order."""
+    server.script.hold(after=1)
+    code, _, err, took = run(
+        server, f"print('ready', flush=True)\nwith session:\n    {call}", interrupt=True
+    )
+    assert code in (1, 130, -signal.SIGINT)
+    assert err.strip().splitlines()[-1] == "KeyboardInterrupt"
+    assert "Exception ignored" not in err
+    assert took < 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork_leaves_the_parent_alone(server: LocalServer) -> None:
+    """A forked child that closes or just exits does not disturb the parent's session."""
+    code, _, err, _ = run(
+        server,
+        """
+for ends in (lambda: session.close(timeout=1), lambda: None):
+    pid = os.fork()
+    if pid == 0:
+        ends()
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert session.ask("hello", timeout=5).status == "completed"
+session.close()
+print("ready")
+""",
+    )
+    assert code == 0, err
