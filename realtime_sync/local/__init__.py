@@ -1,1 +1,32 @@
-"""To be written."""
+"""The other side of the wire: a server of the Realtime API on loopback, without a model.
+
+::
+
+    with LocalServer() as server:
+        server.reply("The capital is Paris.", server.call("lookup", city="Paris"))
+        with RealtimeSession(endpoint=server.endpoint) as session:
+            print(session.ask("What is the capital of France?").text)
+
+It has brains of its own, written from the protocol and not from `realtime_sync.core`: the same
+bug must not sit on both sides. They are pure (events and the time in, events out):
+
+- `mind` is what all have in common, `hearing` what all that hold a conversation have; `brain` is a
+  realtime session, `telephone` one inside a call, `scribe` a transcription, `interpreter` a
+  translation; `sessions` makes them.
+- The session is in `settings`, the items in `conversation`, a response's events in `responses`
+  (`plan`, `usage`), user transcripts in `transcripts`, what is due when in `schedule`.
+- `vocabulary` and `shapes` say which client events are right, `refusal` what a wrong one is told.
+- `beta` speaks the old dialect over a brain that knows GA only.
+- `answers` are the rules that it answers by, `script` and `heard` what a test wants instead,
+  `speech` its voice.
+
+Around them: `reception` lets clients in, `grants` are client secrets, `calls` the sessions that
+connections share, `desk` the REST calls (`http`, `sdp`), `dialogue` one connection without its
+socket. `server` is what people hold, `net` its threads and sockets.
+
+Needs the extra `local` (the package `websockets`); importing this room does not.
+"""
+
+from realtime_sync.local.server import LocalServer
+
+__all__ = ["LocalServer"]

@@ -1,0 +1,210 @@
+"""The GA server's behaviour for one realtime session: client events in, server events out.
+
+No sockets, no threads, no clock: whoever calls says what time it is.
+
+::
+
+    brain = Brain("gpt-realtime-2.1", ...)
+    brain.hello()                     -> [session.created]
+    brain.received(event, now)        -> what is answered at once
+    brain.due, brain.advance(now)     -> when the next event is due; what is due by now
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+
+from realtime_sync.local import settings
+from realtime_sync.local.answers import Part, Question, answer
+from realtime_sync.local.conversation import Conversation, Entry
+from realtime_sync.local.hearing import Hearing
+from realtime_sync.local.plan import Plan, Voice
+from realtime_sync.local.refusal import Refusal
+from realtime_sync.local.responses import Running
+from realtime_sync.local.script import Script
+from realtime_sync.local.vocabulary import SHAPES
+
+__all__ = ["Brain"]
+
+Wire = dict[str, Any]
+
+_RATE_LIMITS = {"requests": 1000, "tokens": 50_000}
+
+
+class Brain(Hearing):
+    """What the server knows about one realtime session.
+
+    Args:
+        model: The model that the client asked for; any name.
+        script: What to answer, faults included; shared by all connections of a server.
+        voice: Speaks, and converts between audio formats.
+        identity: Unique part of all ids of this session, at most 16 characters.
+        expires_at: Epoch seconds, reported only.
+        clock: The time of day, for those who ask.
+        speed: Multiplies the pace of the service; None sends everything at once.
+        ends: When the session expires, by the clock of `received`.
+        preset: A session update that holds from the beginning, checked already.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        script: Script,
+        voice: Voice,
+        identity: str,
+        expires_at: int,
+        clock: Callable[[], datetime],
+        speed: float | None = 1.0,
+        ends: float = math.inf,
+        preset: Wire | None = None,
+    ) -> None:
+        super().__init__(script=script, identity=identity, ends=ends, speed=speed)
+        self._voice = voice
+        self._clock = clock
+        fresh = settings.default_session(self._new_id("sess"), model, expires_at)
+        self.session = settings.merged(fresh, {**(preset or {}), "model": model})
+        self._running: dict[str, Running] = {}
+        self._remaining = dict(_RATE_LIMITS)
+        self._spoken = False  # the voice cannot change once there was assistant audio
+
+    SHAPES = SHAPES
+
+    def _checked(self, wanted: Wire) -> Wire:
+        current = self.session
+        if wanted.get("model", current["model"]) != current["model"]:
+            raise Refusal(
+                "invalid_parameter", "The model cannot be changed.", param="session.model"
+            )
+        if current["tracing"] and wanted.get("tracing", current["tracing"]) != current["tracing"]:
+            raise Refusal(
+                "invalid_parameter",
+                "Tracing cannot be modified once it is enabled.",
+                param="session.tracing",
+            )
+        updated = super()._checked(wanted)
+        voice = current["audio"]["output"]["voice"]
+        if self._spoken and updated["audio"]["output"]["voice"] != voice:
+            raise Refusal(
+                "cannot_update_voice",
+                "Cannot update a conversation's voice if assistant audio is present.",
+                param="session.audio.output.voice",
+            )
+        return updated
+
+    def _respond(self, event: Wire, now: float) -> list[Wire]:
+        wanted = event.get("response") or {}
+        beside = wanted.get("conversation") == "none"
+        active = None if beside else self._active
+        if active is not None or (not beside and self._script.is_busy()):
+            other = active.plan.id if active is not None else self._new_id("resp")
+            raise Refusal(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {other}. "
+                "Wait until the response is finished before creating a new one.",
+            )
+        context = self._context(wanted.get("input"))
+        options = settings.merged(self.session, _settings_of(wanted))
+        plan = self._plan(options, None if beside else self.conversation, context, wanted)
+        parts = self._script.next_answer()
+        if parts is None:
+            parts = answer(self._question(options, context))
+        return self._begun(plan, parts, now)
+
+    def _begun(self, plan: Plan, parts: list[Part], now: float) -> list[Wire]:
+        running = Running(plan, parts, event=self._event, new_id=self._new_id, voice=self._voice)
+        self._running[plan.id] = running
+        self._schedule.add(now, running.steps, running)
+        return [running.created()]
+
+    def _cancel(self, event: Wire, _now: float) -> list[Wire]:
+        wanted = event.get("response_id")
+        running = self._active if wanted is None else self._running.get(wanted)
+        if running is None:
+            raise Refusal(
+                "response_cancel_not_active", "Cancellation failed: no active response found"
+            )
+        return [*running.interrupt("client_cancelled"), *self._ended(running)]
+
+    def _ended(self, running: Running) -> list[Wire]:
+        """What follows `response.done`."""
+        del self._running[running.plan.id]
+        self._spoken = self._spoken or running.spoken
+        self._remaining["requests"] = max(0, self._remaining["requests"] - 1)
+        self._remaining["tokens"] = max(0, self._remaining["tokens"] - running.tokens)
+        limits = [
+            {"name": name, "limit": limit, "remaining": self._remaining[name], "reset_seconds": 60}
+            for name, limit in _RATE_LIMITS.items()
+        ]
+        return [self._event("rate_limits.updated", rate_limits=limits)]
+
+    def _context(self, wanted: list[Wire] | None) -> list[Entry]:
+        """What a response answers: the conversation, or the input given in its place."""
+        if wanted is None:
+            return self.conversation.entries()
+        return [self._referred(item, n) for n, item in enumerate(wanted)]
+
+    def _referred(self, item: Wire, index: int) -> Entry:
+        if item["type"] != "item_reference":
+            return self._entry(item)
+        entry = self.conversation.get(item["id"])
+        if entry is None:
+            raise Refusal(
+                "invalid_value",
+                f"Item with id '{item['id']}' does not exist.",
+                param=f"response.input[{index}].id",
+            )
+        return entry
+
+    def _plan(
+        self, options: Wire, conversation: Conversation | None, context: list[Entry], wanted: Wire
+    ) -> Plan:
+        output, limit = options["audio"]["output"], options["max_output_tokens"]
+        return Plan(
+            id=self._new_id("resp"),
+            conversation=conversation,
+            context=context,
+            instructions=options["instructions"],
+            modality=options["output_modalities"][0],
+            format=output["format"],
+            voice=output["voice"],
+            max_tokens=None if limit == "inf" else limit,
+            metadata=wanted.get("metadata"),
+            hold=self._script.next_hold(),
+        )
+
+    def _question(self, options: Wire, context: list[Entry]) -> Question:
+        user = next(
+            (entry for entry in reversed(context) if entry.item.get("role") == "user"), None
+        )
+        sound = None
+        if user is not None and user.audio:
+            sound = (bytes(user.audio), user.format, user.audio_ms)
+        return Question(
+            items=[entry.item for entry in context],
+            sound=sound,
+            tools=options["tools"],
+            tool_choice=options["tool_choice"],
+            now=self._clock(),
+        )
+
+    @property
+    def _active(self) -> Running | None:
+        """The response that writes the default conversation."""
+        running = self._running.values()
+        return next((one for one in running if one.plan.conversation is not None), None)
+
+    ANSWERS: ClassVar[Mapping[str, Callable[..., list[Wire]]]] = {
+        **Hearing.ANSWERS,
+        "response.create": _respond,
+        "response.cancel": _cancel,
+    }
+
+
+def _settings_of(response: Wire) -> Wire:
+    """The fields of a `response.create` that stand for the session's; null means: the session's."""
+    names = (*settings.RESPONSE_SETTINGS, "audio")
+    return {name: response[name] for name in names if response.get(name) is not None}

@@ -1,0 +1,88 @@
+"""What is under way and when each next event is due: responses and transcripts, at their pace.
+
+No clock: whoever calls says what time it is.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from realtime_sync.local.responses import Running, Step
+from realtime_sync.local.script import Script
+
+__all__ = ["Schedule"]
+
+Wire = dict[str, Any]
+
+_HELD_CHECK = 0.02  # seconds between two looks whether a held response may go on
+
+
+@dataclass(slots=True)
+class _Stream:
+    """Events that come by themselves.
+
+    Attributes:
+        began: The time at which its steps count from 0.
+        steps: What is still to come.
+        response: The response that it is, None for a transcript.
+        make: Makes the events of the step that is due next; None until that is known.
+    """
+
+    began: float
+    steps: Iterator[Step]
+    response: Running | None
+    make: Callable[[], list[Wire]] | None = None
+
+
+class Schedule:
+    """Streams of events, each at its own time.
+
+    Args:
+        script: Says whether held responses stand still.
+        speed: Multiplies the pace; None: everything is due at once.
+    """
+
+    def __init__(self, script: Script, speed: float | None) -> None:
+        self._script = script
+        self._pace = 0.0 if speed is None else 1 / speed
+        self._heap: list[tuple[float, int, _Stream]] = []
+        self._order = itertools.count()  # what is due at the same time goes in turn
+
+    def add(self, now: float, steps: Iterator[Step], response: Running | None = None) -> None:
+        """Starts a stream whose steps count from now."""
+        self._push_next(_Stream(now, steps, response))
+
+    @property
+    def due(self) -> float | None:
+        """When `advance` is to be called next; None while nothing is under way."""
+        return self._heap[0][0] if self._heap else None
+
+    def advance(self, now: float) -> Iterator[tuple[list[Wire], Running | None]]:
+        """What is due by now, step by step, each with the response that it belongs to."""
+        while self._heap and self._heap[0][0] <= now:
+            _, _, stream = heapq.heappop(self._heap)
+            running = stream.response
+            if running is not None and running.done:
+                continue  # cancelled meanwhile
+            if running is not None and running.standing and self._script.held:
+                self._push(now + _HELD_CHECK, stream)
+                continue
+            assert stream.make is not None
+            # made now and not when it was planned: the conversation may have changed meanwhile
+            events = stream.make()
+            self._push_next(stream)
+            yield events, running
+
+    def _push_next(self, stream: _Stream) -> None:
+        step = next(stream.steps, None)
+        if step is None:
+            return
+        at, stream.make = step
+        self._push(stream.began + at * self._pace, stream)
+
+    def _push(self, due: float, stream: _Stream) -> None:
+        heapq.heappush(self._heap, (due, next(self._order), stream))

@@ -1,0 +1,212 @@
+"""What the server answers next, and the faults that it commits on demand.
+
+No sockets, no protocol. The queues are deques, whose ends are safe to use from any thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar
+
+from realtime_sync.local.answers import Call, Fail, Part, Say, Sound
+from realtime_sync.local.heard import Heard, Spoken, heard_of
+
+__all__ = ["Answer", "Fault", "Refused", "Script", "parts_of"]
+
+Answer = str | bytes | bytearray | Call | BaseException | list[Any] | tuple[Any, ...]
+"""What `LocalServer.reply` takes for one response."""
+
+_PCM_BYTES_PER_SECOND = 48_000
+
+
+def parts_of(given: Answer) -> list[Part]:
+    """The parts of the response that an answer stands for.
+
+    Raises:
+        TypeError: It is none of the kinds of `Answer`.
+        ValueError: An odd number of bytes: PCM16 has two a sample.
+    """
+    if isinstance(given, list | tuple):
+        return [part for one in given for part in parts_of(one)]
+    return [_part(given)]
+
+
+def _part(given: object) -> Part:
+    match given:
+        case str():
+            return Say(given)
+        case Say() | Sound() | Call() | Fail():
+            return given
+        case bytes() | bytearray():
+            if len(given) % 2:
+                raise ValueError("audio for reply() is PCM16: an even number of bytes")
+            seconds = len(given) / _PCM_BYTES_PER_SECOND
+            return Sound(bytes(given), "audio/pcm", f"[sound, {seconds:.1f} s]")
+        case BaseException():
+            return Fail.of(given)
+    raise TypeError(
+        "reply() takes str, server.call(...), PCM bytes, an exception, or a list of these; "
+        f"not {type(given).__name__}"
+    )
+
+
+_T = TypeVar("_T")
+
+FaultKind = Literal["cut", "mute", "frame", "close"]
+
+
+@dataclass(slots=True)
+class Fault:
+    """One thing that goes wrong, once.
+
+    Attributes:
+        kind: "cut" drops the link, "mute" sends nothing any more (no pong either), "frame" sends
+            `payload` as a frame of its own, "close" sends a close frame.
+        after_events: Server events to send before it happens, counted over all links from now.
+        after_bytes: Bytes to send before it happens, for "cut"; None counts events.
+        payload: The raw text (str) or binary (bytes) frame; for "close" the reason.
+        code: The close code.
+    """
+
+    kind: FaultKind
+    after_events: int = 0
+    after_bytes: int | None = None
+    payload: str | bytes = ""
+    code: int = 1001
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A handshake that is answered with an HTTP status instead."""
+
+    status: int
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Script:
+    """Answers and faults to come; each is used once, in order.
+
+    Faults are meant for one link at a time: with several, whichever sends next counts.
+
+    Attributes:
+        delay: Seconds that every server event is held back, even without pacing.
+        held: True while responses stand still that `hold` has stopped.
+        beta_names: True makes a GA server use the beta dialect's names of events and parts, as
+            some compatible servers do; sessions and responses keep their GA shape.
+        expirations: How often `expire` has ended all sessions.
+    """
+
+    def __init__(self) -> None:
+        self.delay = 0.0
+        self.held = False
+        self.beta_names = False
+        self.expirations = 0
+        self.ring: Callable[[], None] = _nobody  # wakes the connections, once there are any
+        self._answers: deque[list[Part]] = deque()
+        self._transcripts: deque[Heard | Fail] = deque()
+        self._faults: deque[Fault] = deque()
+        self._refused: deque[Refused] = deque()
+        self._busy: deque[bool] = deque()
+        self._holds: deque[int] = deque()
+
+    def reply(self, *answers: Answer) -> None:
+        """Queues what the next responses do, one answer each."""
+        self._answers.extend([parts_of(answer) for answer in answers])
+
+    def transcripts(self, words: Iterable[Spoken]) -> None:
+        """Queues the transcripts of the next user audio items; an exception fails one.
+
+        A mapping may hold `transcript`, `deltas` (texts that need not add up to it), `logprobs`
+        (pairs of token and log-probability, sent where the session includes them), `segments`
+        (`text`, `speaker`, `start`, `end`), `languages` (codes), `after` (complete it only after
+        so many later ones) and `translation`.
+
+        Raises:
+            TypeError: Neither text nor one of these.
+            ValueError: A mapping with other fields, or without words.
+        """
+        self._transcripts.extend([heard_of(one) for one in words])
+
+    def cut(self, *, after: int = 0, after_bytes: int | None = None) -> None:
+        """Drops the link, without a close frame, after so many events or bytes."""
+        self._faults.append(Fault("cut", after, after_bytes))
+
+    def close(self, code: int = 1001, reason: str = "", *, after: int = 0) -> None:
+        """Ends the link with a close frame after so many events."""
+        self._faults.append(Fault("close", after, payload=reason, code=code))
+
+    def expire(self) -> None:
+        """Ends all sessions that are open now as expired: an error, then close 1001."""
+        self.expirations += 1
+        self.ring()
+
+    def mute(self, *, after: int = 0) -> None:
+        """Sends nothing any more on the link, not even a pong, after so many events."""
+        self._faults.append(Fault("mute", after))
+
+    def frame(self, payload: str | bytes, *, after: int = 0) -> None:
+        """Sends this as a text (str) or binary (bytes) frame after so many events."""
+        self._faults.append(Fault("frame", after, payload=payload))
+
+    def refuse(self, status: int, message: str = "", *, times: int = 1, **headers: str) -> None:
+        """Answers the next handshakes with an HTTP status; `retry_after="1"` gives a header.
+
+        Raises:
+            ValueError: There is no such status.
+        """
+        HTTPStatus(status)
+        named = tuple((name.replace("_", "-").title(), value) for name, value in headers.items())
+        self._refused.extend([Refused(status, message or f"HTTP {status}", named)] * times)
+
+    def busy(self, *, times: int = 1) -> None:
+        """Refuses the next `response.create` as if another response were running."""
+        self._busy.extend([True] * times)
+
+    def hold(self, *, after: int) -> None:
+        """The next response stops after so many deltas until cancelled, or `release()`."""
+        self._holds.append(after)
+        self.held = True
+
+    def release(self) -> None:
+        """Lets the responses go on that `hold` has stopped."""
+        self.held = False
+
+    def next_answer(self) -> list[Part] | None:
+        return _taken(self._answers)
+
+    def next_transcript(self) -> Heard | Fail | None:
+        return _taken(self._transcripts)
+
+    def next_refusal(self) -> Refused | None:
+        return _taken(self._refused)
+
+    def next_hold(self) -> int | None:
+        return _taken(self._holds)
+
+    def is_busy(self) -> bool:
+        """Whether this `response.create` is to be refused; counts down."""
+        return _taken(self._busy) is not None
+
+    @property
+    def fault(self) -> Fault | None:
+        """The fault that is next, not yet taken."""
+        return self._faults[0] if self._faults else None
+
+    def fault_done(self) -> None:
+        """Takes the first fault off."""
+        self._faults.popleft()
+
+
+def _nobody() -> None:
+    """Stands for connections while there are none."""
+
+
+def _taken(queue: deque[_T]) -> _T | None:
+    try:
+        return queue.popleft()
+    except IndexError:
+        return None

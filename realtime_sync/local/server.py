@@ -1,0 +1,239 @@
+"""The embedded server as people hold it: start it, script it, read what it received.
+
+Threads and sockets are in `net`; here is what they share.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.local.answers import Call
+from realtime_sync.local.calls import Calls
+from realtime_sync.local.desk import Desk, Received
+from realtime_sync.local.dialogue import Dialogue
+from realtime_sync.local.grants import Grants
+from realtime_sync.local.heard import Spoken
+from realtime_sync.local.net import Listener
+from realtime_sync.local.reception import Reception
+from realtime_sync.local.refusal import Refusal
+from realtime_sync.local.script import Answer, Script
+from realtime_sync.local.sessions import Sessions
+from realtime_sync.local.speech import Speech
+
+if TYPE_CHECKING:
+    from realtime_sync.runtime.endpoints import Compatible
+
+__all__ = ["LocalServer"]
+
+_SESSION_SECONDS = 3600.0
+_SECONDS_MOST = 1e9  # beyond it no clock can say when that is
+
+
+class LocalServer:
+    """A server of the Realtime API on loopback: same events, same order, no model, no network.
+
+    It answers by rules (say hello, ask it for a story) unless `reply` says otherwise, gives
+    speech back as a parrot, and calls your tools when asked `call NAME {json}`. It reports
+    server_vad as the service does, but detects no speech yet: commit by hand. Transcription and
+    translation sessions, calls and their sidebands are served too, and the REST calls at `url`.
+
+    Args:
+        host: The address to bind to; nobody else's network can reach the default.
+        port: 0 takes a free one.
+        speed: Multiplies the pace of the service (80 words a second, audio four times faster than
+            it is played); None sends everything at once, for tests.
+        api_key: The only key that is accepted; None accepts every key, but wants one.
+        transcripts: What the next user audio is said to contain, where transcription is on;
+            an exception makes one fail, a mapping says more (see `script.transcripts`).
+        voice: "auto" speaks with espeak-ng where the extra `voice` is installed, "tones" never.
+        dialect: "ga", or "beta" for what the service spoke before; Azure's two paths
+            (/openai/v1/realtime and /openai/realtime) have each its own, whatever this says.
+        needs_beta_header: False lets clients speak beta without the header OpenAI-Beta.
+        expires_in: Seconds that a session lasts; None: an hour.
+
+    Raises:
+        ConfigurationError: A speed or a time that is not positive, an unknown voice or dialect.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float | None = 1.0,
+        api_key: str | None = None,
+        transcripts: Iterable[Spoken] = (),
+        voice: str = "auto",
+        dialect: str = "ga",
+        needs_beta_header: bool = True,
+        expires_in: float | None = None,
+    ) -> None:
+        _check(speed, api_key, voice, dialect, expires_in)
+        self.script = Script()
+        self.script.transcripts(transcripts)
+        self._key = api_key or f"local-{secrets.token_hex(16)}"
+        self._dialect = dialect
+        self._received: list[dict[str, Any]] = []  # append is atomic; read as a copy
+        self._requests: list[Received] = []  # the same
+        grants = Grants(_new_token)
+        self._reception = Reception(
+            api_key, grants, dialect=dialect, needs_beta_header=needs_beta_header
+        )
+        self._sessions = self._new_sessions(voice, speed, expires_in)
+        self._listener = Listener(host=host, port=port, new_dialogue=self._new_dialogue)
+        self._calls = Calls(
+            lock=self._listener.shared,
+            ring=self._listener.ring,
+            script=self.script,
+            new_identity=_new_identity,
+        )
+        self.script.ring = self._listener.ring
+        self._desk = self._new_desk(grants)
+
+    def _new_sessions(self, voice: str, speed: float | None, seconds: float | None) -> Sessions:
+        return Sessions(
+            script=self.script,
+            voice=Speech(voice),
+            speed=speed,
+            seconds=_SESSION_SECONDS if seconds is None else seconds,
+            epoch=time.time,
+            clock=datetime.now,
+            new_identity=_new_identity,
+        )
+
+    def _new_desk(self, grants: Grants) -> Desk:
+        return Desk(
+            reception=self._reception,
+            sessions=self._sessions,
+            grants=grants,
+            calls=self._calls,
+            heard=self._requests.append,
+        )
+
+    def _new_dialogue(self, protocol: Any) -> Dialogue:
+        return Dialogue(
+            protocol,
+            reception=self._reception,
+            desk=self._desk,
+            sessions=self._sessions,
+            calls=self._calls,
+            heard=self._received.append,
+        )
+
+    def __repr__(self) -> str:
+        where = self.url if self._listener.port else "not started"
+        return f"<LocalServer {where}, {len(self._received)} events received>"
+
+    @property
+    def url(self) -> str:
+        """The base URL, "http://127.0.0.1:PORT/v1"; WebSocket clients turn http into ws.
+
+        Raises:
+            ConfigurationError: The server was never started.
+        """
+        host, port = self._listener.host, self._listener.port
+        if not port:
+            raise ConfigurationError("the server has no URL yet: start() it, or use `with`")
+        return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+    @property
+    def endpoint(self) -> Compatible:
+        """For `RealtimeSession(endpoint=...)`; holds a key that this server accepts."""
+        # when called: this room imports nothing of the client's side
+        from realtime_sync.runtime.endpoints import Compatible
+
+        return Compatible(self.url, api_key=self._key, dialect=self._dialect)
+
+    @property
+    def received(self) -> tuple[dict[str, Any], ...]:
+        """The client events so far, of all connections, oldest first."""
+        return tuple(self._received)
+
+    @property
+    def requests(self) -> tuple[Received, ...]:
+        """The REST calls so far that were let in, oldest first: `.method`, `.path`, `.body`."""
+        return tuple(self._requests)
+
+    def incoming_call(self) -> str:
+        """Rings, as a call over SIP does; returns its id, to accept or reject it by REST.
+
+        Raises:
+            RuntimeError: A thousand calls are under way.
+        """
+        try:
+            return self._calls.begin(None)
+        except Refusal as refusal:
+            raise RuntimeError(str(refusal)) from refusal
+
+    def reply(self, *answers: Answer) -> None:
+        """Queues what the next responses do, one answer each.
+
+        Args:
+            answers: Text; `call(...)`; PCM16 bytes (24 kHz, mono); an exception, which fails the
+                response with its text; or a list of these, all in one response.
+
+        Raises:
+            TypeError: Anything else.
+            ValueError: An odd number of bytes.
+        """
+        self.script.reply(*answers)
+
+    def call(self, name: str, **arguments: Any) -> Call:
+        """A function call, for `reply`."""
+        return Call(name, json.dumps(arguments, ensure_ascii=False))
+
+    def start(self) -> LocalServer:
+        """Binds and listens; returns self. Started already: nothing happens.
+
+        Raises:
+            ConfigurationError: The package `websockets` is missing, or the server was closed.
+            OSError: The address cannot be bound.
+        """
+        self._listener.start()
+        return self
+
+    def close(self, *, timeout: float = 2.0) -> None:
+        """Ends every connection (1001) and joins every thread, within `timeout` seconds."""
+        self._listener.close(timeout)
+
+    def __enter__(self) -> LocalServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _new_identity() -> str:
+    return secrets.token_hex(6)
+
+
+def _new_token() -> str:
+    return secrets.token_hex(16)
+
+
+def _check(
+    speed: float | None, api_key: str | None, voice: str, dialect: str, expires_in: float | None
+) -> None:
+    """Raises `ConfigurationError` at the first argument that is wrong."""
+    if speed is not None and not 0 < speed < float("inf"):
+        raise ConfigurationError(f"speed is {speed}: give a positive number, or None")
+    if voice not in ("auto", "tones"):
+        raise ConfigurationError(f"voice is {voice!r}: give 'auto' or 'tones'")
+    if api_key is not None and not api_key.strip():
+        raise ConfigurationError("api_key is empty: give a key, or None to accept any")
+    if dialect not in ("ga", "beta"):
+        raise ConfigurationError(f"dialect is {dialect!r}: give 'ga' or 'beta'")
+    if expires_in is not None and not 0 < expires_in < _SECONDS_MOST:
+        raise ConfigurationError(f"expires_in is {expires_in}: give seconds, or None for an hour")
