@@ -1,1 +1,39 @@
-"""To be written."""
+"""The command line. Everything it does goes through the library's public door.
+
+group       the command `realtime-sync` and its options
+demo        a scripted conversation with the embedded server, judged step by step
+stage       what the demo sees of a session's events, and shows
+chat        a conversation at the prompt, or from a pipe
+ask         one question, one answer
+serve       the embedded server alone
+target      whom `chat` and `ask` talk to, and with which key
+failures    errors as one line and an exit code
+screen      how text reaches people: the home of rich
+
+Modules import only click at their top, so that `--version` and `--help` are quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """What the command `realtime-sync` runs. Ends the process with its exit code."""
+    if any(find_spec(name) is None for name in ("click", "rich")):
+        print('realtime-sync needs: pip install "realtime_sync[cli]"', file=sys.stderr)
+        sys.exit(1)
+    from .group import group
+
+    # what the terminal cannot show becomes "?"; it does not end a conversation
+    for stream, errors in (
+        (sys.stdin, "replace"),
+        (sys.stdout, "replace"),
+        (sys.stderr, "backslashreplace"),
+    ):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=errors)
+    group.main(prog_name="realtime-sync")

@@ -1,0 +1,99 @@
+"""`realtime-sync ask`: one question, one answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .failures import reported
+from .target import Target, target_options
+
+if TYPE_CHECKING:
+    from ..response import Response
+    from ..session import RealtimeSession
+
+__all__ = ["ask"]
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option(
+    "--audio",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="IN.WAV",
+    help="Speech to send: a WAV file of any rate.",
+)
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="REPLY.WAV",
+    help="Ask for a spoken reply, and write it there.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for each piece of the reply.",
+)
+@target_options
+@reported
+def ask(
+    target: Target, text: str | None, audio: str | None, save: str | None, timeout: float
+) -> None:
+    """Ask once and print the reply.
+
+    \b
+    Examples:
+      realtime-sync ask "What is a websocket?"
+      realtime-sync ask "Say hello." --save hello.wav
+      realtime-sync ask --audio question.wav --save reply.wav
+
+    Without OPENAI_API_KEY and --url the embedded server answers (and says so on stderr): by rules,
+    without a model; speech comes back as it was.
+
+    Exit code: 0 for a complete reply, 1 for everything else, with the reason on stderr; 2 for wrong
+    usage.
+    """
+    if text is None and audio is None:
+        raise click.UsageError("give TEXT, --audio, or both")
+    if save is not None and not Path(save).absolute().parent.is_dir():
+        raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
+    modality = "text" if save is None else "audio"
+    with target.opened(output_modalities=[modality]) as session:
+        response = _streamed(session, text, audio, timeout)
+        if save is not None:
+            _write(save, response, session.output_format)
+
+
+def _streamed(
+    session: RealtimeSession, text: str | None, audio: str | None, timeout: float
+) -> Response:
+    """The response, printed as it came; it is complete.
+
+    Raises:
+        RealtimeError: It is not.
+    """
+    from .screen import Flow, Screen
+
+    with session.stream(text, audio=audio, timeout=timeout) as deltas:
+        flow = Flow(Screen())
+        try:
+            for delta in deltas:
+                flow.add(delta)
+        finally:
+            flow.end()
+    response = deltas.response
+    assert response is not None
+    return response.raise_for_status()
+
+
+def _write(path: str, response: Response, audio_format: str) -> None:
+    from ..audio import RATES, decode, write_wav
+
+    if not response.audio:
+        raise ValueError("the reply has no audio: nothing is saved")
+    write_wav(path, decode(response.audio, audio_format), RATES[audio_format])

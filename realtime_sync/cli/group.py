@@ -1,0 +1,32 @@
+"""The command `realtime-sync`: its subcommands, and what they have in common."""
+
+from __future__ import annotations
+
+import click
+
+from .. import __version__
+from .ask import ask
+from .chat import chat
+from .demo import demo
+from .serve import serve
+
+__all__ = ["group"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def group() -> None:
+    """Talk to the OpenAI Realtime API, or to any server that speaks its protocol.
+
+    \b
+    First steps; none of them needs a key:
+      realtime-sync demo                see text, a tool call, an interruption and audio at work
+      realtime-sync chat                talk at the prompt
+      realtime-sync ask "Hello!"        one question, one answer
+
+    With OPENAI_API_KEY set, chat and ask talk to OpenAI, or to what OPENAI_BASE_URL names.
+    """
+
+
+for command in (demo, chat, ask, serve):
+    group.add_command(command)

@@ -1,0 +1,135 @@
+"""How text reaches people: with colours and whole words a line, or plain where it is piped.
+
+The home of rich, which comes in when a screen is made. Foreign text is never taken for markup, and
+what could steer a terminal never reaches one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Flow", "Screen", "printable"]
+
+#: Escapes and other controls, and what turns the direction of writing around.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_PIECES = re.compile(r"\n|[ ]+|[^\n ]+")  # a non-breaking space is part of its word
+_WIDEST = 100  # cells; longer lines are hard to read
+_HELD = 20  # cells of an unfinished word that may wait for its end
+
+
+def printable(text: str) -> str:
+    """Foreign text without what could steer a terminal."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+class Screen:
+    """Standard output, as a person or a pipe sees it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console: Console = Console(highlight=False, emoji=False)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks at it."""
+        return self._console.is_terminal
+
+    @property
+    def width(self) -> int:
+        """Cells that a line has; without end where nobody looks."""
+        return max(20, min(self._console.width, _WIDEST)) if self.is_terminal else 1 << 30
+
+    @property
+    def has_colours(self) -> bool:
+        """Whether styles show."""
+        return self._console.color_system is not None and not self._console.no_color
+
+    def cells(self, text: str) -> int:
+        """How wide a text is on a terminal."""
+        from rich.cells import cell_len
+
+        return cell_len(text)
+
+    def write(self, text: str, style: str = "", end: str = "\n") -> None:
+        """Text as it is, flushed."""
+        from rich.text import Text
+
+        # Text: no markup in it; soft_wrap: rich must not break what is already in lines
+        self._console.print(Text(text, style=style, end=""), soft_wrap=True, end=end)
+
+    def labelled(self, label: str, text: str, style: str = "", label_style: str = "dim") -> None:
+        """A whole text behind its label."""
+        flow = Flow(self, label, style, label_style)
+        flow.add(text)
+        flow.end()
+
+
+class Flow:
+    """Text that arrives in pieces: whole words a line, all lines behind the label.
+
+    Args:
+        screen: Where it is written.
+        label: Written before the first line; the others are as far to the right.
+        style: Of the text.
+        label_style: Of the label.
+    """
+
+    def __init__(
+        self, screen: Screen, label: str = "", style: str = "", label_style: str = "dim"
+    ) -> None:
+        self._screen = screen
+        self._style = style
+        self._indent = screen.cells(label)
+        self._column = self._indent
+        self._held = ""  # the beginning of a word whose end has not come
+        self._begun = bool(label)  # whether there is a line to end
+        if label:
+            screen.write(label, label_style, end="")
+
+    def add(self, piece: str) -> None:
+        """The next piece."""
+        self._begun = True
+        if not self._screen.is_terminal:
+            # through a pipe text goes as it is: whoever reads it there may want every character
+            self._screen.write(piece, end="")
+            return
+        pieces = _PIECES.findall(self._held + printable(piece).expandtabs(4))
+        self._held = ""
+        last = pieces[-1] if pieces else ""
+        if last.strip() and self._screen.cells(last) <= _HELD:
+            self._held = pieces.pop()
+        self._write(pieces)
+
+    def end(self, mark: str = "", style: str = "dim") -> None:
+        """The last line ends here; `mark` says why where that needs saying."""
+        self._write([self._held] if self._held else [])
+        self._held = ""
+        if self._begun or mark:
+            self._screen.write(mark, style)
+
+    def _write(self, pieces: list[str]) -> None:
+        text = "".join(self._placed(piece) for piece in pieces)
+        if text:
+            self._screen.write(text, self._style, end="")
+
+    def _placed(self, piece: str) -> str:
+        """A word, a space or a line break, with the line break that it needs."""
+        new_line = "\n" + " " * self._indent
+        width = self._screen.cells(piece)
+        if piece == "\n":
+            self._column = self._indent
+            return new_line
+        room = self._screen.width - self._column
+        if piece.isspace():
+            self._column += min(width, room)
+            return piece[:room]
+        if width > room and self._column > self._indent:
+            self._column = self._indent + width
+            return new_line + piece
+        self._column += width
+        return piece

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import realtime_sync
+
+from .conftest import Run
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    """--version prints the name and the version, and nothing else."""
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"realtime-sync {realtime_sync.__version__}\n")
+
+
+def test_help_names_every_command(run: Run) -> None:
+    """--help names each command and says how to begin."""
+    done = run("--help")
+    assert done.returncode == 0
+    for word in ("ask", "chat", "demo", "serve", "realtime-sync demo", "OPENAI_API_KEY"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("command", ["ask", "chat", "demo", "serve"])
+def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
+    """The --help of a command shows how it is called."""
+    done = run(command, "--help")
+    assert done.returncode == 0
+    assert "Example" in done.stdout
+    assert f"  realtime-sync {command}" in done.stdout
+
+
+def test_an_unknown_command_is_wrong_usage(run: Run) -> None:
+    """Exit code 2, and nothing on stdout."""
+    done = run("dance")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("package", ["click", "rich"])
+def test_without_the_extra_one_line_says_what_to_install(without: Run, package: str) -> None:
+    """Where click or rich is missing: one line on stderr, exit code 1."""
+    done = without(package, "--version")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'realtime-sync needs: pip install "realtime_sync[cli]"\n'
+
+
+def test_version_and_help_load_neither_the_library_nor_rich() -> None:
+    """What is not needed for --help is not imported."""
+    code = (
+        "import sys, realtime_sync.cli.group as g\n"
+        "heavy = {'rich', 'numpy', 'pydantic', 'websocket', 'realtime_sync.session'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "[]\n", done.stderr

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from realtime_sync import Compatible, RealtimeSession
+from realtime_sync.errors import AuthenticationError
+
+from .conftest import Run
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and the URL that its first line says."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "realtime_sync", "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal(how: signal.Signals) -> None:
+    """The first line is the URL; a signal ends it with 0, also while somebody is connected."""
+    with serving("--speed", "max") as (process, url):
+        with RealtimeSession(
+            endpoint=Compatible(url, "any"), output_modalities=["text"]
+        ) as session:
+            assert session.ask("count to 2").text == "1, 2."
+            with session.expect("connection.closed") as pending:
+                process.send_signal(how)
+                assert pending.result(timeout=10).error.code == 1001
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output) == (0, "")
+    assert errors == f"try: realtime-sync chat --url {url} --api-key any\n"
+
+
+def test_a_key_keeps_others_out() -> None:
+    """With --api-key any other key is refused, and the key is not shown."""
+    with serving("--api-key", "canary-0815", "--speed", "max") as (process, url):
+        with pytest.raises(AuthenticationError):
+            RealtimeSession(endpoint=Compatible(url, "other")).open()
+        with RealtimeSession(endpoint=Compatible(url, "canary-0815")) as session:
+            assert session.state == "open"
+        process.terminate()
+        output, errors = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "canary" not in output + errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--speed", "0"], ["--speed", "fast"], ["--speed", "nan"], ["--port", "70000"], ["extra"]],
+)
+def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
+    """A speed or a port that cannot be: exit code 2."""
+    done = run("serve", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_port_in_use_is_one_line(run: Run) -> None:
+    """Where it cannot listen: exit code 1 and one line."""
+    with serving() as (_, url):
+        port = url.removesuffix("/v1").rpartition(":")[2]
+        done = run("serve", "--port", port)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: address already in use")
+    assert done.stderr.count("\n") == 1
