@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import configparser
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import realtime_sync
+from realtime_sync import errors
+from realtime_sync.audio import read_wav, write_wav
+from realtime_sync.local import LocalServer
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.rst").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
+
+_BLOCK = re.compile(
+    r"^\.\. code-block:: python\n   :name: (?P<name>\S+)\n\n(?P<code>(?:   .*\n|\n)+)", re.MULTILINE
+)
+BLOCKS = {match["name"]: dedent(match["code"]) for match in _BLOCK.finditer(README)}
+
+Prepare = Callable[[LocalServer], object]
+
+#: Block -> what the server is told to answer, and what the block must print.
+EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
+    "ten-lines": (
+        lambda server: server.reply(
+            server.call("temperature", city="Oslo"), "It is 4.5 degrees.", "To Rome, of course."
+        ),
+        ["It is 4.5 degrees.\n", "To Rome, of course."],
+    ),
+    "text-example": (
+        lambda server: None,
+        [
+            "Hello! You said",
+            "completed",
+            "Once upon a time",
+            "1, 2, 3.\n",
+            "user completed Count to 3",
+        ],
+    ),
+    "voice-example": (lambda server: None, ["[your speech, 0.5 s]\n"]),
+    "buffer-example": (lambda server: None, ["500.0 ms of audio"]),
+    "callbacks-example": (lambda server: None, ["How can I help you? => completed", "Hello!\n"]),
+    "tools-example": (
+        lambda server: server.reply(
+            server.call("price_of", drink="coffee", cups=3), "Three coffees cost 7.50."
+        ),
+        ["price_of 7.5 None\n", "Three coffees cost 7.50."],
+    ),
+    "errors-example": (
+        lambda server: server.reply(["Hel", RuntimeError("hiccups")]),
+        ["the model failed: server_error after Hel", "refused: item_delete_invalid_item_id"],
+    ),
+    "server-example": (lambda server: None, []),
+}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalServer]:
+    """A server without pacing, which the environment names; `question.wav` lies around."""
+    monkeypatch.chdir(tmp_path)
+    write_wav("question.wav", b"\x10\x20" * 8000, 16000)
+    with LocalServer(speed=None, voice="tones") as running:
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "any")
+        yield running
+
+
+def test_every_python_block_is_run() -> None:
+    """No block of Python without a name and its line here."""
+    assert README.count("code-block:: python") == len(BLOCKS)
+    assert set(BLOCKS) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_block_does_what_it_shows(name: str, server: LocalServer) -> None:
+    """It runs as it stands, and prints what its reader is led to expect."""
+    prepare, expected = EXPECTED[name]
+    prepare(server)
+    output = io.StringIO()
+    with redirect_stdout(output):
+        exec(compile(BLOCKS[name], f"README.rst {name}", "exec"), {"__name__": name})
+    for words in expected:
+        assert words in output.getvalue()
+
+
+def test_the_voice_example_writes_its_file(server: LocalServer) -> None:
+    """answer.wav has the speech that came back, at 24 kHz."""
+    exec(compile(BLOCKS["voice-example"], "README.rst", "exec"), {})
+    pcm, rate = read_wav("answer.wav")
+    assert (len(pcm), rate) == (24000, 24000)
+
+
+@pytest.mark.parametrize("text", [README, CHANGELOG], ids=["README", "CHANGELOG"])
+def test_it_renders(text: str) -> None:
+    """docutils has nothing to say about it, with what package indexes forbid switched off."""
+    core = pytest.importorskip("docutils.core", reason="needs: pip install docutils")
+    complaints = io.StringIO()
+    settings = {
+        "report_level": 1,
+        "halt_level": 5,
+        "warning_stream": complaints,
+        "file_insertion_enabled": False,
+        "raw_enabled": False,
+        "syntax_highlight": "none",
+    }
+    core.publish_doctree(text, settings_overrides=settings)
+    assert complaints.getvalue() == ""
+
+
+def test_it_names_every_extra() -> None:
+    """The table of extras is that of setup.cfg."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    named = re.findall(r"^``([a-z]+)`` +\S", README.partition("\nText\n")[0], re.MULTILINE)
+    assert sorted(named) == sorted(config["options.extras_require"])
+
+
+def test_it_names_every_error() -> None:
+    """The tree of errors is that of the library; ToolRetry and devices stand for themselves."""
+    named = set(re.findall(r"[├└]── (\w+)", README.partition("\nConcepts\n")[0])) | {
+        "RealtimeError"
+    }
+    assert named <= set(errors.__all__)
+    assert set(errors.__all__) - named == {
+        "AudioUnavailable",
+        "DeviceNotFound",
+        "DeviceLost",
+        "ToolRetry",
+    }
+
+
+def test_it_names_every_sample_and_command() -> None:
+    """Whoever looks for one finds it."""
+    for path in (ROOT / "samples").glob("*.py"):
+        assert f"``{path.name}``" in README
+    for command in ("demo", "chat", "ask", "serve"):
+        assert f"realtime-sync {command}" in README
+    assert 'pip install ".[cli,local,voice]" && realtime-sync demo' in README
+    assert 'pip install ".[test]" && pytest' in README
+
+
+def test_the_changelog_knows_this_version() -> None:
+    """Its newest heading is the package's version."""
+    newest = re.search(r"^(\d+\.\d+\.\d+)", CHANGELOG, re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == realtime_sync.__version__

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import realtime_sync
+from realtime_sync.audio import read_wav, write_wav
+from realtime_sync.local import LocalServer
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLES = sorted((ROOT / "samples").glob("*.py"))
+
+#: Sample -> what its output must hold.
+SHOWS = {
+    "hello.py": ["Hello! You said", "1, 2, 3, 4, 5.", "tokens for both"],
+    "stream.py": ["Once upon a time", " ...\n", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10.\n"],
+    "tool.py": ["(in_stock was called for apples)", "in_stock returned: 12", "we have no bananas"],
+    "callbacks.py": ["Hello! You said", "heard: 1, 2, 3.\n", "2  response.done", "[completed]"],
+    "pump.py": ["the wizard's speech is completed"],
+    "speech.py": ["question.wav: Hello! You said", "reply.wav: [your speech, "],
+}
+
+
+@pytest.fixture
+def server() -> Iterator[LocalServer]:
+    """A running server without pacing."""
+    with LocalServer(speed=None, voice="tones") as running:
+        yield running
+
+
+def run(path: Path, server: LocalServer, where: Path, *arguments: str) -> str:
+    """Runs a sample to its end, as its reader would; its output."""
+    env = {**os.environ, "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "any"}
+    # the library under test, also where it is not installed
+    env["PYTHONPATH"] = str(Path(realtime_sync.__file__).parent.parent)
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", str(path), *arguments],
+        env=env,
+        cwd=where,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_every_sample_is_tested() -> None:
+    """A new sample needs its line here."""
+    assert {path.name for path in SAMPLES} == set(SHOWS)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_a_sample_runs(path: Path, server: LocalServer, tmp_path: Path) -> None:
+    """It does what it says, without a word on stderr."""
+    output = run(path, server, tmp_path)
+    for words in SHOWS[path.name]:
+        assert words in output
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_a_sample_says_what_one_learns(path: Path) -> None:
+    """Its docstring teaches; it is short."""
+    text = path.read_text(encoding="utf-8")
+    assert "You learn: " in (ast.get_docstring(ast.parse(text)) or "")
+    assert len(text.splitlines()) <= 60
+
+
+def test_a_stopped_story_is_cancelled(tmp_path: Path) -> None:
+    """At the service's pace the story of stream.py is cut, and the server is told."""
+    with LocalServer(voice="tones") as paced:
+        run(ROOT / "samples" / "stream.py", paced, tmp_path)
+        assert "response.cancel" in [event["type"] for event in paced.received]
+
+
+def test_speech_takes_a_file(server: LocalServer, tmp_path: Path) -> None:
+    """speech.py IN.WAV OUT.WAV sends the one and writes the other."""
+    write_wav(tmp_path / "in.wav", b"\x10\x20" * 8000, 16000)
+    run(ROOT / "samples" / "speech.py", server, tmp_path, "in.wav", "out.wav")
+    pcm, rate = read_wav(tmp_path / "out.wav")
+    assert (len(pcm), rate) == (24000, 24000)
