@@ -1,0 +1,99 @@
+"""What a type checker must accept, and know, of the public API. Checked by mypy, never run."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from typing_extensions import assert_type
+
+from realtime_sync import (
+    NOT_GIVEN,
+    Azure,
+    Compatible,
+    Item,
+    OpenAI,
+    RealtimeSession,
+    ReconnectPolicy,
+    Response,
+    SessionConfig,
+    connect,
+    items,
+)
+from realtime_sync.errors import ConnectionLost, RealtimeError, ServerError
+from realtime_sync.events import Event, ResponseDone, UnknownEvent
+from realtime_sync.events.server import ResponseOutputTextDelta
+
+
+def opening() -> None:
+    assert_type(connect("gpt-realtime-2.1", instructions="x"), RealtimeSession)
+    with RealtimeSession(api_key=lambda: "key", turn_detection=None, voice=NOT_GIVEN) as session:
+        assert_type(session, RealtimeSession)
+    assert_type(session.open(timeout=None), RealtimeSession)
+    assert_type(session.state, str)
+    assert_type(session.id, str | None)
+    assert_type(session.config, SessionConfig)
+    assert_type(session.expires_at, float | None)
+    RealtimeSession(endpoint=[OpenAI("key"), Azure("https://h", "d", "key")])
+    RealtimeSession(endpoint=Compatible("wss://h"), reconnect=ReconnectPolicy(delays=(0, 1)))
+    RealtimeSession(dispatcher=lambda fn: fn())
+    RealtimeSession(config={"type": "realtime"}, reconnect=None)
+
+
+def turns(session: RealtimeSession) -> None:
+    assert_type(session.ask("hello", timeout=5).text, str)
+    assert_type(session.ask(audio=b"").audio, bytes)
+    future: Future[Response] = session.submit("hello")
+    assert_type(future.result().output, tuple[Item, ...])
+    with session.stream("hello") as stream:
+        for piece in stream:
+            assert_type(piece, str)
+        assert_type(stream.response, Response | None)
+
+
+def responses(session: RealtimeSession) -> None:
+    assert_type(session.response.create(instructions="x"), Response)
+    assert_type(session.response.create(on_active="skip"), Response | None)
+    assert_type(session.response.cancel(), bool)
+    assert_type(session.response.active, Response | None)
+    for chunk in session.response.get("resp_1").audio_chunks():
+        assert_type(chunk, bytes)
+
+
+def conversation(session: RealtimeSession) -> None:
+    assert_type(session.conversation.create(items.user("hello")), Item)
+    assert_type(session.conversation.items, tuple[Item, ...])
+    assert_type(session.input_audio_buffer.commit(), Item)
+    assert_type(session.update(instructions="x"), SessionConfig)
+
+
+def events(session: RealtimeSession) -> None:
+    @session.on(ResponseDone)
+    def on_done(event: ResponseDone) -> None:
+        assert_type(event.response.id, str | None)
+
+    @session.on("response.output_text.delta")
+    def on_delta(event: ResponseOutputTextDelta) -> None:
+        assert_type(event.delta, str)
+
+    assert_type(session.off("response.done", on_done), bool)
+    for event in session.events("response.*", timeout=5):
+        assert_type(event, Event)
+    answer: Future[Event] = session.request({"type": "input_audio_buffer.clear"})
+    assert_type(answer.result().type, str)
+    assert_type(session.send({"type": "response.cancel"}), str)
+    assert_type(session.pump(0.1), int)
+    remove = session.tap(lambda direction, event: print(direction, event["type"]))  # noqa: T201
+    assert_type(remove(), None)
+
+
+def unknown(event: UnknownEvent) -> None:
+    assert_type(event.type, str)
+
+
+def errors() -> None:
+    try:
+        raise RealtimeError
+    except ServerError as exc:
+        assert_type(exc.code, str | None)
+    except ConnectionLost as exc:
+        assert_type(exc.code, int | None)
