@@ -76,7 +76,7 @@ class RealtimeError(Exception):
 
 
 def _rebuild(cls: type[RealtimeError], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
-    error = cls.__new__(cls, *args)
+    error = cls(*args)
     error.args = args
     error.__dict__.update(state)
     return error

@@ -12,7 +12,7 @@ from .events.config import SessionConfig
 from .events.items import Item
 from .items import as_item, sendable
 from .runtime.clock import Deadline
-from .runtime.endpoints import Azure, Endpoint, KeyFailed, OpenAI
+from .runtime.endpoints import Azure, Endpoint, OpenAI
 
 if TYPE_CHECKING:
     from .resources.conversation import ItemLike
@@ -120,7 +120,7 @@ class Setup:
                     proxy=self._proxy,
                 )
                 return link
-            except (ConnectError, KeyFailed) as exc:
+            except ConnectError as exc:
                 failed = exc
         assert failed is not None
         raise failed

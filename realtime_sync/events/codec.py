@@ -42,7 +42,8 @@ def parse_either(text: bytes | str) -> ServerEvent:
     raw = _event(text)
     if raw is None:
         return _unparsable(text)
-    event = server_event(to_ga(raw))
+    # GA still lists this old name, so it is no sign of the beta
+    event = server_event(raw if raw["type"] == "conversation.item.created" else to_ga(raw))
     # what no model fits is shown as it came
     return event.model_copy(update={"raw": raw}) if isinstance(event, UnknownEvent) else event
 

@@ -161,13 +161,17 @@ class Connection:
             raise exc
         thread.join()  # it has handed the link over
 
-    def _last_words(self, timeout: RealtimeTimeout, reply: Reply[Any]) -> Exception:
+    def _last_words(self, timeout: RealtimeTimeout, reply: Reply[Any]) -> BaseException:
         """The attempt ends at the same moment as the wait for it, and may know more."""
         try:
             reply.result_by(Deadline(GRACE))
-        except (RealtimeError, KeyboardInterrupt) as exc:
-            if isinstance(exc, ConnectError) and exc.status is not None:
+        except ConnectError as exc:
+            if exc.status is not None:
                 return exc
+        except RealtimeError:
+            pass  # nothing that the timeout does not say
+        except KeyboardInterrupt as exc:
+            return exc
         return timeout
 
     def _attempt(self, reply: Reply[Any], deadline: Deadline) -> None:

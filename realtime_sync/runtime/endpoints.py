@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ConnectError
 
 __all__ = ["Address", "Azure", "Compatible", "Endpoint", "OpenAI", "is_loopback"]
 
@@ -155,7 +155,7 @@ class Endpoint:
         failed: str | None = None
         try:
             key = self._ask()
-        except Exception as exc:
+        except (Exception, SystemExit) as exc:  # sys.exit(text) too: the text may hold the key
             failed = type(exc).__name__
         if failed is not None:
             # here and not where it was caught: as a context it would be shown after all
@@ -365,5 +365,5 @@ def _shown(url: str) -> str:
     return url.partition("?")[0]  # a query may hold a key
 
 
-class KeyFailed(ConfigurationError):
-    """A key function raised; its own words, which may hold the key, are not shown."""
+class KeyFailed(ConfigurationError, ConnectError):
+    """A key function raised: a failed attempt. Its own words may hold the key and are not shown."""

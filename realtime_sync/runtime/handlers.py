@@ -13,9 +13,6 @@ from ..events.server import SERVER_EVENTS
 
 __all__ = ["Handlers", "Wanted", "event_type"]
 
-#: Old names that GA still lists; the events come under the new one.
-_ALIASES = {"conversation.item.created": "conversation.item.added"}
-
 #: What a handler or watcher wants: a name, a glob, or a class that many events share.
 Wanted = str | type[Event]
 
@@ -40,12 +37,11 @@ def event_type(wanted: str | type[Event]) -> Wanted:
     """
     if isinstance(wanted, type) and issubclass(wanted, Event):
         name = str(wanted.model_fields["type"].default)
-        return _ALIASES.get(name, name) or ("*" if wanted is Event else wanted)
+        return name or ("*" if wanted is Event else wanted)
     if not isinstance(wanted, str):
         raise TypeError(f"type: a wire name or an event class, not {type(wanted).__name__}")
     if wanted in _BETA:
         raise ValueError(f"{wanted!r} is a beta name; events have GA names here: {_BETA[wanted]!r}")
-    wanted = _ALIASES.get(wanted, wanted)
     if not wanted or "*" in wanted[:-1]:
         raise ValueError(f'{wanted!r}: a name, a prefix such as "response.*", or "*"')
     return wanted

@@ -38,17 +38,5 @@ def test_a_server_with_beta_names(bare: RealtimeSession, peer: Peer) -> None:
     assert turn.result(LIMIT).text == "Hello"
     assert [part.type for part in turn.result().output[0].content or ()] == ["output_text"]
     assert "response.output_text.delta" in seen
-    assert "conversation.item.added" in seen
-    assert not {"response.text.delta", "conversation.item.created"} & set(seen)
+    assert "response.text.delta" not in seen
     assert "response.text.delta" in wire
-
-
-def test_the_old_name_of_an_added_item(bare: RealtimeSession, peer: Peer) -> None:
-    """Whoever listens to conversation.item.created hears of every item, under its name of today."""
-    link = peer.link()
-    with bare.events("conversation.item.created", timeout=LIMIT) as watch:
-        for name in ("created", "added"):
-            item = {"id": f"i_{name}", "type": "message", "role": "user", "content": []}
-            link.say(f"conversation.item.{name}", item=item)
-        heard = [next(watch), next(watch)]
-    assert [event.type for event in heard] == ["conversation.item.added"] * 2
