@@ -1,8 +1,8 @@
 """The wire's JSON Schemas: values that fit one, and what does not fit in a value.
 
-Knows the constructs that the files of `../shared/protocol` use: $ref to $defs, anyOf, const, enum,
-type (one or a list), properties, required, additionalProperties, items, and bounds of numbers,
-strings and arrays. `hypothesis-jsonschema` would do the same, but not with a recent `hypothesis`.
+Knows the constructs that the files of `tests/data` use: $ref to $defs, anyOf, const, enum, type
+(one or a list), properties, required, additionalProperties, items, and bounds of numbers, strings
+and arrays. `hypothesis-jsonschema` would do the same, but not with a recent `hypothesis`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 
 Schema = dict[str, Any]
 
-SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
-PROTOCOL = SHARED / "protocol"
+#: The schemas, one file a kind.
+DATA = pathlib.Path(__file__).resolve().parent / "data"
+#: Sessions that others recorded: not part of the project, read where they stand.
+TRANSCRIPTS = DATA.parents[2] / "shared" / "transcripts"
 
 #: Any JSON, small.
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -34,16 +35,13 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @functools.cache
 def load(file: str) -> dict[str, Schema]:
-    """The schemas of a file by name; none where the folder is not."""
-    path = PROTOCOL / file
-    return json.loads(path.read_text(encoding="utf-8")) if PROTOCOL.is_dir() else {}
+    """The schemas of a file by name."""
+    found: dict[str, Schema] = json.loads((DATA / file).read_text(encoding="utf-8"))
+    return found
 
 
-def cases(file: str, *left_out: str) -> list[Any]:
-    """The names in a file, to parametrize a test with; a skip that names the missing folder."""
-    if not PROTOCOL.is_dir():
-        missing = pytest.mark.skip(reason=f"{PROTOCOL} is not here: no schemas to test with")
-        return [pytest.param("", marks=missing, id=file)]
+def cases(file: str, *left_out: str) -> list[str]:
+    """The names in a file, to parametrize a test with."""
     return [name for name in load(file) if name not in left_out]
 
 

@@ -739,7 +739,7 @@ def test_call_schemas(name: str, rest: Rest, server: LocalServer) -> None:
 
 
 def _recorded() -> list[Any]:
-    folder = schemas.SHARED / "transcripts"
+    folder = schemas.TRANSCRIPTS
     if not folder.is_dir():
         missing = pytest.mark.skip(reason=f"{folder} is not here: no recordings to read")
         return [pytest.param("{}", marks=missing, id="recordings")]

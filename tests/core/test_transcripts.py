@@ -11,6 +11,7 @@ import pathlib
 from typing import Any
 
 import pytest
+from schemas import TRANSCRIPTS
 
 from realtime_sync.events.base import UnknownEvent
 from realtime_sync.events.codec import parse
@@ -18,14 +19,13 @@ from realtime_sync.events.server import SERVER_EVENTS
 
 from .play import Play
 
-FOLDER = pathlib.Path(__file__).parents[3] / "shared" / "transcripts"
-FILES = sorted(FOLDER.glob("*__*.jsonl"))
-EXAMPLES = FOLDER / "openai_openapi_event_examples.jsonl"
+FILES = sorted(TRANSCRIPTS.glob("*__*.jsonl"))
+EXAMPLES = TRANSCRIPTS / "openai_openapi_event_examples.jsonl"
 
 BETA = ("response.text.", "response.audio", "conversation.item.created")
 
 pytestmark = pytest.mark.skipif(
-    not FILES, reason=f"the recorded sessions are not here: {FOLDER} has none"
+    not FILES, reason=f"the recorded sessions are not here: {TRANSCRIPTS} has none"
 )
 
 

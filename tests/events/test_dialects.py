@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from schemas import SHARED, cases, faults, load, named
+from schemas import TRANSCRIPTS, cases, faults, load, named
 
 from realtime_sync.events.base import UnknownEvent
 from realtime_sync.events.beta import SESSION_FIELDS
@@ -602,8 +602,6 @@ def test_whatever_comes_is_borne() -> None:
 
 
 # --- what servers sent
-
-TRANSCRIPTS = SHARED / "transcripts"
 
 
 def _received() -> list[Any]:

@@ -1,4 +1,4 @@
-"""Everything that the server sends fits the JSON Schemas of ../shared/protocol."""
+"""Everything that the server sends fits the JSON Schemas of tests/data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from realtime_sync.local.answers import Call
 from realtime_sync.local.beta import Beta
 
 from .driving import Driver
-from .judge import judged, judged_events, need_schemas
+from .judge import judged, judged_events
 from .test_desk import OFFER, SESSION, Office
 
 Wire = dict[str, Any]
@@ -23,11 +23,6 @@ SPOKEN: Wire = {
     "languages": ["en"],
 }
 INCLUDE = ["item.input_audio_transcription.logprobs"]
-
-
-@pytest.fixture(autouse=True)
-def _schemas() -> None:
-    need_schemas()
 
 
 def conversation(driver: Driver) -> list[Wire]:
