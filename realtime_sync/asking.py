@@ -12,8 +12,7 @@ from .core.turns import DEFAULT_ROUNDS, Turn
 from .errors import ConfigurationError
 from .events.client import ConversationItemCreate
 from .events.codec import dump
-from .listening import Listening
-from .opening import Setup
+from .living import Living
 from .resources.conversation import item_event
 from .resources.responses import response_params
 from .resources.tools import Tools, running_turn
@@ -25,20 +24,14 @@ from .streams import TextStream
 __all__ = ["Asking"]
 
 
-class Asking(Listening):
+class Asking(Living):
     """The part of a session that runs turns."""
 
-    _setup: Setup
     tools: Tools
 
     def __init__(self) -> None:
         super().__init__()
         self._handles: weakref.WeakValueDictionary[int, Response] = weakref.WeakValueDictionary()
-
-    @property
-    def input_format(self) -> str:
-        """The format of user audio: "audio/pcm", "audio/pcmu" or "audio/pcma"."""
-        return str(self._look(lambda s: s.audio_format("input")))
 
     def ask(
         self,

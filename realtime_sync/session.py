@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import Any
 
 from .asking import Asking
 from .core.state import SessionState
-from .core.usage import SessionUsage
 from .errors import ConfigurationError, ResponseActive, copy_of
 from .events.client import ResponseCreate, SessionUpdate
 from .events.config import FLAT_FIELDS, NOT_GIVEN, NotGiven, SessionConfig, session_config
@@ -19,8 +17,7 @@ from .resources import Conversation, InputAudioBuffer, Responses, Tools
 from .resources.conversation import ItemLike, item_event
 from .resources.tools import running_turn
 from .response import Response
-from .runtime.clock import Deadline, check_timeout, may_wait
-from .runtime.connection import Connection
+from .runtime.clock import Deadline, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
 
@@ -117,47 +114,21 @@ class RealtimeSession(Asking):
             ssl_context=ssl_context,
             proxy=proxy,
         )
-        if dispatcher not in ("thread", "manual") and not callable(dispatcher):
-            raise ConfigurationError(
-                f'dispatcher: "thread", "manual" or a function, not {dispatcher!r}'
-            )
         if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
             raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
         self._reconnect = reconnect
         self._save_audio = save_audio
         self.tools = Tools(self, self._setup.entries)
-        self._connection = Connection(
+        self._begin_life(
             self._new_state,
-            connect=self._setup.connect,
-            handlers=self._handlers,
-            watches=self._watches,
-            taps=self._taps,
-            dispatch=dispatcher,
+            dispatcher=dispatcher,
+            ping_interval=ping_interval,
             on_call=self.tools._submit,
             handle=self._handle,
-            ping_interval=check_timeout(ping_interval, "ping_interval"),
         )
         self.conversation = Conversation(self)
         self.response = Responses(self)
         self.input_audio_buffer = InputAudioBuffer(self)
-
-    # --- life
-
-    def open(self, *, timeout: float | None = 10) -> RealtimeSession:
-        """Connect; one attempt, never retried. On an open session: returns at once.
-
-        Returns when the server has confirmed the configuration, tools and history given. After a
-        failure no thread is left and the session is as new.
-
-        Raises:
-            ConfigurationError: No key; see `api_key`.
-            ConnectError: No link: refused, no such host, a 4xx or 5xx (`.status`, `.body`).
-            ServerError: The server refused the configuration or the history.
-            RealtimeTimeout: It took longer.
-            SessionClosed: The session was closed; make a new one.
-        """
-        self._connection.open(Deadline(timeout))
-        return self
 
     def close(self, *, timeout: float | None = 5) -> None:
         """End the session. Idempotent, from any thread, a callback or tool included.
@@ -174,44 +145,6 @@ class RealtimeSession(Asking):
         self._connection.close(deadline)
         if not self._connection.in_loop:
             self.tools._join(deadline)
-
-    def __enter__(self) -> RealtimeSession:
-        return self.open()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @property
-    def state(self) -> str:
-        """ "new", "connecting", "open", "reconnecting", "closing" or "closed"."""
-        return self._connection.phase
-
-    @property
-    def id(self) -> str | None:
-        """The server's id of the session; None before `open()`."""
-        return self.config.id
-
-    @property
-    def config(self) -> SessionConfig:
-        """What the server holds, as it said last; empty before `open()`."""
-        config: SessionConfig = self._look(lambda s: s.session)
-        return config
-
-    @property
-    def expires_at(self) -> float | None:
-        """When the server will end the session, in epoch seconds; None if it did not say."""
-        return self.config.expires_at
-
-    @property
-    def usage(self) -> SessionUsage:
-        """Tokens since `open()`, out-of-band responses included."""
-        usage: SessionUsage = self._look(lambda s: s.running.usage)
-        return usage
 
     @property
     def output_format(self) -> str:
@@ -306,9 +239,6 @@ class RealtimeSession(Asking):
         running = self._look(lambda s: len(s.running.responses))
         more = f", {running} response{'s' * (running != 1)} in progress" if running else ""
         return f"<RealtimeSession {self.state}, {count} item{'s' * (count != 1)}{more}>"
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a session holds a link and does not pickle; make it where it is needed")
 
 
 def connect(model: str | None = None, **arguments: Any) -> RealtimeSession:

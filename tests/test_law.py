@@ -36,12 +36,14 @@ SEES: dict[str, set[str]] = {
         *("opening", "response", "items", "tools", "audio"),
         *("runtime", "core", "events", "errors"),
     },
+    "living": {"listening", "opening", "runtime", "core", "events", "errors"},
     "asking": {
-        *("resources", "listening", "opening", "streams", "response", "items"),
+        *("resources", "living", "listening", "streams", "response", "items"),
         *("runtime", "core", "events", "errors"),
     },
     "session": {
-        *("asking", "resources", "listening", "opening", "streams", "response", "items", "policy"),
+        *("asking", "living", "resources", "listening", "opening", "streams", "response", "items"),
+        "policy",
         *("tools", "audio", "runtime", "core", "events", "errors"),
     },
     "rest": {"opening", "tools", "runtime", "events", "errors"},

@@ -1,0 +1,129 @@
+"""The life of a session: opening, closing, and what the server holds meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from .core.effects import Call
+from .core.responses import ResponseRecord
+from .core.state import SessionState
+from .core.usage import SessionUsage
+from .errors import ConfigurationError
+from .events.config import SessionConfig
+from .listening import Listening
+from .opening import Setup
+from .runtime.clock import Deadline, check_timeout
+from .runtime.connection import Connection
+from .runtime.dispatcher import Dispatch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Living"]
+
+
+class Living(Listening):
+    """The part of a session that opens and closes."""
+
+    _setup: Setup
+
+    def _begin_life(
+        self,
+        new_state: Callable[[], SessionState],
+        *,
+        dispatcher: str | Dispatch,
+        ping_interval: float | None,
+        on_call: Callable[[Call], None],
+        handle: Callable[[ResponseRecord], Any],
+    ) -> None:
+        """Make the connection, unopened. The last step of a constructor that touches `_setup`."""
+        if dispatcher not in ("thread", "manual") and not callable(dispatcher):
+            raise ConfigurationError(
+                f'dispatcher: "thread", "manual" or a function, not {dispatcher!r}'
+            )
+        self._connection = Connection(
+            new_state,
+            connect=self._setup.connect,
+            handlers=self._handlers,
+            watches=self._watches,
+            taps=self._taps,
+            dispatch=dispatcher,
+            on_call=on_call,
+            handle=handle,
+            ping_interval=check_timeout(ping_interval, "ping_interval"),
+        )
+
+    def open(self, *, timeout: float | None = 10) -> Self:
+        """Connect; one attempt, never retried. On an open session: returns at once.
+
+        Returns when the server has confirmed the configuration, tools and history given. After a
+        failure no thread is left and the session is as new.
+
+        Raises:
+            ConfigurationError: No key; see `api_key`.
+            ConnectError: No link: refused, no such host, a 4xx or 5xx (`.status`, `.body`).
+            ServerError: The server refused the configuration or the history.
+            RealtimeTimeout: It took longer.
+            SessionClosed: The session was closed; make a new one.
+        """
+        self._connection.open(Deadline(timeout))
+        return self
+
+    def close(self, *, timeout: float | None = 5) -> None:
+        """End the session. Idempotent, from any thread, a callback included.
+
+        Sends what was queued, fails what waits with `SessionClosed`, lets callbacks of what had
+        arrived run, `connection.closed` last, and joins every thread but its own.
+
+        Args:
+            timeout: Seconds for all of it; neither a silent peer nor a slow callback can hold it.
+        """
+        self._connection.close(Deadline(timeout))
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def state(self) -> str:
+        """ "new", "connecting", "open", "reconnecting", "closing" or "closed"."""
+        return self._connection.phase
+
+    @property
+    def id(self) -> str | None:
+        """The server's id of the session; None before `open()`."""
+        return self.config.id
+
+    @property
+    def config(self) -> SessionConfig:
+        """What the server holds, as it said last; empty before `open()`."""
+        config: SessionConfig = self._look(lambda s: s.session)
+        return config
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the server will end the session, in epoch seconds; None if it did not say."""
+        return self.config.expires_at
+
+    @property
+    def usage(self) -> SessionUsage:
+        """Tokens since `open()`, out-of-band responses included; transcription apart."""
+        usage: SessionUsage = self._look(lambda s: s.running.usage)
+        return usage
+
+    @property
+    def input_format(self) -> str:
+        """The format of user audio: "audio/pcm", "audio/pcmu" or "audio/pcma"."""
+        return str(self._look(lambda s: s.audio_format("input")))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session holds a link and does not pickle; make it where it is needed")
