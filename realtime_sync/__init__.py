@@ -16,7 +16,7 @@ The rooms, each importing only from those above it:
 - `audio`: sound: codecs, resampling, files; ignorant of sessions.
 - `tools`: Python functions, callable by the model.
 - `session`, with `asking`, `living`, `listening`, `resources`, `response`, `streams`, `items`,
-  `opening`, `policy`: what people use.
+  `images`, `history`, `opening`, `policy`: what people use.
 - `rest`: client secrets and calls, over HTTP.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.
 - `cli`: the command line.

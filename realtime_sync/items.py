@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pybase64
 
 from .errors import ConfigurationError
-from .events.items import AUDIO_PARTS, TEXT_PARTS, Item, Part
+from .events.items import Item, Part
 from .events.value import check
+from .images import DETAILS, ImageLike, check_uri, data_uri
 
 __all__ = ["assistant", "function_output", "system", "user"]
 
@@ -20,30 +20,40 @@ log = logging.getLogger(__name__)
 
 #: Longest id the server takes. Source: wire.md (j).
 MAX_ID = 32
-#: First bytes of an image -> its type on the wire.
-_IMAGES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-
-ImageLike = bytes | bytearray | memoryview | str | os.PathLike[str]
 
 
-def user(text: str | None = None, audio: Any = None, image: ImageLike | None = None) -> Item:
+def user(
+    text: str | None = None,
+    audio: Any = None,
+    image: ImageLike | None = None,
+    *,
+    detail: str | None = None,
+) -> Item:
     """A user message of any of these.
 
     Args:
         text: What the user says.
         audio: PCM16 bytes (24 kHz mono, little-endian), an int16 or float32 array (24 kHz;
             frames, or frames by channels), or the path of a WAV file of any rate.
-        image: PNG or JPEG, as bytes or as a path.
+        image: PNG or JPEG, as bytes, a path or a data URI; a Pillow image; or an array of uint8
+            (rows, columns[, 3 or 4 channels]).
+        detail: How closely the model looks at the image: "auto" (as "high"), "low" or "high".
 
     Raises:
         TypeError: A part is of another type.
-        ValueError: Nothing given, or an image or audio that is none.
+        ValueError: Nothing given, an image that is neither PNG nor JPEG, or too large (15 MiB of
+            base64), or audio that is none.
+        OSError: No such file.
         AudioError: The WAV file cannot be read.
     """
     parts: list[dict[str, Any]] = []
     pcm = b""
     if image is not None:
-        parts.append({"type": "input_image", "image_url": _data_uri(image)})
+        parts.append({"type": "input_image", "image_url": data_uri(image)})
+        if detail is not None:
+            parts[0]["detail"] = _detail(detail, "detail")
+    elif detail is not None:
+        raise ConfigurationError("detail: it is that of an image; give image=, or leave it out")
     if text is not None:
         parts.append({"type": "input_text", "text": _text(text)})
     if audio is not None:
@@ -90,75 +100,148 @@ def _pcm16(audio: Any) -> bytes:
     return codecs.to_pcm16(audio)
 
 
-def _data_uri(image: ImageLike) -> str:
-    if isinstance(image, (str, os.PathLike)):
-        image = Path(image).read_bytes()
-    if not isinstance(image, (bytes, bytearray, memoryview)):
-        raise TypeError(f"image: bytes or a path, not {type(image).__name__}")
-    data = bytes(image)
-    for start, kind in _IMAGES.items():
-        if data.startswith(start):
-            return f"data:{kind};base64,{pybase64.b64encode(data).decode()}"
-    raise ValueError("image: neither PNG nor JPEG, which is all that the server takes")
+def _detail(detail: Any, where: str) -> str:
+    if detail not in DETAILS:
+        raise ConfigurationError(f"{where}: {', '.join(DETAILS)}; not {detail!r}")
+    return str(detail)
 
 
-def as_item(value: Item | Mapping[str, Any] | str) -> Item:
+def as_item(value: Item | Mapping[str, Any] | str, where: str = "item") -> Item:
     """What `create`, `history` and `input` take, as an item.
+
+    Args:
+        where: Names it in errors.
 
     Raises:
         TypeError: Neither an item, a dict nor a str.
-        ConfigurationError: The dict has a wrong value; names the field.
+        ConfigurationError: A value that the wire has no place for, or a part that such a message
+            cannot have; names the field.
     """
     if isinstance(value, str):
         return user(value)
-    if isinstance(value, Item):
-        return value
-    if not isinstance(value, Mapping):
-        raise TypeError(f"item: an Item, a dict or a str, not {type(value).__name__}")
-    item: Item = check(Item, {"type": "message", **value}, "item")
-    if item.type == "message" and item.role not in _SENT:
-        raise ConfigurationError(f"item.role: {', '.join(_SENT)}; not {item.role!r}")
-    return item
+    if isinstance(value, Mapping):
+        value = check(Item, {"type": "message", **value}, where)
+    if not isinstance(value, Item):
+        raise TypeError(f"{where}: an Item, a dict or a str, not {type(value).__name__}")
+    _check(value, where if value.id is None else f"{where} {value.id[:MAX_ID]}")
+    return value
 
 
-def _said(part: Part) -> Part | None:
-    """Assistant audio cannot be sent: its transcript is what the model said."""
-    if part.type in AUDIO_PARTS:
-        return Part(type="output_text", text=part.transcript) if part.transcript else None
-    return Part(type="output_text", text=part.text) if part.type in TEXT_PARTS else part
+def _check(item: Item, where: str) -> None:
+    if item.id is not None and len(item.id) > MAX_ID:
+        raise ConfigurationError(f"{where}: its id has {len(item.id)} characters, not {MAX_ID}")
+    if item.type == "item_reference":
+        raise ConfigurationError(f"{where}: item_reference is for the input of a response only")
+    for name in _NEEDED.get(item.type, ()):
+        if getattr(item, name) is None:
+            raise ConfigurationError(f"{where}.{name}: a {item.type} needs it")
+    if item.type != "message":
+        return
+    sent = _SENT.get(item.role or "")
+    if sent is None:
+        raise ConfigurationError(f"{where}.role: {', '.join(_SENT)}; not {item.role!r}")
+    for number, part in enumerate(item.content or ()):
+        at = f"{where}.content[{number}]"
+        if part.type not in sent:
+            taken = ", ".join(kind for kind in sent if "_" in kind)
+            raise ConfigurationError(
+                f"{at}.type: a {item.role} message takes {taken}; not {part.type!r}"
+            )
+        _CHECKS[part.type](part, at)
+
+
+def _check_text(part: Part, where: str) -> None:
+    if part.text is None:
+        raise ConfigurationError(f"{where}.text: a str is needed")
+
+
+def _check_audio(part: Part, where: str) -> None:
+    try:
+        pybase64.b64decode(part.audio or "", validate=True)
+    except ValueError:
+        raise ConfigurationError(f"{where}.audio: it is not base64") from None
+
+
+def _check_image(part: Part, where: str) -> None:
+    check_uri(part.image_url, f"{where}.image_url")
+    if part.detail is not None:
+        _detail(part.detail, f"{where}.detail")
+
+
+#: Item type -> the fields that it cannot be created without. Source: wire.md (d).
+_NEEDED = {
+    "function_call": ("name", "arguments"),
+    "function_call_output": ("call_id", "output"),
+    "mcp_approval_response": ("approval_request_id", "approve"),
+}
+#: Part type -> what complains about a wrong one.
+_CHECKS: dict[str, Callable[[Part, str], None]] = {
+    **dict.fromkeys(("input_text", "output_text", "text"), _check_text),
+    **dict.fromkeys(("input_audio", "output_audio", "audio"), _check_audio),
+    "input_image": _check_image,
+}
+
+
+def _text_in(part: Part) -> Part | None:
+    return None if part.text is None else Part(type="input_text", text=part.text)
+
+
+def _text_out(part: Part) -> Part | None:
+    return None if part.text is None else Part(type="output_text", text=part.text)
 
 
 def _heard(part: Part) -> Part | None:
     """User audio goes as audio where we have it, else as its transcript."""
-    if part.type in AUDIO_PARTS:
-        if part.audio:
-            return Part(type="input_audio", audio=part.audio)
-        return Part(type="input_text", text=part.transcript) if part.transcript else None
-    return Part(type="input_text", text=part.text) if part.type in TEXT_PARTS else part
+    if part.audio:
+        return Part(type="input_audio", audio=part.audio)
+    return Part(type="input_text", text=part.transcript) if part.transcript else None
 
 
-#: Role -> what becomes of a content part when it is sent.
-_SENT: dict[str, Callable[[Part], Part | None]] = {
-    "system": _heard,
-    "user": _heard,
-    "assistant": _said,
+def _said(part: Part) -> Part | None:
+    """Assistant audio cannot be sent: its transcript is what the model said."""
+    return Part(type="output_text", text=part.transcript) if part.transcript else None
+
+
+def _seen(part: Part) -> Part | None:
+    return part if part.image_url else None
+
+
+#: Role -> types of the parts that it may have -> what becomes of one when it is sent; None: it is
+#: left out. Source: wire.md (d); "text" and "audio" are the beta's names.
+_SENT: dict[str, dict[str, Callable[[Part], Part | None]]] = {
+    "system": {"input_text": _text_in, "text": _text_in},
+    "user": {
+        "input_text": _text_in,
+        "text": _text_in,
+        "input_audio": _heard,
+        "audio": _heard,
+        "input_image": _seen,
+    },
+    "assistant": {
+        "output_text": _text_out,
+        "text": _text_out,
+        "output_audio": _said,
+        "audio": _said,
+    },
 }
 #: Fields that only a server sets.
 _READ_ONLY = ("object", "status")
 
 
 def sendable(item: Item) -> Item | None:
-    """The item as a client may create it; None where nothing of it can be sent."""
+    """The item as a client may create it; None (and a WARNING) where nothing of it can be sent."""
     fields = {name: v for name, v in item.wire().items() if name not in _READ_ONLY}
     if item.type == "message":
-        turn: Callable[[Part], Part | None] = _SENT.get(item.role or "", lambda part: part)
-        parts = [sent for part in item.content or () if (sent := turn(part)) is not None]
+        turns = _SENT.get(item.role or "", {})
+        parts = [
+            sent
+            for part in item.content or ()
+            if (turn := turns.get(part.type)) is not None and (sent := turn(part)) is not None
+        ]
         if not parts:
-            log.warning("item %s has neither text nor audio and is left out", item.id)
+            log.warning("item %s has nothing that could be sent and is left out", item.id)
             return None
         fields["content"] = [part.wire() for part in parts]
-    if item.id is not None and len(item.id) > MAX_ID:
-        raise ConfigurationError(f"item.id: at most {MAX_ID} characters, not {len(item.id)}")
     made = Item.model_validate({"type": item.type, **fields})
     return made.with_audio(item._audio) if item._audio is not None else made
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigurationError, ConnectError, RealtimeError
 from .events.config import SessionConfig
 from .events.items import Item
-from .items import as_item, sendable
+from .history import as_history
 from .runtime.clock import Deadline
 from .runtime.endpoints import Azure, Endpoint, OpenAI
 
@@ -71,6 +71,7 @@ class Setup:
         config: SessionConfig,
         tools: Iterable[Any],
         history: Iterable[ItemLike],
+        pack: bool,
         max_message_size: int,
         ssl_context: ssl.SSLContext | None,
         proxy: str | None,
@@ -81,8 +82,6 @@ class Setup:
             raise ConfigurationError("model: with Azure the deployment is the model; leave it out")
         if not isinstance(max_message_size, int) or max_message_size < 1:
             raise ConfigurationError("max_message_size: a number of bytes")
-        if not isinstance(history, Iterable) or isinstance(history, (str, Mapping, Item)):
-            raise ConfigurationError("history: a list of items; put this one into brackets")
         self._endpoints = endpoints
         self._model = model if model is not None else config.model
         self._max_message_size = max_message_size
@@ -94,9 +93,7 @@ class Setup:
         sound = config.audio.input if config.audio else None
         #: The format that user audio of the history is sent in.
         self.input_format = (sound and sound.format and sound.format.type) or "audio/pcm"
-        self.history: tuple[Item, ...] = tuple(
-            kept for given in history if (kept := sendable(as_item(given))) is not None
-        )
+        self.history: tuple[Item, ...] = as_history(history, pack=pack)
 
     def check(self) -> None:
         """Complain about a missing key before anything is sent. Reads the environment."""

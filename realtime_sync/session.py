@@ -50,6 +50,7 @@ class RealtimeSession(Asking):
             it.
         tools: Functions, `Tool`s, wire dicts, `McpTool`s; they follow those of `config`.
         history: Items that the conversation begins with, as `conversation.export()` gives them.
+        pack: Send the history as one user message that tells it.
         dispatcher: Where callbacks run: "thread" (one of our own), "manual" (in `pump`), or a
             function that takes a function and has it run, e.g. by a GUI's event loop.
         reconnect: When a lost link is made anew; None: never.
@@ -77,6 +78,7 @@ class RealtimeSession(Asking):
         config: SessionConfig | dict[str, Any] | None = None,
         tools: Iterable[Any] = (),
         history: Iterable[ItemLike] = (),
+        pack: bool = False,
         dispatcher: str | Dispatch = "thread",
         reconnect: ReconnectPolicy | None = ReconnectPolicy(),  # noqa: B008  # frozen
         ping_interval: float | None = 10,
@@ -110,6 +112,7 @@ class RealtimeSession(Asking):
             config=session_config(config, given),
             tools=tools,
             history=history,
+            pack=pack,
             max_message_size=max_message_size,
             ssl_context=ssl_context,
             proxy=proxy,

@@ -30,6 +30,15 @@ def test_function_output() -> None:
     assert item.wire() == {"type": "function_call_output", "call_id": "c", "output": "out"}
 
 
+@pytest.mark.parametrize("detail", ["auto", "low", "high"])
+def test_detail(detail: str) -> None:
+    """detail= goes with the image; left out, it is not sent."""
+    png = b"\x89PNG\r\n\x1a\n"
+    (part,) = items.user(image=png, detail=detail).content
+    assert part.wire()["detail"] == detail
+    assert "detail" not in items.user(image=png).content[0].wire()
+
+
 @pytest.mark.parametrize(
     ("make", "error"),
     [
@@ -43,7 +52,9 @@ def test_function_output() -> None:
         (lambda: items.user(audio=5), TypeError),
         (lambda: items.user(audio=np.zeros(4, np.complex64)), (TypeError, ValueError)),
         (lambda: items.user(image=b"GIF89a"), ValueError),
-        (lambda: items.user(image=5), TypeError),  # type: ignore[arg-type]
+        (lambda: items.user(image=5), TypeError),
+        (lambda: items.user(image=b"\xff\xd8\xff", detail="best"), ValueError),
+        (lambda: items.user("x", detail="low"), ValueError),
         (lambda: items.user(audio="no/such/file.wav"), (AudioError, OSError)),
         (lambda: items.user(image="no/such/file.png"), OSError),
     ],

@@ -27,18 +27,20 @@ SEES: dict[str, set[str]] = {
     "core": {"events", "errors"},
     "runtime": {"core", "events", "errors"},
     "tools": {"events", "errors"},
-    "items": {"audio", "events", "errors"},
+    "images": {"errors"},
+    "items": {"images", "audio", "events", "errors"},
+    "history": {"items", "events", "errors"},
     "response": {"runtime", "core", "events", "errors"},
     "streams": {"response", "runtime", "core", "events", "errors"},
     "listening": {"streams", "runtime", "core", "events", "errors"},
-    "opening": {"items", "runtime", "events", "errors"},
+    "opening": {"history", "items", "runtime", "events", "errors"},
     "resources": {
-        *("opening", "response", "items", "tools", "audio"),
+        *("opening", "response", "history", "items", "images", "tools", "audio"),
         *("runtime", "core", "events", "errors"),
     },
     "living": {"listening", "opening", "runtime", "core", "events", "errors"},
     "asking": {
-        *("resources", "living", "listening", "streams", "response", "items"),
+        *("resources", "living", "listening", "streams", "response", "items", "images"),
         *("runtime", "core", "events", "errors"),
     },
     "session": {
@@ -59,13 +61,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "numpy": ("audio/",),
     "websockets": ("local/",),
     "python_socks": ("runtime/dial.py",),
+    "PIL": ("images.py",),
     "espeakng_loader": ("local/speech.py",),
     "rich": ("cli/",),
     "click": ("cli/",),
     "openai": ("text/", "rest/"),
     "pydantic": ("events/", "tools/", "local/", "rest/"),
     "pydantic_core": ("events/", "tools/"),
-    "pybase64": ("events/", "items.py", "resources/buffer.py", "local/"),
+    "pybase64": ("events/", "items.py", "images.py", "resources/buffer.py", "local/"),
 }
 
 #: The same for two modules of the standard library: threads live where they are looked for.

@@ -13,6 +13,7 @@ from ..events.client import (
     ConversationItemTruncate,
 )
 from ..events.items import Item
+from ..history import paired
 from ..items import as_item, in_format, sendable
 from ..runtime.clock import Deadline, may_wait
 
@@ -33,7 +34,7 @@ def item_event(session: Listening, item: ItemLike, previous: str | None, audio_f
     """
     made = sendable(as_item(item))
     if made is None:
-        raise ValueError("item: it has neither text nor audio that could be sent")
+        raise ValueError("item: it has neither text, audio nor image that could be sent")
     made = in_format(made, audio_format)
     if made.id is None:
         made = made.model_copy(update={"id": session.new_id("item")})
@@ -132,8 +133,14 @@ class Conversation:
                     raise
 
     def export(self) -> list[dict[str, Any]]:
-        """All items as JSON-ready dicts, ids included, as `history=` accepts them."""
-        sent = (sendable(item) for item in self.items if item.status != "in_progress")
+        """All items as JSON-ready dicts, ids included, as `history=` accepts them.
+
+        Assistant audio is its transcript; user audio, too, since the server keeps it: `retrieve`
+        has it. Left out, with a WARNING: what has neither words nor image, calls without output
+        and outputs without call; without one: what is still being made.
+        """
+        ended = (item for item in self.items if item.status != "in_progress")
+        sent = (sendable(item) for item in paired(ended))
         return [{"type": item.type, **item.wire()} for item in sent if item is not None]
 
     def __repr__(self) -> str:

@@ -46,17 +46,19 @@ def response_params(
         given = fields["input"]
         # one item alone is meant as such: a str would fall apart into its characters
         several = [given] if isinstance(given, (str, Mapping, Item)) else given
-        fields["input"] = [_input(value, audio_format) for value in several]
+        fields["input"] = [
+            _input(value, f"input[{number}]", audio_format) for number, value in enumerate(several)
+        ]
     checked: ResponseParams = check(ResponseParams, fields, "response")
     return checked.wire()
 
 
-def _input(value: Any, audio_format: str) -> dict[str, Any]:
+def _input(value: Any, where: str, audio_format: str) -> dict[str, Any]:
     if isinstance(value, Mapping) and value.get("type") == "item_reference":
         return dict(value)
-    made = sendable(as_item(value))
+    made = sendable(as_item(value, where))
     if made is None:
-        raise ValueError("input: an item has neither text nor audio that could be sent")
+        raise ValueError(f"{where}: it has neither text, audio nor image that could be sent")
     return in_format(made, audio_format).wire()
 
 

@@ -87,6 +87,30 @@ def test_round_trip(make: Opener, server: LocalServer) -> None:
         assert again.conversation.items == before
 
 
+def test_a_history_with_half_a_call(make: Opener, server: LocalServer) -> None:
+    """Half a call is refused when the session is made; export() never gives one."""
+    half = {"type": "function_call", "id": "it", "call_id": "c1", "name": "f", "arguments": "{}"}
+    with pytest.raises(ValueError, match=r"history\[0\] it"):
+        make(history=[half])
+    with make() as session:
+        session.conversation.create(half)
+        session.conversation.create("x")
+        exported = session.conversation.export()
+    assert [item["type"] for item in exported] == ["message"]
+    with make(history=exported) as again:
+        assert texts(again) == ["x"]
+
+
+def test_packed(make: Opener, server: LocalServer) -> None:
+    """pack=True sends the history as one user message, images in their places."""
+    with make(
+        history=["a", items.assistant("b"), items.user("c", image=PNG)], pack=True
+    ) as session:
+        (item,) = session.conversation.items
+        assert [part.type for part in item.content] == ["input_text", "input_image", "input_text"]
+        assert "assistant: b" in item.text
+
+
 def test_assistant_audio_as_transcript(make: Opener, server: LocalServer) -> None:
     """Assistant audio is exported as its transcript."""
     with make(output_modalities=["audio"]) as session:
