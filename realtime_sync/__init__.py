@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .response import Response
     from .runtime.endpoints import Azure, Compatible, OpenAI
     from .session import RealtimeSession, connect
-    from .tools import McpTool, NoReply, Tool, tool
+    from .tools import McpTool, NoReply, Tool, ToolContext, tool
 
 __version__ = "0.1.0"
 
@@ -63,6 +63,7 @@ _HOMES: dict[str, str | None] = {
     "ToolError": "errors",
     "ToolRetry": "errors",
     "NoReply": "tools",
+    "ToolContext": "tools",
     "events": None,
     "errors": None,
 }
@@ -86,6 +87,7 @@ __all__ = [
     "ToolError",
     "ToolRetry",
     "NoReply",
+    "ToolContext",
 ]
 
 

@@ -68,6 +68,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "openai": ("text/", "rest/"),
     "pydantic": ("events/", "tools/", "local/", "rest/"),
     "pydantic_core": ("events/", "tools/"),
+    "docstring_parser": ("tools/docstring.py",),
     "pybase64": ("events/", "items.py", "images.py", "resources/buffer.py", "local/"),
 }
 

@@ -2,6 +2,8 @@
 
 - `schema`: type hints as JSON Schema and as the model that checks the arguments.
 - `call`: one call: JSON text in, text out, whatever happens between.
+- `context`: what a tool may know of its call.
+- `docstring`: what a docstring says of a function's parameters.
 - `function`: a Python function as a `Tool`.
 - `entries`: everything else that `tools=` takes.
 - `execution`: the threads on which tools run.
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..errors import ToolError, ToolRetry
     from .call import NoReply, Outcome, error_text
+    from .context import ToolContext
     from .entries import McpTool, ToolEntry, WireTool, as_tools
     from .function import Tool, tool
 
@@ -28,6 +31,7 @@ __all__ = [
     "ToolEntry",
     "as_tools",
     "NoReply",
+    "ToolContext",
     "ToolError",
     "ToolRetry",
     "Outcome",
@@ -43,6 +47,7 @@ _HOMES = {
     "ToolEntry": ".entries",
     "as_tools": ".entries",
     "NoReply": ".call",
+    "ToolContext": ".context",
     "Outcome": ".call",
     "error_text": ".call",
     "ToolError": "..errors",

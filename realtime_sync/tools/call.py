@@ -20,8 +20,12 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from ..errors import ToolError, ToolRetry
+from .context import ToolContext
 
-__all__ = ["MAX_ARGUMENTS", "MAX_OUTPUT", "NoReply", "Outcome", "answer", "error_text"]
+__all__ = [
+    *("MAX_ARGUMENTS", "MAX_OUTPUT", "NoReply", "Outcome"),
+    *("answer", "error_text", "read", "text_of"),
+]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,11 @@ class Outcome:
     exception: BaseException | None = field(default=None, repr=False, compare=False)
     seconds: float = field(default=0.0, compare=False)
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether the model may correct its call: wrong arguments, or a `ToolRetry`."""
+        return isinstance(self.exception, (_BadArguments, ToolRetry))
+
     @classmethod
     def refused(cls, kind: str, message: str) -> Outcome:
         """Of a call that never ran: `kind` is e.g. "unknown_tool", `message` the model sees."""
@@ -71,42 +80,70 @@ def error_text(kind: str, message: str) -> str:
     return json.dumps({"error": {"type": kind, "message": message}}, ensure_ascii=False)
 
 
+def read(
+    name: str, arguments: str, reader: Callable[[bytes], dict[str, Any]], *, expose: bool = False
+) -> dict[str, Any] | Outcome:
+    """Keyword arguments from the model's text, or the answer to what cannot be used. Never raises.
+
+    Args:
+        name: The tool's name, for the log.
+        arguments: JSON text from the model; "" counts as {}.
+        reader: Gives keyword arguments from JSON text, or raises `ValidationError`.
+        expose: Whether the model may read what validators of the user's raise.
+    """
+    started = time.monotonic()
+    try:
+        return _read(reader, arguments)
+    except BaseException as exc:  # a type's own validators are the user's code
+        return _failed(name, exc, started, expose=expose)
+
+
 def answer(
     name: str,
-    read: Callable[[bytes], dict[str, Any]],
     fn: Callable[..., Any],
-    arguments: str,
+    arguments: dict[str, Any],
+    context: ToolContext,
+    *,
+    expose: bool = False,
 ) -> Outcome:
-    """Reads the arguments, calls the function, writes its result. Never raises.
+    """Calls the function, writes its result. Never raises.
 
     Runs the function on the calling thread; a coroutine in an event loop of its own.
 
     Args:
         name: The tool's name, for the log.
-        read: Gives keyword arguments from JSON text, or raises `ValidationError`.
         fn: The tool's function.
-        arguments: JSON text from the model; "" counts as {}.
+        arguments: As `read` gives them.
+        context: Whose `abandon()` ends a coroutine.
+        expose: Whether the model may read what the function raises.
     """
     started = time.monotonic()
     try:
-        value = _finished(fn(**_read(read, arguments)))
+        value = _finished(fn(**arguments), context)
         silent = isinstance(value, NoReply)
-        output, error, exception = _text(value.value if silent else value), None, None
+        output = text_of(value.value if silent else value)
     # The one safety net: a call that is not answered leaves the model mute, so SystemExit, a
     # cancelled coroutine and a KeyboardInterrupt raised by hand are answers too.
     except BaseException as exc:
-        silent = False
-        kind, message = _shown(exc)
-        output, error, exception = error_text(kind, message), f"{kind}: {_said(exc)}", exc
-        _report(name, kind, error, exc)
-    return Outcome(_cut(output), error, not silent, exception, time.monotonic() - started)
+        return _failed(name, exc, started, expose=expose)
+    return Outcome(output, None, not silent, seconds=time.monotonic() - started)
+
+
+def _failed(name: str, exc: BaseException, started: float, *, expose: bool) -> Outcome:
+    kind, message = _shown(exc)
+    error = f"{kind}: {_said(exc)}"
+    if expose and kind == "tool_failed":
+        message = _said(exc)
+    _report(name, kind, error, exc)
+    output = _cut(error_text(kind, message))
+    return Outcome(output, error, True, exception=exc, seconds=time.monotonic() - started)
 
 
 class _BadArguments(Exception):
     """What the model sent cannot be used; the text says why."""
 
 
-class _BadResult(Exception):
+class _BadResult(ToolError):
     """What the tool returned cannot be written as text; the text says why."""
 
 
@@ -136,11 +173,11 @@ def _problem(where: tuple[int | str, ...], message: str) -> str:
     return line if len(line) <= MAX_PROBLEM else f"{line[:MAX_PROBLEM]}…"
 
 
-def _finished(value: Any) -> Any:
+def _finished(value: Any, context: ToolContext) -> Any:
     """The value itself, or what it becomes once awaited."""
     if not inspect.isawaitable(value):
         return value
-    waiting = _awaited(value)
+    waiting = _awaited(value, context)
     try:
         return asyncio.run(waiting)
     finally:
@@ -150,12 +187,23 @@ def _finished(value: Any) -> Any:
             value.close()
 
 
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value
+async def _awaited(value: Awaitable[Any], context: ToolContext) -> Any:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    with context._ended_by(lambda: loop.call_soon_threadsafe(task.cancel)):
+        return await value
+
+
+def text_of(value: Any) -> str:
+    """A result as the model reads it: str as it is, everything else as JSON; at most 32 KiB.
+
+    Raises:
+        ToolError: It cannot be written; says which type it has.
+    """
+    return _cut(_text(value))
 
 
 def _text(value: Any) -> str:
-    """What a tool returned, as the model reads it: str as it is, everything else as JSON."""
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, str):

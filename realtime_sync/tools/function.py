@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from ..errors import ConfigurationError
-from .call import Outcome, answer
-from .schema import Signature, described, named
+from .call import Outcome, answer, read
+from .context import ToolContext
+from .schema import Signature, documented, named
 
 __all__ = ["Approval", "Tool", "checked_name", "tool"]
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +37,8 @@ class Tool(Generic[P, R]):
         timeout: Seconds a call may take; None: as long as it likes.
         needs_approval: Whether a call waits for approval; a function of its arguments decides.
         serial: Whether calls of it run one after the other.
+        retries: How often, in one turn, the model is asked to correct a call.
+        expose_errors: Whether the model may read what the function raises, whatever it is.
     """
 
     def __init__(
@@ -44,31 +50,40 @@ class Tool(Generic[P, R]):
         timeout: float | None = 60,
         needs_approval: Approval = False,
         serial: bool = False,
+        retries: int = 3,
+        expose_errors: bool = False,
     ) -> None:
         """See the class.
 
         Args:
             fn: A function, bound method, partial or object with `__call__`; `async def` too.
             name: None: the function's.
-            description: None: the first paragraph of its docstring.
-            timeout: Seconds; None waits for ever.
-            needs_approval: True, False, or a function of the arguments.
+            description: None: its docstring up to the first section.
+            timeout: Seconds, from when it begins to run; None waits for ever. When they have
+                passed the model is told so, while the function runs on.
+            needs_approval: True, False, or a function of the arguments, as a dict by parameter.
             serial: True: never two calls at a time.
+            retries: After so many wrong calls (`ToolRetry`, wrong arguments) in one turn, the
+                model is told to give up.
+            expose_errors: True: the model reads every exception's text, not only a `ToolError`'s.
 
         Raises:
             TypeError: The function cannot be a tool; the message says why.
-            ConfigurationError: Its name or the timeout cannot be.
+            ConfigurationError: Its name or an option cannot be.
         """
-        signature = Signature.of(fn)
+        about = documented(fn)
+        signature = Signature.of(fn, about)
         # without fn.__dict__: an attribute `name` of the function would overwrite ours
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
         self.name = checked_name(named(fn) if name is None else name)
-        self.description = described(fn) if description is None else description
+        self.description = about.description if description is None else description
         self.parameters = signature.schema
         self.timeout = _checked_timeout(self.name, timeout)
-        self.needs_approval = needs_approval
+        self.needs_approval = _checked_approval(self.name, needs_approval)
         self.serial = serial
+        self.retries = _checked_retries(self.name, retries)
+        self.expose_errors = expose_errors
         self._signature = signature
 
     @classmethod
@@ -81,6 +96,8 @@ class Tool(Generic[P, R]):
         timeout: float | None = 60,
         needs_approval: Approval = False,
         serial: bool = False,
+        retries: int = 3,
+        expose_errors: bool = False,
     ) -> Tool[P, R]:
         """The same as the constructor, in words."""
         return cls(
@@ -90,6 +107,8 @@ class Tool(Generic[P, R]):
             timeout=timeout,
             needs_approval=needs_approval,
             serial=serial,
+            retries=retries,
+            expose_errors=expose_errors,
         )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -106,6 +125,8 @@ class Tool(Generic[P, R]):
             timeout=self.timeout,
             needs_approval=self.needs_approval,
             serial=self.serial,
+            retries=self.retries,
+            expose_errors=self.expose_errors,
         )
 
     @property
@@ -113,13 +134,44 @@ class Tool(Generic[P, R]):
         """False for a method that still needs its `self`."""
         return not self._signature.unbound
 
-    def invoke(self, arguments: str) -> Outcome:
+    def read(self, arguments: str) -> dict[str, Any] | Outcome:
+        """Keyword arguments as the declared types, or the answer to what cannot be used.
+
+        Args:
+            arguments: JSON text from the model; "" counts as {}. Checked, never evaluated.
+        """
+        reader = self._signature.arguments
+        return read(self.name, arguments, reader, expose=self.expose_errors)
+
+    def run(self, arguments: dict[str, Any], context: ToolContext) -> Outcome:
         """Runs one call on the calling thread. Never raises, never forgets an answer.
 
         Args:
-            arguments: JSON text from the model; "" counts as {}.
+            arguments: As `read` gives them.
+            context: Given to parameters with the type hint `ToolContext`.
         """
-        return answer(self.name, self._signature.arguments, self.fn, arguments)
+        arguments = {**arguments, **dict.fromkeys(self._signature.context, context)}
+        return answer(self.name, self.fn, arguments, context, expose=self.expose_errors)
+
+    def invoke(self, arguments: str, context: ToolContext | None = None) -> Outcome:
+        """`read`, then `run`."""
+        given = self.read(arguments)
+        if isinstance(given, Outcome):
+            return given
+        return self.run(given, context or ToolContext(name=self.name))
+
+    def awaits_approval(self, arguments: dict[str, Any]) -> bool:
+        """Whether a call with these arguments, as `read` gives them, needs approval.
+
+        What `needs_approval` raises means yes: it is logged, and the call waits.
+        """
+        if isinstance(self.needs_approval, bool):
+            return self.needs_approval
+        try:
+            return bool(self.needs_approval(self._signature.filled(arguments)))
+        except Exception:  # the user's code; when in doubt, a human decides
+            log.exception("needs_approval of tool %s raised; the call needs approval", self.name)
+            return True
 
     def to_wire(self) -> dict[str, Any]:
         """The tool as the session's config has it."""
@@ -142,6 +194,8 @@ def tool(
     timeout: float | None = 60,
     needs_approval: Approval = False,
     serial: bool = False,
+    retries: int = 3,
+    expose_errors: bool = False,
 ) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
 def tool(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Makes a function a tool, which is still called like the function: `@tool`, `@tool(...)`.
@@ -152,7 +206,7 @@ def tool(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Raises:
         TypeError: The function cannot be a tool; the message says why.
-        ConfigurationError: Its name or the timeout cannot be.
+        ConfigurationError: Its name or an option cannot be.
     """
     if fn is None:
         return functools.partial(Tool, **options)
@@ -170,6 +224,21 @@ def checked_name(name: str) -> str:
             f"{name!r} is no tool name; give name= of 1 to 64 letters, digits, _ or -"
         )
     return name
+
+
+def _checked_approval(name: str, wanted: Approval) -> Approval:
+    if not isinstance(wanted, bool) and not callable(wanted):
+        raise ConfigurationError(
+            f"tool {name}: needs_approval is True, False or a function of the arguments, "
+            f"not {wanted!r}"
+        )
+    return wanted
+
+
+def _checked_retries(name: str, retries: int) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise ConfigurationError(f"tool {name}: retries is a number from 0 on, not {retries!r}")
+    return retries
 
 
 def _checked_timeout(name: str, timeout: float | None) -> float | None:

@@ -19,7 +19,10 @@ from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
-__all__ = ["Signature", "described", "named"]
+from .context import ToolContext
+from .docstring import Documentation
+
+__all__ = ["Signature", "documented", "named"]
 
 _UNNAMEABLE: Final[dict[Any, str]] = {
     inspect.Parameter.POSITIONAL_ONLY: "is positional-only, but the model names its arguments",
@@ -40,6 +43,7 @@ class Signature:
         names: The parameter that each field of `model` stands for.
         defaulted: The fields whose default the function itself fills in.
         unbound: The function still needs its `self`.
+        context: The parameters that take the `ToolContext`; the model does not see them.
     """
 
     model: type[BaseModel]
@@ -47,13 +51,18 @@ class Signature:
     names: dict[str, str]
     defaulted: frozenset[str]
     unbound: bool
+    context: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, fn: Callable[..., Any]) -> Signature:
+    def of(cls, fn: Callable[..., Any], about: Documentation | None = None) -> Signature:
         """Reads it off the type hints; a parameter without one takes any JSON value.
 
         What a `functools.partial` has bound is no argument any more: the model neither sees nor
         overrides it.
+
+        Args:
+            fn: The function.
+            about: Describes those parameters whose hints do not.
 
         Raises:
             TypeError: The function cannot be a tool; the message says why.
@@ -65,6 +74,9 @@ class Signature:
         if unbound:
             del parameters["self"]
         hints = _hints(fn, label)
+        context = tuple(name for name in parameters if _is_context(hints.get(name)))
+        for name in context:
+            del parameters[name]
         fields = {f"p{index}": name for index, name in enumerate(parameters)}
         model, schema = _modelled(
             label,
@@ -77,7 +89,10 @@ class Signature:
             for field, name in fields.items()
             if not isinstance(_default(parameters[name]), (FieldInfo, types.EllipsisType))
         )
-        return cls(model, schema, fields, defaulted, unbound)
+        for name, text in (about.parameters if about is not None else {}).items():
+            if name in schema["properties"]:
+                schema["properties"][name].setdefault("description", text)
+        return cls(model, schema, fields, defaulted, unbound, context)
 
     def arguments(self, text: bytes) -> dict[str, Any]:
         """Keyword arguments from JSON text, as the declared types.
@@ -93,6 +108,15 @@ class Signature:
             name: getattr(given, field) for field, name in self.names.items() if field in wanted
         }
 
+    def filled(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The same arguments, with the defaults of those that are left out."""
+        defaults = {
+            name: self.model.model_fields[field].get_default(call_default_factory=True)
+            for field, name in self.names.items()
+            if field in self.defaulted and not self.model.model_fields[field].is_required()
+        }
+        return {**defaults, **arguments}
+
 
 def named(fn: Callable[..., Any]) -> str:
     """What the function calls itself; a partial like its function, an object like its class."""
@@ -101,15 +125,15 @@ def named(fn: Callable[..., Any]) -> str:
     return str(getattr(fn, "__name__", type(fn).__name__))
 
 
-def described(fn: Callable[..., Any]) -> str:
-    """The first paragraph of its docstring on one line; "" without one."""
+def documented(fn: Callable[..., Any]) -> Documentation:
+    """What its docstring says; of an object that of its `__call__`, or else of its class."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     code = _code(fn)
     # of an object its class may say what it does; getdoc would find type.__call__'s words
     object_ = code.__name__ == "__call__"
     doc = code.__doc__ or type(fn).__doc__ if object_ else inspect.getdoc(code)
-    return " ".join(inspect.cleandoc(doc or "").partition("\n\n")[0].split())
+    return Documentation.of(doc)
 
 
 def _code(fn: Any) -> Any:
@@ -150,6 +174,15 @@ def _hints(fn: Callable[..., Any], label: str) -> dict[str, Any]:
             f"{label} cannot be a tool: a type hint cannot be resolved: {exc}; "
             "define the type at the top of its module"
         ) from exc
+
+
+def _is_context(hint: Any) -> bool:
+    """Whether a hint says ToolContext, alone, annotated, or beside None."""
+    if typing.get_origin(hint) is Annotated:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return any(_is_context(one) for one in typing.get_args(hint))
+    return hint is ToolContext
 
 
 def _default(parameter: inspect.Parameter) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
+from typing import Annotated
 
 import pytest
 
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.tools import Tool, tool
+from realtime_sync.tools import Outcome, Tool, ToolContext, tool
 
 
 @tool
@@ -131,3 +134,97 @@ def test_a_timeout_that_cannot_be_is_refused(timeout):
     """Seconds above zero, or None."""
     with pytest.raises(ConfigurationError, match="timeout is seconds"):
         Tool(add.fn, timeout=timeout)
+
+
+def test_the_context_is_given_and_not_told():
+    """A parameter with the hint ToolContext is filled in; the model neither sees nor sets it."""
+    seen: list[object] = []
+
+    def look(
+        a: int,
+        context: ToolContext,
+        same: ToolContext | None = None,
+        again: Annotated[ToolContext, "x"] = None,  # type: ignore[assignment]  # what people write
+    ) -> int:
+        seen.extend([context, same, again])
+        return a
+
+    found = Tool(look)
+    assert list(found.parameters["properties"]) == ["a"]
+    given = ToolContext("call_1", "look")
+    assert found.invoke('{"a": 1}', given).output == "1"
+    assert seen == [given] * 3
+    assert found.invoke('{"a": 1}').output == "1"
+    assert "context: Extra" in found.invoke('{"a": 1, "context": {}}').output
+    given.cancelled.set()
+    assert repr(given) == "<ToolContext of look call_1, cancelled>"
+
+
+def test_a_coroutine_ends_when_it_is_abandoned():
+    """The context's owner may end a coroutine that waits; a plain function only reads the event."""
+    context, began = ToolContext(), threading.Event()
+
+    async def sleep() -> None:
+        began.set()
+        await asyncio.sleep(60)
+
+    outcomes: list[Outcome] = []
+    waiting = Tool(sleep)
+    thread = threading.Thread(target=lambda: outcomes.append(waiting.run({}, context)))
+    thread.start()
+    assert began.wait(5)
+    context._abandon()
+    thread.join(5)
+    assert context.cancelled.is_set()
+    assert outcomes[0].error == "tool_failed: CancelledError"
+    context._abandon()
+
+
+def test_whether_a_call_needs_approval():
+    """A bool, or a function of the arguments with their defaults; when it raises: yes."""
+
+    def pay(amount: float, currency: str = "EUR") -> None: ...
+
+    asked: list[dict[str, object]] = []
+
+    def above(arguments: dict[str, object]) -> bool:
+        asked.append(arguments)
+        return float(arguments["amount"]) > 10  # type: ignore[arg-type]  # is a number
+
+    paying = Tool(pay, needs_approval=above)
+    assert not paying.awaits_approval({"amount": 1.0})
+    assert paying.awaits_approval({"amount": 11.0, "currency": "USD"})
+    assert asked == [{"amount": 1.0, "currency": "EUR"}, {"amount": 11.0, "currency": "USD"}]
+    assert Tool(pay, needs_approval=True).awaits_approval({})
+    assert not Tool(pay).awaits_approval({})
+
+
+def test_approval_in_doubt(caplog):
+    """What needs_approval raises is logged, and means yes."""
+    assert Tool(lambda: 0, name="f", needs_approval=lambda a: a["x"]).awaits_approval({})
+    assert "needs_approval of tool f raised" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"needs_approval": "yes"}, "needs_approval is True"),
+        ({"retries": -1}, "retries is a number"),
+        ({"retries": True}, "retries is a number"),
+        ({"retries": 1.5}, "retries is a number"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, reason):
+    """The message names the tool, the option and what would do."""
+    with pytest.raises(ConfigurationError, match=reason):
+        Tool(add.fn, **options)
+
+
+def test_errors_are_exposed_where_it_is_asked_for():
+    """expose_errors: the model reads what the function raised."""
+
+    def fail() -> None:
+        raise ValueError("no such row")
+
+    assert "no such row" not in Tool(fail).invoke("").output
+    assert "ValueError: no such row" in Tool(fail, expose_errors=True).invoke("").output

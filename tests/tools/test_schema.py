@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from realtime_sync.tools.schema import Signature, described, named
+from realtime_sync.tools.schema import Signature, documented, named
 
 
 class Unit(enum.Enum):
@@ -222,14 +222,14 @@ def test_every_kind_of_callable(fn, name, text, properties):
     """Methods, objects, partials (what they bind stays unseen) and decorated functions."""
     schema = Signature.of(fn).schema
     assert named(fn) == name
-    assert described(fn) == text
+    assert documented(fn).description == text
     assert {key: part["type"] for key, part in schema["properties"].items()} == properties
     assert "key" not in str(schema)
 
 
-def test_the_description_is_the_first_paragraph():
+def test_the_description_is_what_stands_before_the_sections():
     """On one line, without the sections."""
-    assert described(weather) == "The weather somewhere."
+    assert documented(weather).description == "The weather somewhere."
 
 
 def generator() -> Iterator[int]:
