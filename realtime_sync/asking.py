@@ -19,7 +19,7 @@ from .resources.tools import Tools, running_turn
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.futures import Reply
-from .streams import TextStream
+from .streams import Rounds, TextStream
 
 __all__ = ["Asking"]
 
@@ -100,6 +100,29 @@ class Asking(Living):
         turn = self._turn(text, audio, image, max_rounds, overrides)
         self._begin(turn)
         return TextStream(turn, self._connection, self._handle, timeout)
+
+    def rounds(
+        self,
+        text: str | None = None,
+        *,
+        audio: Any = None,
+        image: Any = None,
+        max_rounds: int = DEFAULT_ROUNDS,
+        timeout: float | None = 120,
+        **overrides: Any,
+    ) -> Rounds:
+        """The turn of `ask`, item by item: each message, call and output once it is complete.
+
+        A failed or lost response raises after the last item. An item has the audio received for
+        it. `close()`, or the end of `with`, gives the turn up.
+
+        Args:
+            timeout: Seconds to wait for each item; None waits for ever.
+        """
+        check_timeout(timeout)
+        turn = self._turn(text, audio, image, max_rounds, overrides)
+        self._begin(turn)
+        return Rounds(turn, self._connection, self._handle, timeout)
 
     def _turn(
         self, text: Any, audio: Any, image: Any, max_rounds: int, overrides: dict[str, Any]

@@ -131,11 +131,7 @@ class Response:
     @property
     def output(self) -> tuple[Item, ...]:
         """The items so far, with the audio received for each; a snapshot."""
-        return tuple(
-            # without audio as the conversation has it, or equal items would not be equal
-            item.with_audio(audio) if (audio := self._audio_of(item)) else item
-            for item in self._items()
-        )
+        return tuple(self._with_audio(item) for item in self._items())
 
     @property
     def function_calls(self) -> tuple[Item, ...]:
@@ -166,6 +162,12 @@ class Response:
     def metrics(self) -> Metrics | None:
         """Its timings; None until done."""
         return metrics(self._record) if self._record.done else None
+
+    def _with_audio(self, item: Item) -> Item:
+        """An item of the output with the audio received for it."""
+        # without audio as the conversation has it, or equal items would not be equal
+        audio = self._audio_of(item)
+        return item.with_audio(audio) if audio else item
 
     def _items(self) -> tuple[Item, ...]:
         connection, record = self._connection, self._record

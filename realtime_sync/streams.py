@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .core.turns import Turn
 from .errors import ConnectionLost, RealtimeError, RealtimeTimeout, SessionClosed, copy_of
 from .events.base import Event
+from .events.items import Item
 from .response import Response, moved_on, text_of
 from .runtime.clock import Deadline
 from .runtime.watches import Predicate, Watch, Watches
@@ -15,14 +16,18 @@ from .runtime.watches import Predicate, Watch, Watches
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing_extensions import Self
+
     from .core.responses import ResponseRecord
     from .runtime.connection import Connection
 
-__all__ = ["Events", "Pending", "TextStream"]
+__all__ = ["Events", "Pending", "Rounds", "TextStream"]
+
+T = TypeVar("T")
 
 
-class TextStream:
-    """The text deltas of a turn's responses, in order.
+class TurnStream(Generic[T]):
+    """What a turn brings, in order.
 
     The turn runs by itself, whether it is read or not. `close()`, or the end of `with`, gives it
     up. After a timeout the iterator can be continued. It belongs to one thread.
@@ -40,7 +45,7 @@ class TextStream:
         self._handle = handle
         self._timeout = timeout
         self._response = 0  # which of the turn's responses is being read
-        self._event = 0  # which of its events comes next
+        self._index = 0  # of what comes next in it
 
     @property
     def response(self) -> Response | None:
@@ -48,53 +53,41 @@ class TextStream:
         records = self._turn.records
         return self._handle(records[-1]) if records else None
 
-    def __iter__(self) -> TextStream:
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> str:
+    def __next__(self) -> T:
         deadline = Deadline(self._timeout)
         while True:
             ended = self._turn.done  # before the rest: more may come in between
-            piece = self._next_piece()
-            if piece is not None:
-                return piece
+            value = self._next_value()
+            if value is not None:
+                return value
             if ended:
                 if self._turn.error is not None:
                     raise copy_of(self._turn.error, self.response)
                 raise StopIteration
             if not moved_on(self._connection, *self._what_next(), deadline):
-                raise RealtimeTimeout(f"no text within {self._timeout:g} s")
+                raise RealtimeTimeout(f"nothing new from the turn within {self._timeout:g} s")
 
-    def _next_piece(self) -> str | None:
-        records = self._turn.records
-        while self._response < len(records):
-            record = records[self._response]
-            done = record.done
-            while self._event < len(record.events):
-                event = record.events[self._event]
-                self._event += 1
-                piece = text_of(event)
-                if piece is not None:
-                    return piece
-            if not done:
-                return None
-            self._response += 1
-            self._event = 0
-        return None
+    def _next_value(self) -> T | None:
+        """What has come and was not read yet; None: nothing."""
+        raise NotImplementedError
 
     def _what_next(self) -> tuple[list[Callable[[], None]], Callable[[], bool]]:
-        turn, at, seen = self._turn, self._response, self._event
-        if at < len(turn.records):
-            record = turn.records[at]
-            return record.waiters, lambda: record.done or len(record.events) > seen
-        return turn.waiters, lambda: turn.done or len(turn.records) > at
+        """Whose list of waiters to join, and whether there is more to read."""
+        raise NotImplementedError
+
+    def _next_response(self) -> None:
+        self._response += 1
+        self._index = 0
 
     def close(self) -> None:
         """Give the turn up: what is queued is withdrawn, what runs is cancelled."""
         if not self._turn.done and self._turn.key is not None:
             self._connection.give_up(self._turn.key)
 
-    def __enter__(self) -> TextStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -106,7 +99,65 @@ class TextStream:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<TextStream {'ended' if self._turn.done else 'running'}>"
+        return f"<{type(self).__name__} {'ended' if self._turn.done else 'running'}>"
+
+
+class TextStream(TurnStream[str]):
+    """The text deltas of a turn's responses, in order; made by `session.stream`."""
+
+    def _next_value(self) -> str | None:
+        records = self._turn.records
+        while self._response < len(records):
+            record = records[self._response]
+            done = record.done
+            while self._index < len(record.events):
+                event = record.events[self._index]
+                self._index += 1
+                piece = text_of(event)
+                if piece is not None:
+                    return piece
+            if not done:
+                return None
+            self._next_response()
+        return None
+
+    def _what_next(self) -> tuple[list[Callable[[], None]], Callable[[], bool]]:
+        turn, at, seen = self._turn, self._response, self._index
+        if at < len(turn.records):
+            record = turn.records[at]
+            return record.waiters, lambda: record.done or len(record.events) > seen
+        return turn.waiters, lambda: turn.done or len(turn.records) > at
+
+
+class Rounds(TurnStream[Item]):
+    """The items of a turn as each is complete; made by `session.rounds`."""
+
+    def _next_value(self) -> Item | None:
+        records = self._turn.records
+        while self._response < len(records):
+            record = records[self._response]
+            another = len(records) > self._response + 1  # then nothing comes to this one
+            if self._index < len(record.complete):
+                _, item = record.complete[self._index]
+                self._index += 1
+                return self._handle(record)._with_audio(item)
+            if not another:
+                return None
+            self._next_response()
+        return None
+
+    def _what_next(self) -> tuple[list[Callable[[], None]], Callable[[], bool]]:
+        turn, at, seen = self._turn, self._response, self._index
+        record = turn.records[at] if at < len(turn.records) else None
+
+        def more() -> bool:
+            if record is None:
+                return turn.done or len(turn.records) > at
+            return turn.done or len(turn.records) > at + 1 or len(record.complete) > seen
+
+        if record is None or record.done:
+            return turn.waiters, more  # what answers its calls, the next response, or the end
+        return record.waiters, lambda: record.done or more()
 
 
 class Events:

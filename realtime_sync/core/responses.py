@@ -50,6 +50,7 @@ class ResponseRecord:
         "__weakref__",
         "bytes_per_ms",
         "claimant",
+        "complete",
         "default",
         "done",
         "enders",
@@ -74,6 +75,8 @@ class ResponseRecord:
         self.status = "in_progress"
         self.events: list[ServerEvent] = []
         self.outputs: dict[int, ItemRecord] = {}  # by output_index
+        # items as they were completed; an output of a tool, which answers a call, has no record
+        self.complete: list[tuple[ItemRecord | None, Item]] = []
         self.final: tuple[Item, ...] | None = None  # the output, once nothing can change any more
         self.done = False
         self.error: RealtimeError | None = None  # why it can no longer end: lost or closed
@@ -103,9 +106,17 @@ class ResponseRecord:
         changes = {name: getattr(known, name) for name in kept}
         self.object = told.model_copy(update=changes) if changes else told
 
+    def completed(self, known: ItemRecord) -> None:
+        """An item of the output can grow no more."""
+        if all(other is not known for other, _ in self.complete):
+            self.complete.append((known, known.snapshot()))
+
     def finish(self, status: str, *, error: RealtimeError | None = None) -> None:
         """Nothing can come any more."""
         self.final = self.output
+        for _, known in sorted(self.outputs.items()):
+            if known.final:
+                self.completed(known)
         self.status = status
         self.error = error
         self.done = True

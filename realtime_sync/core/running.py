@@ -244,7 +244,10 @@ class Running:
         record = self.output(event)
         if record is not None:
             known = self._output(record, event.output_index, event.item.id, event.item)
-            known.update(event.item, final=event.type == "response.output_item.done")
+            final = event.type == "response.output_item.done"
+            known.update(event.item, final=final)
+            if final:
+                record.completed(known)
 
     def text_delta(self, event: Any) -> None:
         """A piece of text or transcript."""

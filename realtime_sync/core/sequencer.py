@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..errors import RealtimeError, ResponseActive, ServerError
+from ..errors import RealtimeError, ResponseActive, ServerError, copy_of
 from ..events.base import ClientEvent
 from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
-from .effects import Effect, Reject, Retry, Settle, Wake
+from ..events.items import Item
+from ..events.local import TurnEnded, TurnStarted
+from .effects import Effect, Emit, Reject, Retry, Settle, Wake
 from .responses import ResponseRecord
 from .turns import Job, Turn
 
@@ -176,10 +178,14 @@ class Sequencer:
         turn, own = job.turn, record.turn
         replying = any(waiting.turn is own for waiting in self.queue)
         if own is not None:
+            if not turn.done:
+                own.announced, turn.announced = 2, 1  # the one has begun as the other
             self._withdraw(own)
             self._end(own, None)
             own.parent = turn  # what its tools have begun is nested in the job's turn
             turn.calls, turn.reply, turn.rounds = own.calls, own.reply, own.rounds
+        else:
+            turn.announced = 2
         if not turn.done:  # else it was given up meanwhile
             if job.handle:
                 self._effects.append(Settle(job.key, record))
@@ -199,10 +205,13 @@ class Sequencer:
             ready.append(known)
         return ready
 
-    def outputs_sent(self, turn: Turn, call_ids: list[str]) -> None:
+    def outputs_sent(self, turn: Turn, outputs: list[Item]) -> None:
         """These outputs are queued; after the last, one response answers them all."""
-        for call_id in call_ids:
-            del turn.calls[call_id]
+        for output in outputs:
+            del turn.calls[output.call_id or ""]
+        if turn.records:  # else nobody asked any more for the response that made the calls
+            turn.records[-1].complete += [(None, output) for output in outputs]
+            self._wake(turn)
         if turn.calls or turn.done:
             return
         if turn.reply and not self._answered_by_another(turn):
@@ -294,6 +303,9 @@ class Sequencer:
         turn.records.append(record)
         if turn not in self.turns:
             self.turns.append(turn)
+        if not turn.announced:
+            turn.announced = 1
+            self._effects.append(Emit(TurnStarted(response_id=record.id)))
         self._wake(turn)
 
     def _requeue(self, job: Job) -> None:
@@ -336,12 +348,27 @@ class Sequencer:
             self.turns.remove(turn)
         for record in turn.records:
             record.turn = None  # else a response and its turn would keep each other alive
+        if turn.announced == 1:
+            self._announce_end(turn)
         if turn.key is not None and not turn.abandoned:
             if failure is not None:
                 self._effects.append(Reject(turn.key, failure))
             else:
                 self._effects.append(Settle(turn.key, turn.records[-1]))
         self._wake(turn)
+
+    def _announce_end(self, turn: Turn) -> None:
+        turn.announced = 2
+        self._effects.append(
+            Emit(
+                TurnEnded(
+                    response_ids=tuple(record.id for record in turn.records),
+                    status=turn.records[-1].status,
+                    rounds=turn.rounds,
+                    error=turn.error and copy_of(turn.error),
+                )
+            )
+        )
 
     def _wake(self, turn: Turn) -> None:
         if turn.waiters:

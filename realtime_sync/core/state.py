@@ -120,12 +120,19 @@ class SessionState:
         if turn is None:
             return
         ready = self.sequencer.tool_finished(turn, call_id, output, respond=respond)
-        for known in ready:
-            said = {"type": "function_call_output", "call_id": known, "output": turn.calls[known]}
-            item = Item.model_validate({"id": self._new_item_id(), **said})
+        items = [
+            Item(
+                id=self._new_item_id(),
+                type="function_call_output",
+                call_id=known,
+                output=turn.calls[known],
+            )
+            for known in ready
+        ]
+        for item in items:
             self._send(ConversationItemCreate(event_id=self._new_key(), item=item))
         self.running.calls[call_id] = None
-        self.sequencer.outputs_sent(turn, ready)
+        self.sequencer.outputs_sent(turn, items)
 
     def set_tools(self, functions: frozenset[str], reported: frozenset[str]) -> None:
         """Names of the tools that are run on our side, and of those the caller answers."""

@@ -40,6 +40,7 @@ class Turn:
         self.records: list[ResponseRecord] = []  # its responses, oldest first
         self.calls: dict[str, str | None] = {}  # of this round: call id -> output, None: running
         self.reply = False  # an output of this round asks for a response
+        self.announced = 0  # 1: `turn.started` has been told, 2: `turn.ended` too
         self.done = False
         self.error: RealtimeError | None = None  # why it failed
         self.abandoned = False  # its caller has gone

@@ -80,6 +80,30 @@ class PlaybackInterrupted(LocalEvent):
     heard_text: str = ""
 
 
+class TurnStarted(LocalEvent):
+    """The first response of a turn has begun, whoever asked for it."""
+
+    type: Literal["turn.started"] = "turn.started"
+    response_id: str
+
+
+class TurnEnded(LocalEvent):
+    """A turn is over: no more responses or calls of it will come.
+
+    Attributes:
+        response_ids: Its responses, oldest first.
+        status: How the last one ended: "completed", "cancelled", "incomplete", "failed", "lost".
+        rounds: Of tool calls.
+        error: Why it failed, without its response; None where it did not.
+    """
+
+    type: Literal["turn.ended"] = "turn.ended"
+    response_ids: tuple[str, ...]
+    status: str
+    rounds: int = 0
+    error: Exception | None = None
+
+
 class ResponseMetrics(LocalEvent):
     """A response has ended; its timings."""
 

@@ -298,7 +298,7 @@ class Connection:
                 self._carrier.forget(key or "")
                 raise
             self._carrier.collect(self._state.take(), todo)
-        self._carrier.carry_out(todo)
+        self._carry_out(todo)
         return reply
 
     def look(self, read: Callable[[SessionState], T]) -> T:
@@ -327,7 +327,7 @@ class Connection:
             if waited:
                 self._state.give_up(key)
                 self._carrier.collect(self._state.take(), todo)
-        self._carrier.carry_out(todo)
+        self._carry_out(todo)
         return waited
 
     def append(self, frames: list[bytes], size: int, deadline: Deadline) -> None:
@@ -350,6 +350,12 @@ class Connection:
             # first whether it is to wait at all: a tap may append without waiting
             if deadline.passed or not full.wait(deadline):
                 raise QueueFull("no room in the writer queue; the server or the network is slow")
+
+    def _carry_out(self, todo: Todo) -> None:
+        """Do what is left of effects that no event of the server has brought about."""
+        self._carrier.carry_out(todo)
+        for event in todo.local:
+            self.emit(event)
 
     def emit(self, event: LocalEvent) -> None:
         """Tell watchers and callbacks of a local event. From any thread."""
@@ -406,7 +412,7 @@ class Connection:
             self._state.running.now = monotonic()
             self._state.retry()
             self._carrier.collect(self._state.take(), todo)
-        self._carrier.carry_out(todo)
+        self._carry_out(todo)
 
     # --- the I/O thread
 

@@ -10,7 +10,7 @@ import pytest
 from realtime_sync.core import effects as fx
 from realtime_sync.core.running import REMEMBERED
 from realtime_sync.events.codec import parse
-from realtime_sync.events.local import ResponseMetrics
+from realtime_sync.events.local import ResponseMetrics, TurnEnded
 
 from .play import Play
 
@@ -52,7 +52,7 @@ def test_metrics_are_told_at_the_end() -> None:
     play.receive("created r1")
     play.state.received(parse(b'{"type":"response.done","response":{"id":"r1"}}'), 5.0)
     told = [e.event for e in play.state.take() if isinstance(e, fx.Emit)]
-    assert [type(event) for event in told] == [ResponseMetrics]
+    assert [type(event) for event in told] == [ResponseMetrics, TurnEnded]
     assert told[0].response_id == "r1"
 
 

@@ -37,6 +37,8 @@ LOCAL: dict[str, Any] = {
     "reason": "client",
     "expires_at": 5.0,
     "response_id": "r1",
+    "response_ids": ("r1", "r2"),
+    "status": "completed",
     "metrics": Metrics(None, None, None, 1.0, None),
     "callback": print,
     "event": UnknownEvent(type="x"),

@@ -31,6 +31,8 @@ def test_all_of_them() -> None:
         "tool.finished",
         "playback.interrupted",
         "response.metrics",
+        "turn.started",
+        "turn.ended",
         "callback.error",
     }
 
