@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Any
 from weakref import WeakValueDictionary
@@ -19,7 +20,7 @@ from .sequencer import Sequencer
 from .turns import Turn
 from .usage import SessionUsage, metrics
 
-__all__ = ["Running"]
+__all__ = ["RESPONSE_ACTS", "Running"]
 
 log = logging.getLogger(__name__)
 
@@ -312,3 +313,24 @@ class Running:
             index = max(record.outputs) + 1
         record.outputs[index] = known
         return known
+
+
+#: Server event -> what it changes of a response: nearly all of the traffic.
+RESPONSE_ACTS: dict[str, Callable[[Running, Any], Any]] = {
+    "response.created": Running.created,
+    "response.done": Running.done,
+    "response.output_item.added": Running.output_item,
+    "response.output_item.done": Running.output_item,
+    "response.content_part.added": Running.output,
+    "response.content_part.done": Running.output,
+    "response.output_text.delta": Running.text_delta,
+    "response.output_text.done": Running.text_done,
+    "response.output_audio_transcript.delta": Running.text_delta,
+    "response.output_audio_transcript.done": Running.text_done,
+    "response.output_audio.delta": Running.audio_delta,
+    "response.output_audio.done": Running.output,
+    "response.function_call_arguments.delta": Running.arguments_delta,
+    "response.function_call_arguments.done": Running.arguments_done,
+    "response.mcp_call_arguments.delta": Running.arguments_delta,
+    "response.mcp_call_arguments.done": Running.arguments_done,
+}

@@ -21,7 +21,7 @@ from .creates import Creates
 from .effects import Effect, Reject, Send, Settle, Unclaimed
 from .requests import Request, Requests
 from .responses import ResponseRecord, bytes_per_ms
-from .running import Running
+from .running import RESPONSE_ACTS, Running
 from .sequencer import ALREADY_ACTIVE, Sequencer
 from .turns import Turn
 
@@ -175,7 +175,7 @@ class SessionState:
             if isinstance(event, UnknownEvent):
                 self._unknown(event)
                 return
-            act = _RESPONSE_ACTS.get(event.type)
+            act = RESPONSE_ACTS.get(event.type)
             if act is not None:
                 act(self.running, event)
             elif event.type in _ACTS:
@@ -384,24 +384,4 @@ _ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
     "input_audio_buffer.speech_stopped": SessionState._speech_stopped,
     "input_audio_buffer.committed": SessionState._committed,
     "input_audio_buffer.cleared": SessionState._answered,
-}
-
-#: Server event -> what it changes of a response: nearly all of the traffic.
-_RESPONSE_ACTS: dict[str, Callable[[Running, Any], Any]] = {
-    "response.created": Running.created,
-    "response.done": Running.done,
-    "response.output_item.added": Running.output_item,
-    "response.output_item.done": Running.output_item,
-    "response.content_part.added": Running.output,
-    "response.content_part.done": Running.output,
-    "response.output_text.delta": Running.text_delta,
-    "response.output_text.done": Running.text_done,
-    "response.output_audio_transcript.delta": Running.text_delta,
-    "response.output_audio_transcript.done": Running.text_done,
-    "response.output_audio.delta": Running.audio_delta,
-    "response.output_audio.done": Running.output,
-    "response.function_call_arguments.delta": Running.arguments_delta,
-    "response.function_call_arguments.done": Running.arguments_done,
-    "response.mcp_call_arguments.delta": Running.arguments_delta,
-    "response.mcp_call_arguments.done": Running.arguments_done,
 }
