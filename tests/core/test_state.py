@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from realtime_sync.core import effects as fx
-from realtime_sync.core.running import Running
-from realtime_sync.core.state import _ACTS, _RESPONSE_ACTS, SessionState
+from realtime_sync.core.running import RESPONSE_ACTS, Running
+from realtime_sync.core.state import _ACTS, SessionState
 from realtime_sync.events.base import UnknownEvent
 from realtime_sync.events.client import ResponseCreate
 from realtime_sync.events.codec import parse
@@ -48,17 +48,17 @@ def test_a_bug_of_ours_is_shown_and_survived(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`received` never raises: what goes wrong inside is logged as ERROR."""
-    monkeypatch.setitem(_RESPONSE_ACTS, "response.created", lambda *_: 1 / 0)
+    monkeypatch.setitem(RESPONSE_ACTS, "response.created", lambda *_: 1 / 0)
     Play().state.received(parse(b'{"type":"response.created"}'), 0.0)
     assert [r.levelname for r in caplog.records] == ["ERROR"]
 
 
 def test_tables_name_real_events_and_methods() -> None:
     """No event of the tables is misspelt, and each has a method of the right class."""
-    assert set(_ACTS) | set(_RESPONSE_ACTS) <= set(SERVER_EVENTS)
-    assert not set(_ACTS) & set(_RESPONSE_ACTS)
+    assert set(_ACTS) | set(RESPONSE_ACTS) <= set(SERVER_EVENTS)
+    assert not set(_ACTS) & set(RESPONSE_ACTS)
     assert all(act in vars(SessionState).values() for act in _ACTS.values())
-    assert all(act in vars(Running).values() for act in _RESPONSE_ACTS.values())
+    assert all(act in vars(Running).values() for act in RESPONSE_ACTS.values())
 
 
 def test_effects_are_taken_once() -> None:
