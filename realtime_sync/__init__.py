@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from .events.items import Item
     from .policy import ReconnectPolicy
     from .response import Response
-    from .runtime.endpoints import Azure, Compatible, OpenAI
+    from .runtime.azure import Azure
+    from .runtime.endpoints import Compatible, OpenAI
     from .session import RealtimeSession, connect
     from .tools import McpTool, NoReply, Tool, ToolContext, tool
 
@@ -50,7 +51,7 @@ _HOMES: dict[str, str | None] = {
     "SessionConfig": "events.config",
     "ReconnectPolicy": "policy",
     "OpenAI": "runtime.endpoints",
-    "Azure": "runtime.endpoints",
+    "Azure": "runtime.azure",
     "Compatible": "runtime.endpoints",
     "NOT_GIVEN": "events.config",
     "Item": "events.items",

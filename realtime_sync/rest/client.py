@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConfigurationError
 from ..events.config import NOT_GIVEN, NotGiven
 from ..opening import endpoints_of
-from ..runtime.endpoints import Azure, Endpoint
+from ..runtime.azure import Azure
+from ..runtime.endpoints import Endpoint
 from . import bodies
 from .bodies import Config, Wire
 from .calls import Calls

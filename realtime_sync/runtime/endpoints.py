@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import ConfigurationError, ConnectError
 
-__all__ = ["Address", "Azure", "Compatible", "Endpoint", "OpenAI", "is_loopback"]
+__all__ = ["Address", "Compatible", "Endpoint", "OpenAI", "is_loopback"]
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -28,12 +28,25 @@ _KEY_NAME = re.compile(r"auth|key|token|secret", re.IGNORECASE)
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
+#: Asks for the beta; a GA server refuses whoever sends it. Source: wire.md (f).
+BETA_HEADER = {"OpenAI-Beta": "realtime=v1"}
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Address:
-    """One connection's URL and headers."""
+    """One connection's URL and headers, and what is spoken there.
+
+    Attributes:
+        url: ws:// or wss://.
+        headers: Of the handshake.
+        dialect: "ga" or "beta".
+        azure: Whether the beta is that of Azure's previews.
+    """
 
     url: str
     headers: Mapping[str, str]
+    dialect: str = "ga"
+    azure: bool = False
 
     def __repr__(self) -> str:
         return f"<Address {_shown(self.url)}>"
@@ -108,10 +121,16 @@ def clean_url(url: object, name: str = "base_url") -> str:
     return f"{scheme}://{netloc}{path}{query}"
 
 
-def _with_query(url: str, query: Mapping[str, str]) -> str:
+def with_query(url: str, query: Mapping[str, str]) -> str:
     base, _, own = url.partition("?")
     pairs = {**dict(parse_qsl(own, keep_blank_values=True)), **query}
     return f"{base}?{urlencode(pairs)}" if pairs else base
+
+
+def with_headers(ours: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """Headers, the caller's own beating ours in whatever letter case."""
+    beaten = {name.lower() for name in own}
+    return {name: v for name, v in ours.items() if name.lower() not in beaten} | dict(own)
 
 
 def _check_mapping(value: Mapping[str, str] | None, name: str) -> dict[str, str]:
@@ -124,6 +143,11 @@ def _check_mapping(value: Mapping[str, str] | None, name: str) -> dict[str, str]
 
 class Endpoint:
     """Base of the endpoints: a handle, equal by identity, that never shows its key."""
+
+    @property
+    def dialect(self) -> str:
+        """What the server speaks: "ga" or "beta"."""
+        return "ga"
 
     def __init__(
         self,
@@ -233,7 +257,8 @@ class OpenAI(Endpoint):
         if self._url is not None:
             refuse_plain(self._url, "base_url")
         named = {"OpenAI-Organization": organization, "OpenAI-Project": project}
-        self.headers = {k: v for k, v in named.items() if v is not None} | self.headers
+        given = {name: value for name, value in named.items() if value is not None}
+        self.headers = with_headers(_check_mapping(given, "headers"), self.headers)
 
     def _where(self) -> str:
         if self._url is not None:
@@ -262,64 +287,11 @@ class OpenAI(Endpoint):
 
     def address(self, params: Mapping[str, str]) -> Address:
         """See `Endpoint.address`."""
-        headers = {"Authorization": f"Bearer {self.key()}", **self.headers}
-        return Address(_with_query(self._where(), {**params, **self.query}), headers)
+        headers = with_headers({"Authorization": f"Bearer {self.key()}"}, self.headers)
+        return Address(with_query(self._where(), {**params, **self.query}), headers)
 
     def __repr__(self) -> str:
         return f"<OpenAI {_shown(self._url) if self._url else 'default'}>"
-
-
-class Azure(Endpoint):
-    """Azure OpenAI (GA): the deployment is the model.
-
-    Args:
-        endpoint: Of the resource, e.g. "https://name.openai.azure.com".
-        deployment: The deployment's name.
-        api_key: Sent as `api-key`; or a function that is asked at every connect.
-        token_provider: A function that gives an Entra token, sent as `Authorization: Bearer`.
-        api_version: Names a preview of the beta dialect; None is GA.
-        headers: More headers.
-        query: More of the query.
-    """
-
-    def __init__(
-        self,
-        endpoint: str,
-        deployment: str,
-        api_key: Key | None = None,
-        token_provider: Callable[[], str] | None = None,
-        api_version: str | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        query: Mapping[str, str] | None = None,
-    ) -> None:
-        if (api_key is None) == (token_provider is None):
-            raise ConfigurationError("api_key, token_provider: exactly one of the two is needed")
-        if api_version is not None:
-            raise ConfigurationError("api_version: previews speak the beta dialect; leave it out")
-        if not isinstance(deployment, str) or not deployment:
-            raise ConfigurationError("deployment: a name is needed")
-        super().__init__(
-            key=api_key if api_key is not None else token_provider,
-            key_name="api_key" if api_key is not None else "token_provider",
-            headers=headers,
-            query=query,
-        )
-        self.deployment = deployment
-        self._bearer = token_provider is not None
-        base = clean_url(endpoint, "endpoint")
-        self._url = re.sub(r"(/openai)?(/v1)?/realtime", "/openai/v1/realtime", base)
-        refuse_plain(self._url, "endpoint")
-
-    def address(self, params: Mapping[str, str]) -> Address:
-        """See `Endpoint.address`."""
-        key = self.key() or ""
-        auth = {"Authorization": f"Bearer {key}"} if self._bearer else {"api-key": key}
-        query = {**params, **({"model": self.deployment} if "model" in params else {})}
-        return Address(_with_query(self._url, {**query, **self.query}), {**auth, **self.headers})
-
-    def __repr__(self) -> str:
-        return f"<Azure {_shown(self._url)} {self.deployment}>"
 
 
 class Compatible(Endpoint):
@@ -328,10 +300,11 @@ class Compatible(Endpoint):
     Args:
         base_url: http(s) or ws(s), with or without /v1 and /realtime.
         api_key: The key, or a function that is asked at every connect.
-        dialect: "ga".
+        dialect: "ga"; or "beta" for a server that still speaks what came before: names and shapes
+            are translated in both directions, and `OpenAI-Beta: realtime=v1` is sent.
         allow_plain: Send the key in plain text to another machine, if the URL says so.
-        headers: More headers.
-        query: More of the query.
+        headers: More headers; they beat ours.
+        query: More of the query; it beats ours.
     """
 
     def __init__(
@@ -344,21 +317,31 @@ class Compatible(Endpoint):
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> None:
-        if dialect != "ga":
-            raise ConfigurationError(f'dialect: "ga", not {dialect!r}')
+        if dialect not in ("ga", "beta"):
+            raise ConfigurationError(f'dialect: "ga" or "beta", not {dialect!r}')
         super().__init__(key=api_key, headers=headers, query=query)
+        self._dialect = dialect
         self._url = clean_url(base_url)
         if not allow_plain and (api_key is not None or self._carries_key()):
             refuse_plain(self._url, "base_url")
 
+    @property
+    def dialect(self) -> str:
+        """What the server speaks: "ga" or "beta"."""
+        return self._dialect
+
     def address(self, params: Mapping[str, str]) -> Address:
         """See `Endpoint.address`."""
         key = self.key()
-        auth = {} if key is None else {"Authorization": f"Bearer {key}"}
-        return Address(_with_query(self._url, {**params, **self.query}), {**auth, **self.headers})
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        if self._dialect == "beta":
+            headers |= BETA_HEADER
+        url = with_query(self._url, {**params, **self.query})
+        return Address(url, with_headers(headers, self.headers), dialect=self._dialect)
 
     def __repr__(self) -> str:
-        return f"<Compatible {_shown(self._url)}>"
+        spoken = "" if self._dialect == "ga" else f", {self._dialect}"
+        return f"<Compatible {_shown(self._url)}{spoken}>"
 
 
 def _shown(url: str) -> str:

@@ -216,6 +216,34 @@ def test_openai_headers() -> None:
     }
 
 
+def test_headers_in_whatever_case() -> None:
+    """A header of yours beats ours, however it is written."""
+    mine = {"authorization": "Basic x", "openai-beta": "other=v2"}
+    assert Compatible("wss://h", KEY, headers=mine).address({}).headers == mine
+    assert Compatible("wss://h", KEY, "beta", headers=mine).address({}).headers == mine
+    assert OpenAI(KEY, headers=mine).address({}).headers == mine
+
+
+def test_dialects() -> None:
+    """The beta is asked for by its header, which GA servers refuse; nothing else is spoken."""
+    ga, beta = Compatible("wss://h"), Compatible("wss://h", dialect="beta")
+    assert (ga.dialect, beta.dialect, OpenAI(KEY).dialect) == ("ga", "beta", "ga")
+    assert ga.address({}).dialect == "ga"
+    assert "OpenAI-Beta" not in ga.address({}).headers
+    address = beta.address({"model": "m"})
+    assert (address.url, address.dialect) == ("wss://h/v1/realtime?model=m", "beta")
+    assert address.headers == {"OpenAI-Beta": "realtime=v1"}
+    assert repr(beta) == "<Compatible wss://h/v1/realtime, beta>"
+    with pytest.raises(ConfigurationError, match='dialect: "ga" or "beta", not \'alpha\''):
+        Compatible("wss://h", dialect="alpha")
+
+
+@pytest.mark.parametrize("make", [OpenAI, lambda key: Compatible("wss://h", key)])
+def test_client_secrets(make: Any) -> None:
+    """A client secret is a key like any other."""
+    assert make("ek_1").address({}).headers == {"Authorization": "Bearer ek_1"}
+
+
 def test_queries_are_merged() -> None:
     """The URL's own query stays, ours is added, the endpoint's wins."""
     endpoint = Compatible("wss://h/v1/realtime?a=1&model=x", query={"b": "2 3", "c": "&="})
@@ -233,54 +261,6 @@ def test_pairs_are_strings(name: str, pairs: Any) -> None:
     """Headers and query take strings."""
     with pytest.raises(ConfigurationError, match=f"{name}: strings are needed"):
         Compatible("wss://h", **{name: pairs})
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        "https://name.openai.azure.com",
-        "https://name.openai.azure.com/",
-        "https://name.openai.azure.com/openai",
-        "https://name.openai.azure.com/openai/v1",
-        "https://name.openai.azure.com/openai/v1/",
-        "https://name.openai.azure.com/openai/v1/realtime",
-    ],
-)
-def test_azure_url(given: str) -> None:
-    """Azure's GA path is /openai/v1/realtime, and the deployment is the model."""
-    address = Azure(given, "my deployment", KEY).address({"model": "ignored"})
-    assert address.url == ("wss://name.openai.azure.com/openai/v1/realtime?model=my+deployment")
-    assert address.headers == {"api-key": KEY}
-
-
-def test_azure_token() -> None:
-    """A token provider is asked each time, and its token is sent as a bearer."""
-    tokens = iter(["one", "two"])
-    endpoint = Azure("https://h", "d", token_provider=lambda: next(tokens))
-    assert endpoint.address({}).headers == {"Authorization": "Bearer one"}
-    assert endpoint.address({"intent": "transcription"}).headers == {"Authorization": "Bearer two"}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        ({}, "exactly one"),
-        ({"api_key": "k", "token_provider": lambda: "t"}, "exactly one"),
-        ({"api_key": "k", "deployment": ""}, "deployment"),
-        ({"api_key": "k", "endpoint": "nowhere"}, "endpoint: it must begin"),
-    ],
-)
-def test_azure_arguments(arguments: dict[str, Any], why: str) -> None:
-    """Azure needs one proof and a deployment."""
-    given = {"endpoint": "https://h", "deployment": "d", **arguments}
-    with pytest.raises(ConfigurationError, match=why):
-        Azure(**given)
-
-
-def test_azure_and_a_model() -> None:
-    """With Azure the deployment is the model."""
-    with pytest.raises(ConfigurationError, match="the deployment is the model"):
-        RealtimeSession("m", endpoint=Azure("https://h", "d", "k"))
 
 
 def test_compatible_takes_no_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
