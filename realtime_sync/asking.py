@@ -11,7 +11,6 @@ from .core.state import SessionState
 from .core.turns import DEFAULT_ROUNDS, Turn
 from .errors import ConfigurationError
 from .events.client import ConversationItemCreate
-from .events.codec import dump
 from .living import Living
 from .resources.conversation import item_event
 from .resources.responses import response_params
@@ -139,7 +138,7 @@ class Asking(Living):
         if not (text is None and audio is None and image is None):  # arrays have no truth value
             made = items.user(text, audio, image)
             said = (item_event(self, made, None, self.input_format),)
-            dump(said[0])  # complains about what JSON cannot say
+            self._connection.check(said[0])
         return Turn(
             self.new_id("turn"),
             params=params,

@@ -12,7 +12,7 @@ from .core.responses import ResponseRecord
 from .core.state import SessionState
 from .events.base import ClientEvent, Event
 from .events.client import ConversationItemCreate
-from .events.codec import client_event, dump
+from .events.codec import client_event
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.connection import Connection
 from .runtime.futures import Reply
@@ -194,7 +194,7 @@ class Listening:
         known = client_event(event)
         if known.event_id is None:
             known = known.model_copy(update={"event_id": self.new_id("event")})
-        dump(known)  # complains about what JSON cannot say, before anything is registered
+        self._connection.check(known)
         return known
 
     def _request(self, event: ClientEvent, convert: Callable[[Any], Any] | None) -> Reply[Any]:
@@ -209,6 +209,7 @@ class Listening:
 
     def _ask_server(self, event: ClientEvent, deadline: Deadline) -> Any:
         may_wait()  # before anything is sent: nobody could take the answer
+        self._connection.check(event)
         return self._wait(self._request(event, None), event.event_id or "", deadline)
 
     def _wait(self, reply: Reply[T], key: str, deadline: Deadline) -> T:

@@ -11,8 +11,10 @@ from .errors import ConfigurationError, ConnectError, RealtimeError
 from .events.config import SessionConfig
 from .events.items import Item
 from .history import as_history
+from .runtime.azure import Azure
 from .runtime.clock import Deadline
-from .runtime.endpoints import Azure, Endpoint, OpenAI
+from .runtime.dialect import Beta, Dialect
+from .runtime.endpoints import Address, Endpoint, OpenAI
 
 if TYPE_CHECKING:
     from .resources.conversation import ItemLike
@@ -87,6 +89,7 @@ class Setup:
         self._max_message_size = max_message_size
         self._ssl_context = ssl_context
         self._proxy = proxy
+        self._told: set[str] = set()  # what was warned of: once a session, not once a link
         self.type = config.type or "realtime"
         self.entries: tuple[ToolEntry, ...] = _entries(config, tools)
         self.config = _to_send(config, self.entries)
@@ -100,8 +103,8 @@ class Setup:
         for endpoint in self._endpoints:
             endpoint.check()
 
-    def connect(self, deadline: Deadline) -> Link:
-        """One attempt at each endpoint, in order, until a link is up. Blocks."""
+    def connect(self, deadline: Deadline) -> tuple[Link, Dialect]:
+        """One attempt at each endpoint, in order, until a link is up; and its dialect. Blocks."""
         from .runtime.transport import Transport
 
         failed: RealtimeError | None = None
@@ -116,11 +119,16 @@ class Setup:
                     ssl_context=self._ssl_context,
                     proxy=self._proxy,
                 )
-                return link
+                return link, self._dialect(address)
             except ConnectError as exc:
                 failed = exc
         assert failed is not None
         raise failed
+
+    def _dialect(self, address: Address) -> Dialect:
+        if address.dialect == "beta":
+            return Beta(self._told, azure=address.azure)
+        return Dialect(self._told)
 
     def _query(self) -> dict[str, str]:
         if self.type == "transcription":

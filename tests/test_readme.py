@@ -53,6 +53,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ),
         ["price_of 7.5 None\n", "Three coffees cost 7.50."],
     ),
+    "endpoints-example": (lambda server: None, ["Hello!"]),
     "errors-example": (
         lambda server: server.reply(["Hel", RuntimeError("hiccups")]),
         ["the model failed: server_error after Hel", "refused: item_delete_invalid_item_id"],
@@ -69,6 +70,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalSer
     with LocalServer(speed=None, voice="tones") as running:
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)
         monkeypatch.setenv("OPENAI_API_KEY", "any")
+        monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", running.url.removesuffix("/v1"))
+        monkeypatch.setenv("AZURE_OPENAI_API_KEY", "any")
         yield running
 
 

@@ -105,6 +105,11 @@ class Requests:
             del self._by_key[request.key]
         return request
 
+    def is_setup(self, key: str) -> bool:
+        """Whether that is part of what a fresh session hears first, and not answered yet."""
+        request = self._by_key.get(key)
+        return request is not None and request.setup
+
     def refused(self, key: str) -> Request | None:
         """The request that an error names."""
         request = self._by_key.pop(key, None)

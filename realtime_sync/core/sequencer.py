@@ -131,12 +131,12 @@ class Sequencer:
         if not turn.done:
             self._join(record, turn)
 
-    def refused(self, job: Job, error: ServerError) -> None:
-        """The server did not create the job's response."""
+    def refused(self, job: Job, error: RealtimeError) -> None:
+        """The job's response was not created, and will not be."""
         if self.asked is job:
             self.asked = None
         if not job.turn.done:
-            if error.code == ALREADY_ACTIVE:
+            if isinstance(error, ServerError) and error.code == ALREADY_ACTIVE:
                 self._requeue(job)
             else:
                 if job.handle:

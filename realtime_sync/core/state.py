@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import RealtimeError, ServerError, copy_of
+from ..errors import ConfigurationError, RealtimeError, ServerError, copy_of
 from ..events.base import ClientEvent, ServerEvent, UnknownEvent, one_line
 from ..events.client import ConversationItemCreate, ResponseCreate, SessionUpdate
 from ..events.config import SessionConfig
@@ -144,6 +144,17 @@ class SessionState:
         self.running.retry()
         self.sequencer.retry()
 
+    def unsaid(self, event: ClientEvent, error: ConfigurationError) -> None:
+        """The link's dialect has no words for an event that was to be sent: no answer will come."""
+        key = event.event_id or ""
+        request = self.requests.refused(key) if self.requests.is_setup(key) else None
+        if request is not None:  # the session lives without it
+            log.warning("%s is not sent: %s", event.type, error)
+            self._setup_left -= 1
+            self._check_ready()
+        else:
+            self._refused(key, error)
+
     def lost(self, error: RealtimeError) -> None:
         """There will be no answers any more: everybody who waits gets (his copy of) this error."""
 
@@ -274,7 +285,7 @@ class SessionState:
         self._effects.append(Unclaimed(event))
         self._refuse_open(error)
 
-    def _refused(self, key: str, error: ServerError) -> bool:
+    def _refused(self, key: str, error: ServerError | ConfigurationError) -> bool:
         """Whether the error's client event was one of ours that we still had in mind."""
         create = self.creates.pop(key)
         if create is not None:

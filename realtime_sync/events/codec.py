@@ -20,7 +20,15 @@ from .dialects import to_ga
 from .server import SERVER_EVENTS
 from .value import check
 
-__all__ = ["client_event", "dump", "parse", "parse_either", "server_event"]
+__all__ = [
+    "client_event",
+    "dump",
+    "encode",
+    "parse",
+    "parse_beta",
+    "parse_either",
+    "server_event",
+]
 
 _from_json = pydantic_core.from_json
 #: Bytes of an unparsable text that its event keeps.
@@ -45,6 +53,15 @@ def parse_either(text: bytes | str) -> ServerEvent:
     # GA still lists this old name, so it is no sign of the beta
     event = server_event(raw if raw["type"] == "conversation.item.created" else to_ga(raw))
     # what no model fits is shown as it came
+    return event.model_copy(update={"raw": raw}) if isinstance(event, UnknownEvent) else event
+
+
+def parse_beta(text: bytes | str) -> ServerEvent:
+    """`parse`, of a server that speaks the beta: the GA event that its event stands for."""
+    raw = _event(text)
+    if raw is None:
+        return _unparsable(text)
+    event = server_event(to_ga(raw))
     return event.model_copy(update={"raw": raw}) if isinstance(event, UnknownEvent) else event
 
 
@@ -175,9 +192,21 @@ def dump(event: ClientEvent) -> bytes:
     """
     try:
         body = {"type": event.type, **event.wire()}
-        text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError) as exc:
         raise ConfigurationError(f"{event.type}: {exc}".lower()) from exc
+    return encode(body)
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    """The text frame of an event that is JSON-ready already.
+
+    Raises:
+        ConfigurationError: It holds what JSON has no form for; names the event.
+    """
+    try:
+        text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, TypeError, RecursionError) as exc:
+        raise ConfigurationError(f"{body['type']}: {exc}".lower()) from exc
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which JSON can write only as an escape

@@ -88,7 +88,9 @@ def _session(session: Any) -> Any:
     rate = session.get("input_audio_sampling_rate")  # Azure Voice Live's, beside "pcm16"
     if type(rate) is int and session.get("input_audio_format") == "pcm16":
         session = {**session, "input_audio_format": {"type": "audio/pcm", "rate": rate}}
-    return {"type": "realtime", **nest(session, SESSION_FIELDS)}
+    transcribes = session.get("object") == "realtime.transcription_session"
+    kind = "transcription" if transcribes else "realtime"
+    return {"type": kind, **nest(session, SESSION_FIELDS)}
 
 
 def _beta_session(session: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..core.responses import ResponseRecord
 from ..errors import ServerError
 from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
-from ..events.codec import dump
 from ..events.config import RESPONSE_FIELDS, nest
 from ..events.items import Item
 from ..events.value import check
@@ -125,7 +124,7 @@ class Responses:
         event = ResponseCreate(
             event_id=session.new_id("event"), response=ResponseParams.model_validate(params)
         )
-        dump(event)  # complains about what JSON cannot say
+        session._connection.check(event)
         return session._create_response(event, on_active, deadline)
 
     def cancel(self, response_id: str | None = None, *, timeout: float | None = 10) -> bool:

@@ -12,7 +12,7 @@ Callbacks run on a thread of their own, so one that waits or blocks delays callb
   (its bytes).
 - `dispatcher`, `handlers`, `inbox`: callbacks; `watches`: those who wait; `taps`: those who look.
 - `outbox`: frames that wait to be sent; `futures`, `clock`: waiting, and for how long.
-- `endpoints`: URLs, headers and keys.
+- `endpoints`, `azure`: URLs, headers and keys; `dialect`: what is spoken over a link.
 
 Decisions that look odd.
 

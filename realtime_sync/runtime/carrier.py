@@ -13,8 +13,7 @@ from typing import Any
 from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..errors import ConfigurationError, RealtimeError, ServerError, copy_of
-from ..events.base import Event, LocalEvent, one_line
-from ..events.codec import dump
+from ..events.base import ClientEvent, Event, LocalEvent, one_line
 from .futures import Reply
 from .handlers import Handlers
 
@@ -32,7 +31,7 @@ BENIGN = frozenset({"response_cancel_not_active"})
 class Todo:
     """Effects that wait for the lock to be released."""
 
-    __slots__ = ("calls", "errors", "local", "retries", "settled", "wakes")
+    __slots__ = ("calls", "errors", "local", "retries", "settled", "unsaid", "wakes")
 
     def __init__(self) -> None:
         self.settled: list[tuple[Reply[Any], Convert | None, Any, Exception | None]] = []
@@ -41,6 +40,7 @@ class Todo:
         self.errors: list[Event] = []  # `error` events that nobody waits for
         self.retries: list[float] = []
         self.local: list[LocalEvent] = []
+        self.unsaid: list[tuple[ClientEvent, ConfigurationError]] = []  # the core is told at once
 
 
 class Carrier:
@@ -49,14 +49,16 @@ class Carrier:
     def __init__(
         self,
         *,
-        put: Callable[[str, bytes], None],
+        put: Callable[[ClientEvent], None],
+        unsaid: Callable[[ClientEvent, ConfigurationError], tuple[fx.Effect, ...]],
         post: Callable[[Callable[[], None]], None],
         call: Callable[[fx.Call], None],
         later: Callable[[float], None],
         handle: Callable[[ResponseRecord], Any],
         handlers: Handlers,
     ) -> None:
-        self._put = put  # queues a frame
+        self._put = put  # queues an event's frame, or raises where the link has no words for it
+        self._unsaid = unsaid  # tells the core of such a one; what follows from it
         self._post = post  # has a future's done-callback run where callbacks run
         self._call = call  # starts a tool; never blocks
         self._later = later  # asks the core again after so many seconds
@@ -100,9 +102,14 @@ class Carrier:
         """Queue the sends, sort the rest. Hold the lock: wire order is lock order."""
         for effect in effects:
             _COLLECT[type(effect)](self, effect, todo)
+        while todo.unsaid:
+            self.collect(self._unsaid(*todo.unsaid.pop(0)), todo)
 
-    def _send(self, effect: fx.Send, _: Todo) -> None:
-        self._put(effect.event.type, dump(effect.event))
+    def _send(self, effect: fx.Send, todo: Todo) -> None:
+        try:
+            self._put(effect.event)
+        except ConfigurationError as exc:
+            todo.unsaid.append((effect.event, exc))
 
     def _settled(self, effect: fx.Settle, todo: Todo) -> None:
         waiter = self._waiters.pop(effect.key, None)

@@ -18,6 +18,7 @@ from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..core.state import OPEN, SessionState
 from ..errors import (
+    ConfigurationError,
     ConnectError,
     ConnectionLost,
     QueueFull,
@@ -27,11 +28,11 @@ from ..errors import (
     WouldDeadlock,
 )
 from ..events import local
-from ..events.base import Event, LocalEvent, UnknownEvent, one_line
-from ..events.codec import parse_either
+from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
 from . import loop as io
 from .carrier import Carrier, Convert, Todo
 from .clock import Deadline, Signal, may_wait, monotonic
+from .dialect import Dialect
 from .dispatcher import Dispatch, Dispatcher
 from .futures import Reply
 from .handlers import Handlers
@@ -75,7 +76,7 @@ class Connection:
         self,
         new_state: Callable[[], SessionState],
         *,
-        connect: Callable[[Deadline], Link],
+        connect: Callable[[Deadline], tuple[Link, Dialect]],
         handlers: Handlers,
         watches: Watches,
         taps: Taps,
@@ -88,7 +89,8 @@ class Connection:
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
         self.dispatcher = Dispatcher(handlers, dispatch)
         self._new_state = new_state  # makes what a fresh session begins with
-        self._connect = connect  # makes a link, on a thread of its own
+        # makes a link, and says what is spoken over it; on a thread of its own
+        self._connect = connect
         self._handlers = handlers
         self._watches = watches
         self._taps = taps
@@ -96,18 +98,20 @@ class Connection:
         self._ping_interval = ping_interval
         self._carrier = Carrier(
             put=self._queue,
+            unsaid=self._unsaid,
             post=lambda fn: self.dispatcher.post(fn),
             call=on_call,
             later=self._later,
             handle=handle,
             handlers=handlers,
         )
-        # guards the state, the carrier's waiters, the outbox, the link and the phase; never held
-        # across I/O, a callback, a join or the settling of a future
+        # guards the state, the carrier's waiters, the outbox, the link with its dialect, and the
+        # phase; never held across I/O, a callback, a join or the settling of a future
         self._lock = threading.Lock()
         self._state = new_state()
         self._outbox = Outbox()
         self._link: Link | None = None  # None while there is none
+        self._dialect = Dialect()  # of the link, or of the last one
         self._loop: io.Loop | None = None  # None before `open`, and after a failed one
         self._pinger: io.Timer | None = None
         self._asked: float | None = None  # when the server was asked for a sign of life
@@ -177,7 +181,7 @@ class Connection:
     def _attempt(self, reply: Reply[Any], deadline: Deadline) -> None:
         """One attempt; runs on `realtime-connect`."""
         try:
-            link = self._connect(deadline)
+            link, dialect = self._connect(deadline)
         except RealtimeError as exc:
             self._fail_opening(reply, exc)
             return
@@ -190,7 +194,7 @@ class Connection:
             # publish or drop, under the lock: close(), or the next open(), may have come meanwhile
             wanted = self._opening is reply and self.phase == "connecting" and not self._given_up
             if wanted:
-                self._link = link
+                self._link, self._dialect = link, dialect
         if wanted and self._loop is not None:
             self._loop.call(lambda: self._adopt(link))
         else:
@@ -394,11 +398,24 @@ class Connection:
         young = self.phase in ("new", "connecting")
         raise SessionClosed("the session is not open yet" if young else "the session is closed")
 
-    def _queue(self, kind: str, frame: bytes) -> None:
+    def check(self, event: ClientEvent) -> None:
+        """Complain about what the link has no words for, before anything is registered.
+
+        Raises:
+            ConfigurationError: JSON or the server's dialect has no form for it; names the field.
+        """
+        self._dialect.check(event)
+
+    def _queue(self, event: ClientEvent) -> None:
         """Hold the lock."""
-        self._outbox.put(kind, frame)
+        self._outbox.put(event.type, self._dialect.dump(event))
         if self._loop is not None:
             self._loop.wake(self)
+
+    def _unsaid(self, event: ClientEvent, error: ConfigurationError) -> tuple[fx.Effect, ...]:
+        """Hold the lock."""
+        self._state.unsaid(event, error)
+        return self._state.take()
 
     def _later(self, delay: float) -> None:
         if self._loop is not None:
@@ -428,13 +445,16 @@ class Connection:
             self._link_ended(link)
 
     def _take_in(self, link: Link, messages: list[tuple[int, bytes]]) -> None:
+        dialect = self._dialect
+        parse = dialect.parse
         events = [
-            parse_either(payload) if opcode == TEXT else _binary(payload)
-            for opcode, payload in messages
+            parse(payload) if opcode == TEXT else _binary(payload) for opcode, payload in messages
         ]
         if self._taps:
             for (_, payload), event in zip(messages, events, strict=True):
                 self._taps.show("received", payload, event)
+        if dialect.adds:
+            events = dialect.completed(events)
         if log.isEnabledFor(logging.DEBUG):
             for event in events:
                 log.debug("< %s", event.describe())

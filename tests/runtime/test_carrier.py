@@ -26,15 +26,25 @@ class Bench:
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
         self.handlers = Handlers()
+        self.words_missing: set[str] = set()  # types of events that the link cannot say
         note = lambda what: lambda *args: self.done.append((what, *args))  # noqa: E731
         self.carrier = Carrier(
-            put=note("put"),
+            put=self._put,
+            unsaid=self._unsaid,
             post=lambda fn: fn(),
             call=note("call"),
             later=note("later"),
             handle=lambda record: f"handle of {record.id}",
             handlers=self.handlers,
         )
+
+    def _put(self, event: events.ClientEvent) -> None:
+        if event.type in self.words_missing:
+            raise ConfigurationError(event.type)
+        self.done.append(("put", event))
+
+    def _unsaid(self, event: events.ClientEvent, error: Exception) -> tuple[fx.Effect, ...]:
+        return (fx.Send(events.InputAudioBufferCommit()), fx.Reject(event.event_id or "", error))
 
     def run(self, *effects: fx.Effect) -> Todo:
         todo = Todo()
@@ -54,13 +64,22 @@ def test_sends_are_queued_under_the_lock(bench: Bench) -> None:
     first, second = events.InputAudioBufferClear(event_id="1"), events.ResponseCancel(event_id="2")
     retry = fx.Retry(0.5)
     bench.carrier.collect((fx.Send(first), retry, fx.Send(second)), todo)
-    assert [(what, kind) for what, kind, _ in bench.done] == [
-        ("put", "input_audio_buffer.clear"),
-        ("put", "response.cancel"),
-    ]
-    assert bench.done[0][2] == b'{"type":"input_audio_buffer.clear","event_id":"1"}'
+    assert bench.done == [("put", first), ("put", second)]
     bench.carrier.carry_out(todo)
     assert bench.done[2:] == [("later", 0.5)]
+
+
+def test_what_the_link_cannot_say(bench: Bench) -> None:
+    """The core is told of an event that has no words, and what follows from it is carried out."""
+    bench.words_missing.add("response.cancel")
+    reply = bench.carrier.expect("1", "a call")
+    bench.run(fx.Send(events.ResponseCancel(event_id="1")), fx.Send(events.InputAudioBufferClear()))
+    assert isinstance(reply.exception(0), ConfigurationError)
+    # what stood behind it first: wire order is the order of the effects
+    assert [event.type for _, event in bench.done] == [
+        "input_audio_buffer.clear",
+        "input_audio_buffer.commit",
+    ]
 
 
 def test_settle(bench: Bench) -> None:

@@ -1,0 +1,188 @@
+"""The words that are spoken over one link: GA as it is, or the beta, translated both ways.
+
+Everybody above the link speaks GA, everything on it is the server's dialect; so each link has a
+`Dialect` of its own, and endpoints of both kinds may stand in one list. No socket, no thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from ..errors import ConfigurationError
+from ..events.base import ClientEvent, ServerEvent
+from ..events.codec import dump, encode, parse_beta, parse_either
+from ..events.dialects import to_beta
+from ..events.items import Item
+from ..events.output import ResponseOutputItemDone
+from ..events.server import ConversationItemAdded, ConversationItemDone
+
+__all__ = ["Beta", "Dialect"]
+
+log = logging.getLogger(__name__)
+
+Wire = dict[str, Any]
+
+#: Items under way that are kept in mind.
+REMEMBERED = 1000
+#: What a user or a system says is complete when it is there.
+_WHOLE_ROLES = frozenset({"user", "system"})
+_WHOLE_KINDS = frozenset({"function_call_output"})
+
+
+class Dialect:
+    """GA. A server that answers with the beta's names is understood without being asked.
+
+    Args:
+        told: What this session's user has been warned of, and is not told again.
+    """
+
+    #: Whether `completed` has something to add to what comes.
+    adds = False
+
+    def __init__(self, told: set[str] | None = None) -> None:
+        self._told = set() if told is None else told
+
+    #: The event of a text frame. Never raises. No method: it would cost a call for every frame.
+    parse: Callable[[bytes], ServerEvent] = staticmethod(parse_either)
+
+    def completed(self, events: list[ServerEvent]) -> list[ServerEvent]:
+        """The events, with those between them that GA has and this dialect leaves out."""
+        return events
+
+    def check(self, event: ClientEvent) -> None:
+        """Complain about what cannot be said, before anything is registered or sent.
+
+        Raises:
+            ConfigurationError: JSON or the dialect has no form for it; names the field.
+        """
+        dump(event)
+
+    def dump(self, event: ClientEvent) -> bytes:
+        """The text frame of an event, without what the dialect has no words for. Hold the lock.
+
+        Raises:
+            ConfigurationError: Nothing worth sending would be left; names the fields.
+        """
+        return dump(event)
+
+    def _warn(self, what: str, why: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            log.warning("%s: %s", what, why)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Beta(Dialect):
+    """The beta. Remembers which items are under way.
+
+    Args:
+        told: As for `Dialect`.
+        azure: Whether "inf" tokens are left out, as Azure's preview has it.
+    """
+
+    adds = True
+    parse = staticmethod(parse_beta)
+
+    def __init__(self, told: set[str] | None = None, *, azure: bool = False) -> None:
+        super().__init__(told)
+        self._azure = azure
+        self._under_way: dict[str, str | None] = {}  # item id -> the item before it; oldest first
+        self._adds_done = True  # False once the server itself has sent a conversation.item.done
+
+    def completed(self, events: list[ServerEvent]) -> list[ServerEvent]:
+        """The events, and a `conversation.item.done` for each item that is complete by them."""
+        told: list[ServerEvent] = []
+        for event in events:
+            told.append(event)
+            act = self._ACTS.get(event.type)
+            done = act(self, event) if act is not None else None
+            if done is not None and self._adds_done:
+                told.append(done)
+        return told
+
+    def _added(self, event: ConversationItemAdded) -> ConversationItemDone | None:
+        item, before = event.item, event.previous_item_id
+        if _whole(item):
+            return ConversationItemDone(item=item, previous_item_id=before)
+        self._under_way[item.id or ""] = before
+        if len(self._under_way) > REMEMBERED:
+            del self._under_way[next(iter(self._under_way))]
+        return None
+
+    def _output_done(self, event: ResponseOutputItemDone) -> ConversationItemDone | None:
+        item_id = event.item.id or ""
+        if item_id not in self._under_way:  # out of band: it stands in no conversation
+            return None
+        before = self._under_way.pop(item_id)
+        return ConversationItemDone(item=event.item, previous_item_id=before)
+
+    def _done(self, _: ServerEvent) -> None:
+        self._adds_done = False
+
+    def check(self, event: ClientEvent) -> None:
+        """Complain about what cannot be said, before anything is registered or sent.
+
+        Raises:
+            ConfigurationError: JSON or the beta has no form for it; names the field.
+        """
+        said, dropped = self._translated(event)
+        # settings may be left out, but nothing of what a user says: the model would answer the rest
+        content = [path for path in dropped if path.startswith(_CONTENT)]
+        if said is None or content:
+            raise _unsaid(content or dropped)
+        encode(said)
+
+    def dump(self, event: ClientEvent) -> bytes:
+        """The text frame of an event in beta; warns once of each thing that it leaves out.
+
+        Raises:
+            ConfigurationError: Nothing worth sending would be left; names the fields.
+        """
+        said, dropped = self._translated(event)
+        if said is None:
+            raise _unsaid(dropped)
+        for path in dropped:
+            self._warn(path, "the beta dialect has no words for it, so it is left out")
+        return encode(said)
+
+    def _translated(self, event: ClientEvent) -> tuple[Wire | None, tuple[str, ...]]:
+        said, dropped = to_beta({"type": event.type, **event.wire()}, azure=self._azure)
+        if said is not None and dropped and _emptied(said):
+            said = None
+        return said, dropped
+
+    _ACTS: ClassVar[dict[str, Any]] = {
+        "conversation.item.added": _added,
+        "conversation.item.done": _done,
+        "response.output_item.done": _output_done,
+    }
+
+
+_CONTENT = ("item.", "response.input.")
+
+
+def _whole(item: Item) -> bool:
+    """Whether an item that now stands in the conversation will not change any more."""
+    if item.status in ("completed", "incomplete"):
+        return True
+    return item.role in _WHOLE_ROLES or item.type in _WHOLE_KINDS
+
+
+def _emptied(said: Wire) -> bool:
+    """Whether an event says nothing any more, now that something was taken out of it."""
+    if said["type"] in ("session.update", "transcription_session.update"):
+        return not said["session"]
+    # an empty input is no input at all: the model would answer nothing
+    return bool(said["type"] == "response.create" and said["response"].get("input") == [])
+
+
+def _unsaid(paths: tuple[str, ...] | list[str]) -> ConfigurationError:
+    what = ", ".join(paths)
+    return ConfigurationError(
+        f"{what}: the beta dialect has no words for it; leave it out, or use an endpoint that "
+        "speaks GA"
+    )
