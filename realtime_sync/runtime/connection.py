@@ -87,7 +87,7 @@ class Connection:
     ) -> None:
         self.phase = "new"  # "new", "connecting", "open", "closing", "closed"
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
-        self.dispatcher = Dispatcher(handlers, dispatch)
+        self.dispatcher = Dispatcher(handlers, dispatch, self._callback_raised)
         self._new_state = new_state  # makes what a fresh session begins with
         # makes a link, and says what is spoken over it; on a thread of its own
         self._connect = connect
@@ -248,7 +248,7 @@ class Connection:
             self._opening = self._loop = None
             self._given_up = False
             if not closed and self._dispatch != "manual":
-                self.dispatcher = Dispatcher(self._handlers, self._dispatch)
+                self.dispatcher = Dispatcher(self._handlers, self._dispatch, self._callback_raised)
         if closed:
             self._closed.set()
             self.dispatcher.stop()
@@ -367,6 +367,12 @@ class Connection:
         if loop is not None:
             # a tool may end after its session: nothing comes after connection.closed
             loop.call(lambda: None if self._closed.is_set() else self._publish([event]))
+
+    def _callback_raised(self, event: LocalEvent) -> None:
+        """Watchers hear of it by the I/O thread, the only one that feeds them."""
+        loop = self._loop
+        if loop is not None:
+            loop.call(lambda: self._watches.feed([event]))
 
     def follow(self, waiters: list[Callable[[], None]], ready: Callable[[], bool]) -> Signal | None:
         """A signal for when there is more to read of a live record; None: there is already."""

@@ -37,9 +37,15 @@ def _run_posted(fn: Callable[[], None]) -> None:
 class Dispatcher:
     """Runs callbacks: on a thread of its own, through a caller's function, or when pumped."""
 
-    def __init__(self, handlers: Handlers, mode: str | Dispatch) -> None:
+    def __init__(
+        self,
+        handlers: Handlers,
+        mode: str | Dispatch,
+        report: Callable[[CallbackError], None] = lambda _: None,
+    ) -> None:
         self._handlers = handlers
         self._mode = mode
+        self._report = report  # tells others than our handlers that a callback raised
         self._inbox = Inbox("a callback")
         self._thread: threading.Thread | None = None
         # guards the start of the thread, since two threads may bring the first entry, and the stop:
@@ -158,6 +164,7 @@ class Dispatcher:
             log.exception("callback %r raised on %s", handler, event.describe())
             if not isinstance(event, CallbackError):
                 report = CallbackError(error=exc, callback=handler, event=event)
+                self._report(report)
                 for listener in self._handlers.take(report):
                     self._call(listener, report)
 

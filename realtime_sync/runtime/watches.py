@@ -62,10 +62,11 @@ class Watch:
         """
         may_wait()
         while True:
+            ended = self.ended  # before the entry: the last one may come in between
             entry = self._inbox.take()
             if isinstance(entry, Event):
                 return entry
-            if self.ended:
+            if ended:
                 return None
             if not self._inbox.wait(deadline.remaining()):
                 raise RealtimeTimeout(f"no such event within {deadline.timeout:g} s")

@@ -109,6 +109,23 @@ def test_end(error: ConnectionLost | None) -> None:
     assert watch.error is error
 
 
+def test_the_last_event_comes_just_as_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes between a reader's look into the queue and the end is not lost."""
+    watches = Watches()
+    watch = watches.add([])
+    take = watch._inbox.take
+
+    def late() -> Any:
+        found = take()
+        if not watch.ended:
+            watches.feed(ALL[:1])
+            watches.end(None)
+        return found
+
+    monkeypatch.setattr(watch._inbox, "take", late)
+    assert kinds(watch) == ["error", "end"]
+
+
 def test_added_after_the_end() -> None:
     """A watcher that comes too late ends at once: nobody would ever end it."""
     watches, error = Watches(), ConnectionLost("gone")

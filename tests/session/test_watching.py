@@ -72,6 +72,24 @@ def test_expect_sees_local_events(session: RealtimeSession) -> None:
     assert "response.metrics" in [event.type for event in stream]
 
 
+def test_watchers_see_callback_error(
+    session: RealtimeSession, logged_errors: list[logging.LogRecord]
+) -> None:
+    """A callback that raises is reported to watchers as well as to handlers."""
+
+    def broken(_: events.Event) -> None:
+        raise ZeroDivisionError
+
+    session.on("response.done", broken)
+    with session.events("callback.error", timeout=LIMIT) as reports:
+        session.ask("hello")
+        report = next(reports)
+    assert isinstance(report, events.CallbackError)
+    assert report.callback is broken
+    assert isinstance(report.error, ZeroDivisionError)
+    assert len(logged_errors) == 1
+
+
 def test_expect_with_a_body_that_raises(session: RealtimeSession) -> None:
     """A body that raises ends the watch."""
     with pytest.raises(ZeroDivisionError), session.expect("response.done") as pending:
