@@ -133,7 +133,7 @@ class Asking(Living):
         for name in ("conversation", "input"):
             if name in overrides:
                 raise TypeError(f"{name}: a turn belongs to the conversation; see response.create")
-        params = response_params(overrides, self.input_format, self.tools.functions)
+        params = self._params(overrides)
         said: tuple[ConversationItemCreate, ...] = ()
         if not (text is None and audio is None and image is None):  # arrays have no truth value
             made = items.user(text, audio, image)
@@ -146,6 +146,10 @@ class Asking(Living):
             max_rounds=max_rounds,
             parent=running_turn.get(),
         )
+
+    def _params(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        instructions = self.config.instructions
+        return response_params(overrides, self.input_format, self.tools.functions, instructions)
 
     def _begin(self, turn: Turn) -> Reply[Response]:
         reply = self._connection.do(

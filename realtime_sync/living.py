@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .core.effects import Call
 from .core.responses import ResponseRecord
 from .core.state import SessionState
-from .core.usage import SessionUsage
+from .core.usage import RateLimit, SessionUsage
 from .errors import ConfigurationError
 from .events.config import SessionConfig
 from .listening import Listening
@@ -119,6 +119,15 @@ class Living(Listening):
         """Tokens since `open()`, out-of-band responses included; transcription apart."""
         usage: SessionUsage = self._look(lambda s: s.running.usage)
         return usage
+
+    @property
+    def rate_limits(self) -> dict[str, RateLimit]:
+        """What is left of the account's limits, by name ("requests", "tokens").
+
+        As the server said last, beside a response; empty until then.
+        """
+        limits: dict[str, RateLimit] = self._look(lambda s: s.running.rate_limits)
+        return dict(limits)
 
     @property
     def input_format(self) -> str:

@@ -33,9 +33,10 @@ def bytes_per_ms(audio_format: str) -> int:
 class Timings:
     """Moments of one response, in seconds of the session's monotonic clock; None: never came."""
 
-    __slots__ = ("asked", "created", "done", "first_audio", "first_text")
+    __slots__ = ("asked", "created", "done", "first_audio", "first_text", "speech")
 
     def __init__(self) -> None:
+        self.speech: float | None = None  # the end of the speech that it follows
         self.asked: float | None = None
         self.created: float | None = None
         self.first_text: float | None = None

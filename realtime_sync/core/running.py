@@ -18,7 +18,7 @@ from .effects import Call, Effect, Emit, Retry, Settle, Wake
 from .responses import ResponseRecord, bytes_per_ms, failure_of
 from .sequencer import Sequencer
 from .turns import Turn
-from .usage import SessionUsage, metrics
+from .usage import RateLimit, SessionUsage, metrics
 
 __all__ = ["RESPONSE_ACTS", "Running"]
 
@@ -49,6 +49,7 @@ class Running:
         self.finished: WeakValueDictionary[str, ResponseRecord] = WeakValueDictionary()
         self.last: ResponseRecord | None = None
         self.usage = SessionUsage()
+        self.rate_limits: dict[str, RateLimit] = {}  # by name
         self.functions: frozenset[str] = frozenset()  # tools that are run on our side
         self.reported: frozenset[str] = frozenset()  # tools whose calls the caller answers
         self.output_format = "audio/pcm"  # of the session
@@ -56,6 +57,7 @@ class Running:
         # call id -> the turn it belongs to; None: answered. A call runs once per session
         self.calls: dict[str, Turn | None] = {}
         self.silent = False  # nobody wants the event that was received last
+        self.speech_ended: float | None = None  # the user's, that no response has followed yet
         self.now = 0.0  # the moment, in seconds of the connection's monotonic clock
         self._over: dict[str, None] = {}  # ids of finished ones, oldest first
         self._orphan: ResponseRecord | None = None  # over, and whose it was is not clear yet
@@ -104,6 +106,7 @@ class Running:
         else:
             record.claimant = self._creates.unclear(default=default)
         if default:
+            record.timings.speech, self.speech_ended = self.speech_ended, None
             self._sequencer.created(record, job)
 
     def _begun_loose(self, record: ResponseRecord, create: Create) -> None:
@@ -227,6 +230,11 @@ class Running:
             self._effects.append(Wake(tuple(record.waiters)))
             record.waiters.clear()
 
+    def limited(self, event: Any) -> None:
+        """What is left of the account's limits; those that the server leaves out stay."""
+        told = [RateLimit.of(limit) for limit in event.rate_limits]
+        self.rate_limits = self.rate_limits | {limit.name: limit for limit in told}
+
     # --- inside a response: the hot path
 
     def output(self, event: Any) -> ResponseRecord | None:
@@ -319,6 +327,7 @@ class Running:
 RESPONSE_ACTS: dict[str, Callable[[Running, Any], Any]] = {
     "response.created": Running.created,
     "response.done": Running.done,
+    "rate_limits.updated": Running.limited,
     "response.output_item.added": Running.output_item,
     "response.output_item.done": Running.output_item,
     "response.content_part.added": Running.output,

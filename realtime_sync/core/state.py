@@ -332,6 +332,7 @@ class SessionState:
 
     def _speech_stopped(self, event: Any) -> None:
         self._speech_end_ms = event.audio_end_ms
+        self.running.speech_ended = self.running.now
 
     def _committed(self, event: Any) -> None:
         if self._answered(event) is None:  # the server's turn detection: what came later is left

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ..events.output import Usage
     from .responses import ResponseRecord
 
-__all__ = ["Metrics", "SessionUsage", "metrics"]
+__all__ = ["Metrics", "RateLimit", "SessionUsage", "metrics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,35 @@ class SessionUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """One of the account's limits, as the server told it last; None for what it left out.
+
+    Attributes:
+        name: "requests" or "tokens".
+        limit: How many there may be.
+        remaining: How many are left.
+        reset_seconds: Until all are there again, counted from when the server said so.
+    """
+
+    name: str
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | None = None
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def of(cls, told: dict[str, Any]) -> RateLimit:
+        """What an entry of `rate_limits.updated` says."""
+        numbers: dict[str, Any] = {
+            field.name: value
+            for field in fields(cls)[1:]
+            if isinstance(value := told.get(field.name), (int, float))
+        }
+        return cls(str(told.get("name") or ""), **numbers)
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     """Timings of one response, in seconds; None for what never came.
 
@@ -88,6 +117,8 @@ class Metrics:
         first_audio: From the beginning to the first audio delta.
         done: From the beginning to `response.done`.
         tokens_per_second: Output tokens over the time from `response.created` on.
+        speech_to_audio: From the end of the user's speech, as the server's turn detection told it,
+            to the first audio delta of the response that followed.
     """
 
     created: float | None
@@ -95,6 +126,7 @@ class Metrics:
     first_audio: float | None
     done: float | None
     tokens_per_second: float | None
+    speech_to_audio: float | None = None
 
 
 def metrics(record: ResponseRecord) -> Metrics:
@@ -114,4 +146,9 @@ def metrics(record: ResponseRecord) -> Metrics:
         first_audio=since(times.first_audio),
         done=since(times.done),
         tokens_per_second=tokens / running if tokens and running > 0 else None,
+        speech_to_audio=(
+            times.first_audio - times.speech
+            if times.first_audio is not None and times.speech is not None
+            else None
+        ),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from ..core.responses import ResponseRecord
 from ..errors import ServerError
 from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
-from ..events.config import RESPONSE_FIELDS, nest
+from ..events.config import NOT_GIVEN, RESPONSE_FIELDS, NotGiven, nest
 from ..events.items import Item
 from ..events.value import check
 from ..items import as_item, in_format, sendable
@@ -25,7 +25,7 @@ OnActive = Literal["queue", "cancel", "raise", "skip"]
 
 
 def response_params(
-    overrides: dict[str, Any], audio_format: str, functions: Iterable[str]
+    overrides: dict[str, Any], audio_format: str, functions: Iterable[str], instructions: str | None
 ) -> dict[str, Any]:
     """The wire's `response` object from overrides under wire names or flat spellings.
 
@@ -33,12 +33,13 @@ def response_params(
         overrides: As the caller gave them.
         audio_format: What audio in `input` is sent in.
         functions: Names of the session's tools that are run here.
+        instructions: The session's, which `append_instructions` adds to.
 
     Raises:
         TypeError: A name that there is not.
         ConfigurationError: A wrong value; names the field.
     """
-    fields = nest({}, overrides, RESPONSE_FIELDS)
+    fields = nest({}, _appended(overrides, instructions), RESPONSE_FIELDS)
     if fields.get("tools") is not None:
         fields["tools"] = [_tool(value, functions) for value in fields["tools"]]
     if fields.get("input") is not None:
@@ -50,6 +51,21 @@ def response_params(
         ]
     checked: ResponseParams = check(ResponseParams, fields, "response")
     return checked.wire()
+
+
+def _appended(overrides: dict[str, Any], instructions: str | None) -> dict[str, Any]:
+    """The overrides with `append_instructions` put behind the instructions that would hold."""
+    if overrides.get("append_instructions") is None:
+        return {k: v for k, v in overrides.items() if k != "append_instructions"}
+    fields = dict(overrides)
+    more = fields.pop("append_instructions")
+    if not isinstance(more, str):
+        raise TypeError(f"append_instructions: a str is needed, not {type(more).__name__}")
+    before = fields.get("instructions", NOT_GIVEN)
+    if isinstance(before, NotGiven):
+        before = instructions
+    fields["instructions"] = f"{before}\n\n{more}" if isinstance(before, str) else more
+    return fields
 
 
 def _input(value: Any, where: str, audio_format: str) -> dict[str, Any]:
@@ -107,7 +123,8 @@ class Responses:
                 returns None. `conversation="none"` runs beside the others.
             timeout: Seconds, waiting in the queue included; None waits for ever.
             overrides: The wire's `response` fields, `voice`, `output_format`; `input` takes what
-                `conversation.create` takes.
+                `conversation.create` takes. `append_instructions` adds to the instructions that
+                the session has at the call, where `instructions` replaces them.
 
         Raises:
             ResponseActive: See `on_active`.
@@ -120,7 +137,7 @@ class Responses:
         deadline = Deadline(timeout)
         session = self._session
         session._needs_responses()
-        params = response_params(overrides, session.input_format, session.tools.functions)
+        params = session._params(overrides)
         event = ResponseCreate(
             event_id=session.new_id("event"), response=ResponseParams.model_validate(params)
         )

@@ -56,6 +56,27 @@ def test_metrics_are_told_at_the_end() -> None:
     assert told[0].response_id == "r1"
 
 
+def test_the_first_response_after_speech_has_its_latency() -> None:
+    """From the end of the speech; the next response followed no speech any more."""
+    play = opened()
+    play.receive({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 9, "item_id": "u"})
+    stopped = play.at
+    for said in ("created r1", "created o1", "done r1", "created r2"):
+        play.receive(said)
+    assert play.records["r1"].timings.speech == pytest.approx(stopped)
+    assert play.records["r2"].timings.speech is None
+
+
+def test_rate_limits_add_up_by_name() -> None:
+    """A limit that the server leaves out stays as it was told before."""
+    play = opened()
+    for name, left in (("tokens", 5), ("requests", 3), ("tokens", 4)):
+        limits = [{"name": name, "remaining": left}]
+        play.receive({"type": "rate_limits.updated", "rate_limits": limits})
+    left = {name: limit.remaining for name, limit in play.state.running.rate_limits.items()}
+    assert left == {"tokens": 4, "requests": 3}
+
+
 def test_every_response_counts() -> None:
     """The session's usage adds up over default and out-of-band responses, and transcripts."""
     play = opened()

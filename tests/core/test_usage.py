@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.core.responses import ResponseRecord
-from realtime_sync.core.usage import Metrics, SessionUsage, metrics
+from realtime_sync.core.usage import Metrics, RateLimit, SessionUsage, metrics
 from realtime_sync.events.output import ResponseObject, Usage
 
 WIRE = {
@@ -88,6 +88,29 @@ def test_metrics_of_a_response_of_ours() -> None:
     assert timed(
         WIRE, asked=1.0, created=1.5, first_text=2.0, first_audio=2.5, done=3.5
     ) == Metrics(created=0.5, first_text=1.0, first_audio=1.5, done=2.5, tokens_per_second=5.0)
+
+
+def test_latency_of_speech() -> None:
+    """From the end of the user's speech to the first audio; only where both have been."""
+    assert timed(speech=1.0, created=1.5, first_audio=1.75).speech_to_audio == 0.75
+    assert timed(speech=1.0, created=1.5, first_text=1.75).speech_to_audio is None
+    assert timed(created=1.5, first_audio=1.75).speech_to_audio is None
+
+
+@pytest.mark.parametrize(
+    ("told", "limit"),
+    [
+        ({}, RateLimit("")),
+        ({"name": "tokens", "remaining": "many", "new": 1}, RateLimit("tokens")),
+        (
+            {"name": "requests", "limit": 10, "remaining": 9, "reset_seconds": 0.5},
+            RateLimit("requests", 10, 9, 0.5),
+        ),
+    ],
+)
+def test_rate_limits(told: dict[str, Any], limit: RateLimit) -> None:
+    """What the server leaves out, or says in another way, is None."""
+    assert RateLimit.of(told) == limit
 
 
 def test_metrics_of_the_servers_own_response() -> None:
