@@ -11,6 +11,7 @@
     │   └── RateLimited                     429
     ├── ConnectionLost (ConnectionError)    the link broke; .code, .reason, .response
     ├── SessionClosed                       not opened yet, or closed; also in a forked child
+    │   └── BudgetExceeded                  max_duration or max_tokens; .limit, .response
     ├── ServerError                         the server refused; .code .type .param .event_id .event
     ├── ResponseActive                      on_active="raise" met a running response; .response
     ├── ResponseFailed                      .response, .code, .type, .message
@@ -45,6 +46,7 @@ __all__ = [
     "RateLimited",
     "ConnectionLost",
     "SessionClosed",
+    "BudgetExceeded",
     "ServerError",
     "ResponseActive",
     "ResponseFailed",
@@ -167,6 +169,20 @@ class ConnectionLost(RealtimeError, ConnectionError):
 
 class SessionClosed(RealtimeError):
     """The session is not open: never opened, closed, or inherited over a fork."""
+
+
+class BudgetExceeded(SessionClosed):
+    """The session has ended since it has used up what it was given.
+
+    Attributes:
+        limit: The argument that says so: "max_duration" or "max_tokens".
+        response: The `Response` that was under way, or the last of its turn; else None.
+    """
+
+    def __init__(self, message: str, *, limit: str = "", response: Any = None) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.response = response
 
 
 class ServerError(RealtimeError):

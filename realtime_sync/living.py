@@ -35,6 +35,7 @@ class Living(Listening):
         *,
         dispatcher: str | Dispatch,
         ping_interval: float | None,
+        max_duration: float | None = None,
         on_call: Callable[[Call], None],
         handle: Callable[[ResponseRecord], Any],
     ) -> None:
@@ -53,6 +54,7 @@ class Living(Listening):
             on_call=on_call,
             handle=handle,
             ping_interval=check_timeout(ping_interval, "ping_interval"),
+            max_duration=check_timeout(max_duration, "max_duration"),
         )
 
     def open(self, *, timeout: float | None = 10) -> Self:

@@ -17,7 +17,7 @@ from .resources import Conversation, InputAudioBuffer, Responses, Tools
 from .resources.conversation import ItemLike, item_event
 from .resources.tools import running_turn
 from .response import Response
-from .runtime.clock import Deadline, may_wait
+from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
 
@@ -58,6 +58,11 @@ class RealtimeSession(Asking):
             twice as long is lost. None: never asked.
         max_message_size: Bytes that one message of the server may have.
         save_audio: Keep the audio of every item.
+        max_duration: Seconds after which the session ends, counted from the end of `open()`.
+        max_tokens: Tokens after which it ends: input, output and transcription, as the server
+            counts them. The response that uses up the last of them is still given to whoever waits
+            for it; nothing is asked for after it. Either end is `close()` at once: whoever waits
+            gets `BudgetExceeded` with what came in `.response`, `connection.closed` has it too.
         ssl_context: For wss; else the system's certificates, checked.
         proxy: http:// or socks5:// URL (extra `proxy`); none is taken from the environment.
         instructions, output_modalities, ...: Fields of the configuration in short; left out: not
@@ -84,6 +89,8 @@ class RealtimeSession(Asking):
         ping_interval: float | None = 10,
         max_message_size: int = MAX_MESSAGE_SIZE,
         save_audio: bool = False,
+        max_duration: float | None = None,
+        max_tokens: int | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         instructions: str | NotGiven = NOT_GIVEN,
@@ -119,6 +126,11 @@ class RealtimeSession(Asking):
         )
         if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
             raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
+        if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
+            raise ConfigurationError("max_tokens: a number of tokens from 1 on, or None")
+        if check_timeout(max_duration, "max_duration") == 0:
+            raise ConfigurationError("max_duration: seconds above 0, or None")
+        self._max_tokens = max_tokens
         self._reconnect = reconnect
         self._save_audio = save_audio
         self.tools = Tools(self, self._setup.entries)
@@ -126,6 +138,7 @@ class RealtimeSession(Asking):
             self._new_state,
             dispatcher=dispatcher,
             ping_interval=ping_interval,
+            max_duration=max_duration,
             on_call=self.tools._submit,
             handle=self._handle,
         )
@@ -210,6 +223,7 @@ class RealtimeSession(Asking):
             ],
         )
         state.set_tools(*self.tools._kinds())
+        state.running.max_tokens = self._max_tokens
         return state
 
     def _create_response(

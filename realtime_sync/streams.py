@@ -6,7 +6,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .core.turns import Turn
-from .errors import ConnectionLost, RealtimeError, RealtimeTimeout, SessionClosed, copy_of
+from .errors import (
+    BudgetExceeded,
+    ConnectionLost,
+    RealtimeError,
+    RealtimeTimeout,
+    SessionClosed,
+    copy_of,
+)
 from .events.base import Event
 from .events.items import Item
 from .response import Response, moved_on, text_of
@@ -178,7 +185,7 @@ class Events:
     def __next__(self) -> Event:
         event = self._watch.get(Deadline(self._timeout))
         if event is None:
-            if isinstance(self._watch.error, ConnectionLost):
+            if isinstance(self._watch.error, (BudgetExceeded, ConnectionLost)):
                 raise copy_of(self._watch.error)
             raise StopIteration
         return event

@@ -10,12 +10,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..errors import RealtimeError
     from ..events.base import ClientEvent, LocalEvent
     from ..events.server import Error
     from .responses import ResponseRecord
     from .turns import Turn
 
-__all__ = ["Call", "Effect", "Emit", "Reject", "Retry", "Send", "Settle", "Unclaimed", "Wake"]
+__all__ = [
+    "Call",
+    "Effect",
+    "Emit",
+    "End",
+    "Reject",
+    "Retry",
+    "Send",
+    "Settle",
+    "Unclaimed",
+    "Wake",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,13 @@ class Emit:
 
 
 @dataclass(frozen=True, slots=True)
+class End:
+    """End the session; whoever waits gets (his copy of) this error."""
+
+    error: RealtimeError
+
+
+@dataclass(frozen=True, slots=True)
 class Unclaimed:
     """An `error` event that concerns nothing that we sent and still have in mind."""
 
@@ -80,4 +99,4 @@ class Retry:
     delay: float
 
 
-Effect = Send | Settle | Reject | Wake | Call | Emit | Unclaimed | Retry
+Effect = Send | Settle | Reject | Wake | Call | Emit | Unclaimed | Retry | End

@@ -8,13 +8,13 @@ from itertools import takewhile
 from typing import Any
 from weakref import WeakValueDictionary
 
-from ..errors import RealtimeError
+from ..errors import BudgetExceeded, RealtimeError, copy_of
 from ..events.items import Item
 from ..events.local import ResponseMetrics
 from ..events.output import OutputEvent, ResponseObject
 from .conversation import Conversation, ItemRecord
 from .creates import Create, Creates, is_default
-from .effects import Call, Effect, Emit, Retry, Settle, Wake
+from .effects import Call, Effect, Emit, End, Retry, Settle, Wake
 from .responses import ResponseRecord, bytes_per_ms, failure_of
 from .sequencer import Sequencer
 from .turns import Turn
@@ -49,6 +49,8 @@ class Running:
         self.finished: WeakValueDictionary[str, ResponseRecord] = WeakValueDictionary()
         self.last: ResponseRecord | None = None
         self.usage = SessionUsage()
+        self.max_tokens: int | None = None  # that the session may use; None: as many as it likes
+        self.spent: BudgetExceeded | None = None  # it has used them
         self.rate_limits: dict[str, RateLimit] = {}  # by name
         self.functions: frozenset[str] = frozenset()  # tools that are run on our side
         self.reported: frozenset[str] = frozenset()  # tools whose calls the caller answers
@@ -159,7 +161,7 @@ class Running:
         """It ended, and this follows."""
         if record.default:
             self._overtake(record)
-        self.usage = self.usage.plus_response(record.object.usage)
+        self.spend(self.usage.plus_response(record.object.usage))
         self._finish(record, status)
         for key, wanted in list(self.cancels.items()):
             if wanted == record.id or (wanted is None and record.default):
@@ -172,6 +174,19 @@ class Running:
         if record.default:
             self._conclude(record)
 
+    def spend(self, usage: SessionUsage) -> None:
+        """The session has used so much in all; the end of its budget is the end of it."""
+        self.usage = usage
+        used = usage.total_tokens + usage.transcription_tokens
+        if self.max_tokens is None or used < self.max_tokens or self.spent is not None:
+            return
+        self.spent = BudgetExceeded(
+            f"the session has used {used} tokens; max_tokens={self.max_tokens} ended it",
+            limit="max_tokens",
+        )
+        self._sequencer.over = True
+        self._effects.append(End(self.spent))
+
     def _overtake(self, record: ResponseRecord) -> None:
         """One at a time: those that began before this one are over, though we missed their end."""
         for older in list(takewhile(lambda other: other is not record, self.responses.values())):
@@ -183,17 +198,20 @@ class Running:
         """What follows a response: its tool calls, or the end of its turn."""
         turn = record.turn
         calls: list[str] = []
+        failure: RealtimeError | None = failure_of(record)
         # past max_rounds it was told to make no call, whether it did or not
         if turn is not None and not turn.abandoned and turn.rounds < turn.max_rounds:
             for item in self._to_answer(record):
                 call_id = item.call_id or ""
-                if call_id not in self.calls:
+                if self.spent is not None:  # no tool runs for an answer that nobody will ask for
+                    failure = copy_of(self.spent, record)
+                elif call_id not in self.calls:
                     calls.append(call_id)
                     self.calls[call_id] = turn
                     self._effects.append(
                         Call(call_id, item.name or "", item.arguments or "", record, turn)
                     )
-        self._sequencer.ended(record, calls, failure=failure_of(record))
+        self._sequencer.ended(record, calls, failure=failure)
 
     def _to_answer(self, record: ResponseRecord) -> list[Item]:
         if record.status != "completed" or not self.functions:

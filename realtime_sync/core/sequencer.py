@@ -47,6 +47,7 @@ class Sequencer:
         # creates that went past us, neither created nor refused: event id -> is to be cancelled
         self.loose: dict[str, bool] = {}
         self.held = False  # refused though nothing runs: wait for the retry
+        self.over = False  # the session is about to end: nothing more is asked for
 
     # --- what callers ask for
 
@@ -222,7 +223,7 @@ class Sequencer:
 
     def advance(self) -> None:
         """Send the next create if nothing stands in its way."""
-        if self.asked or self.active or self.loose or self.held:
+        if self.asked or self.active or self.loose or self.held or self.over:
             return
         job = next((job for job in self.queue if self._may_start(job)), None)
         if job is None:

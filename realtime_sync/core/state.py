@@ -374,7 +374,7 @@ class SessionState:
         self.conversation.transcribe(event.item_id, event.content_index or 0, event.delta or "")
 
     def _user_transcript_done(self, event: Any) -> None:
-        self.running.usage = self.running.usage.plus_transcription(event.usage)
+        self.running.spend(self.running.usage.plus_transcription(event.usage))
         self.conversation.transcribe(
             event.item_id, event.content_index or 0, event.transcript, whole=True
         )

@@ -31,7 +31,7 @@ BENIGN = frozenset({"response_cancel_not_active"})
 class Todo:
     """Effects that wait for the lock to be released."""
 
-    __slots__ = ("calls", "errors", "local", "retries", "settled", "unsaid", "wakes")
+    __slots__ = ("calls", "end", "errors", "local", "retries", "settled", "unsaid", "wakes")
 
     def __init__(self) -> None:
         self.settled: list[tuple[Reply[Any], Convert | None, Any, Exception | None]] = []
@@ -41,6 +41,7 @@ class Todo:
         self.retries: list[float] = []
         self.local: list[LocalEvent] = []
         self.unsaid: list[tuple[ClientEvent, ConfigurationError]] = []  # the core is told at once
+        self.end: RealtimeError | None = None  # the session is to end, and why
 
 
 class Carrier:
@@ -168,5 +169,6 @@ _COLLECT: dict[type, Callable[[Carrier, Any, Todo], None]] = {
     fx.Call: lambda _, effect, todo: todo.calls.append(effect),
     fx.Emit: lambda _, effect, todo: todo.local.append(effect.event),
     fx.Unclaimed: lambda _, effect, todo: todo.errors.append(effect.event),
+    fx.End: lambda _, effect, todo: setattr(todo, "end", effect.error),
     fx.Retry: lambda _, effect, todo: todo.retries.append(effect.delay),
 }

@@ -18,6 +18,7 @@ from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..core.state import OPEN, SessionState
 from ..errors import (
+    BudgetExceeded,
     ConfigurationError,
     ConnectError,
     ConnectionLost,
@@ -26,6 +27,7 @@ from ..errors import (
     RealtimeTimeout,
     SessionClosed,
     WouldDeadlock,
+    copy_of,
 )
 from ..events import local
 from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
@@ -84,6 +86,7 @@ class Connection:
         on_call: Callable[[fx.Call], None],
         handle: Callable[[ResponseRecord], Any],
         ping_interval: float | None = 10.0,
+        max_duration: float | None = None,
     ) -> None:
         self.phase = "new"  # "new", "connecting", "open", "closing", "closed"
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
@@ -96,6 +99,7 @@ class Connection:
         self._taps = taps
         self._dispatch = dispatch
         self._ping_interval = ping_interval
+        self._max_duration = max_duration  # seconds from `open` on; None: no end
         self._carrier = Carrier(
             put=self._queue,
             unsaid=self._unsaid,
@@ -114,6 +118,7 @@ class Connection:
         self._dialect = Dialect()  # of the link, or of the last one
         self._loop: io.Loop | None = None  # None before `open`, and after a failed one
         self._pinger: io.Timer | None = None
+        self._budget: io.Timer | None = None  # ends the session; None before `open` is through
         self._asked: float | None = None  # when the server was asked for a sign of life
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._given_up = False  # that attempt has failed, and is being cleaned up
@@ -399,6 +404,8 @@ class Connection:
             return
         if self.phase == "connecting" and not self._given_up and self._state.session.id:
             return
+        if isinstance(self.error, BudgetExceeded):
+            raise copy_of(self.error)
         if self.error is not None:
             raise SessionClosed(f"the session is closed: {self.error}") from self.error
         young = self.phase in ("new", "connecting")
@@ -487,12 +494,31 @@ class Connection:
                     collect(effects, todo)
                     out.extend(todo.local)
                     todo.local.clear()
-            if self.phase == "connecting" and state.ready:
+            opened = self.phase == "connecting" and state.ready
+            if opened:
                 self.phase, self._opening = "open", None
         # watchers first: whoever has an answer and begins to watch must see nothing older
         self._watches.feed(out)
         self._carrier.carry_out(todo)
         self._dispatch_to(out, over)
+        if opened and self._max_duration is not None and self._loop is not None:
+            self._budget = self._loop.call_later(self._max_duration, self._time_is_up)
+        if todo.end is not None:
+            self._end(todo.end)
+
+    def _time_is_up(self) -> None:
+        if self.phase != "open":
+            return  # it is being closed
+        text = f"the session is {self._max_duration:g} s old; max_duration ended it"
+        self._end(BudgetExceeded(text, limit="max_duration"))
+
+    def _end(self, error: RealtimeError) -> None:
+        """Say goodbye, and tell everybody why. Runs on the I/O thread."""
+        link = self._link
+        if link is not None and link.ended is None:
+            link.send_close(1000)
+            link.flush()
+        self._finish(error)
 
     def _publish(self, events: Sequence[Event]) -> None:
         """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
@@ -643,8 +669,9 @@ class Connection:
             link, self._link = self._link, None
             room = self._outbox.clear()
             self._reject_all(error or _closed_by_you(), todo)
-        if self._pinger is not None:
-            self._pinger.cancel()
+        for timer in (self._pinger, self._budget):
+            if timer is not None:
+                timer.cancel()
         if self._loop is not None and link is not None:
             self._drop_link(self._loop, link)
         for signal in room:
@@ -664,7 +691,7 @@ class Connection:
 
     def _say_last(self, error: RealtimeError | None, todo: Todo) -> None:
         last: list[LocalEvent] = [*todo.local]
-        if error is not None:
+        if error is not None and not isinstance(error, BudgetExceeded):
             last.append(local.ConnectionLost(error=error, retrying=False))
         self._publish([*last, local.ConnectionClosed(error=error)])
         self._watches.end(error)
