@@ -42,7 +42,7 @@ def user(
     Raises:
         TypeError: A part is of another type.
         ValueError: Nothing given, an image that is neither PNG nor JPEG, or too large (15 MiB of
-            base64), or audio that is none.
+            base64), or audio that is none or has no length.
         OSError: No such file.
         AudioError: The WAV file cannot be read.
     """
@@ -58,6 +58,8 @@ def user(
         parts.append({"type": "input_text", "text": _text(text)})
     if audio is not None:
         pcm = _pcm16(audio)
+        if not pcm:
+            raise ValueError("audio: there is not one sample in it")
         parts.append({"type": "input_audio", "audio": pybase64.b64encode(pcm).decode()})
     if not parts:
         raise ValueError("an item needs text, audio or an image")

@@ -49,6 +49,7 @@ def test_detail(detail: str) -> None:
         (lambda: items.function_output("c", {"a": 1}), TypeError),  # type: ignore[arg-type]
         (lambda: items.function_output(None, "x"), TypeError),  # type: ignore[arg-type]
         (lambda: items.user(audio=b"odd"), ValueError),
+        (lambda: items.user("with text", audio=b""), ValueError),
         (lambda: items.user(audio=5), TypeError),
         (lambda: items.user(audio=np.zeros(4, np.complex64)), (TypeError, ValueError)),
         (lambda: items.user(image=b"GIF89a"), ValueError),
