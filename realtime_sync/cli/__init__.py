@@ -36,4 +36,10 @@ def main() -> None:
     ):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=errors)
-    group.main(prog_name="realtime-sync")
+    try:
+        group.main(prog_name="realtime-sync")
+    except OSError as exc:  # --version and --help print outside our commands, to a full disk, say
+        from .failures import line
+
+        print(f"Error: {line(exc)}", file=sys.stderr)
+        sys.exit(1)

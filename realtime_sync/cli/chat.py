@@ -45,8 +45,10 @@ def chat(target: Target) -> None:
     """
     from .screen import Screen
 
+    # started with it closed, a process has no standard input
+    interactive = sys.stdin is not None and sys.stdin.isatty()
     with target.opened(output_modalities=["text"]) as session:
-        failed = Chat(session, Screen(), interactive=sys.stdin.isatty()).run()
+        failed = Chat(session, Screen(), interactive=interactive).run()
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -81,7 +83,7 @@ class Chat:
 
     def _lines(self) -> Iterator[str]:
         if not self._interactive:
-            yield from (text.strip() for text in sys.stdin)
+            yield from (text.strip() for text in sys.stdin or ())
             return
         prompt = self._prompt()
         while True:

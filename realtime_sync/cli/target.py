@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import AuthenticationError
+from ..errors import AuthenticationError, ConfigurationError
 from .failures import show_events
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from ..session import RealtimeSession
 
 __all__ = ["Target", "target_options"]
+
+
+#: What the library calls a setting, and what the command line does.
+_OPTION_OF = {
+    "api_key": "the key",  # from one of two options
+    "base_url": "--url",
+    "instructions": "--instructions",
+    "model": "--model",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +68,19 @@ class Target:
 
         Raises:
             RealtimeError: As `RealtimeSession.open`; one more sentence where a key is missing.
+            click.UsageError: An option has a value that cannot be.
         """
         from ..session import RealtimeSession
 
         if self.instructions is not None:
             fields["instructions"] = self.instructions
         with ExitStack() as stack:
-            endpoint = self._endpoint(stack)
-            session = RealtimeSession(self.model, endpoint=endpoint, **fields)
+            try:
+                endpoint = self._endpoint(stack)
+                session = RealtimeSession(self.model, endpoint=endpoint, **fields)
+            except ConfigurationError as exc:
+                _blame_option(exc)
+                raise
             try:
                 stack.enter_context(session)
             except AuthenticationError as exc:
@@ -101,6 +115,17 @@ class Target:
             status=error.status,
             body=error.body,
         )
+
+
+def _blame_option(error: ConfigurationError) -> None:
+    """Says it in the words of the command line.
+
+    Raises:
+        click.UsageError: It is about an option.
+    """
+    name, _, rest = str(error).partition(": ")
+    if name in _OPTION_OF:
+        raise click.UsageError(f"{_OPTION_OF[name]}: {rest}") from error
 
 
 _OPTIONS = (

@@ -80,6 +80,9 @@ def test_audio_and_text_go_together(
         ["hi", "--timeout", "0"],
         ["hi", "there"],
         ["hi", "--nonsense"],
+        ["hi", "--url", "ftp://example.org"],
+        ["hi", "--url", "http://example.org", "--api-key", "any"],
+        ["hi", "--url", "http://127.0.0.1:1", "--api-key", "two words"],
     ],
 )
 def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
@@ -115,17 +118,9 @@ def test_a_mute_server_is_one_line(run: Run, here: list[str], server: LocalServe
     assert one_line(done.stderr)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--url", "http://127.0.0.1:1/v1"],
-        ["--url", "ftp://example.org"],
-        ["--url", "http://example.org", "--api-key", "any"],
-    ],
-)
-def test_a_server_out_of_reach_is_one_line(run: Run, arguments: list[str]) -> None:
+def test_a_server_out_of_reach_is_one_line(run: Run) -> None:
     """No link: exit code 1, one line."""
-    done = run("ask", "hello", *arguments)
+    done = run("ask", "hello", "--url", "http://127.0.0.1:1/v1")
     assert (done.returncode, done.stdout) == (1, "")
     assert one_line(done.stderr)
 
@@ -138,6 +133,16 @@ def test_what_is_no_wav_file_is_one_line(run: Run, here: list[str], tmp_path: Pa
     assert (done.returncode, done.stdout) == (1, "")
     assert one_line(done.stderr)
     assert "noise.wav" in done.stderr
+
+
+def test_a_file_without_a_sample_is_one_line(run: Run, here: list[str], tmp_path: Path) -> None:
+    """Speech of no length: exit code 1, one line."""
+    path = tmp_path / "silence.wav"
+    write_wav(path, b"")
+    done = run("ask", "--audio", str(path), *here)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert one_line(done.stderr)
+    assert "audio" in done.stderr
 
 
 def test_a_reply_without_audio_is_not_saved(

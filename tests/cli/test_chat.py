@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -54,6 +55,19 @@ def test_a_lost_link_ends_it(run: Run, here: list[str], server: LocalServer) -> 
     assert "3." not in done.stdout
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
+
+
+@terminal
+def test_without_an_input_there_is_nothing_to_say(here: list[str]) -> None:
+    """Started with its standard input closed: no line, no error."""
+    code = "import os, sys; os.close(0); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "-m", "realtime_sync", "chat", *here],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @terminal

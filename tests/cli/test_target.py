@@ -66,6 +66,21 @@ def test_two_keys_or_an_unset_variable_are_wrong_usage(run: Run, options: list[s
     assert "--api-key-env" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--url", "ftp://a"], "Error: --url: it must begin with"),
+        (["--url", "http://127.0.0.1:1", "--api-key", "a b"], "Error: the key: it holds spaces"),
+        (["--model", ""], "Error: --model: a name is needed"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(run: Run, options: list[str], said: str) -> None:
+    """Wrong usage speaks of the options, not of the library's arguments."""
+    done = run("ask", "hello", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def test_the_model_and_the_instructions_are_sent(run: Run, server: LocalServer) -> None:
     """--model and --instructions reach the server."""
     options = ["--model", "gpt-x", "--instructions", "Rhyme.", "--api-key", "any", "--verbose"]
