@@ -261,3 +261,19 @@ def test_what_was_sent_is_not_what_the_caller_changes_later() -> None:
     event = client_event(raw)
     raw["session"]["tools"].append({"name": "b"})
     assert b'"b"' not in dump(event)
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize(
+    "text",
+    ["é", "ж" * 200, "word " * 60 + "日本語 \u00a0 end", "😀 \x00 x"],
+    ids=["Latin", "long", "behind ASCII", "astral"],
+)
+def test_every_script_is_read_as_it_is(text: str, escaped: bool) -> None:
+    """The first pydantic 2.7 gave memory of others instead, and wrong letters for escapes."""
+    wire = json.dumps({"type": "response.output_text.delta", "delta": text}, ensure_ascii=escaped)
+    event = parse(wire.encode())
+    assert isinstance(event, ResponseOutputTextDelta)
+    assert event.delta == text
+    unknown = parse(json.dumps({"type": "x", "text": text}, ensure_ascii=escaped).encode())
+    assert unknown.raw["text"] == text
