@@ -188,7 +188,8 @@ class RealtimeSession(Asking):
 
         Raises:
             ServerError: The server refused it; nothing has changed.
-            ConfigurationError, TypeError: A wrong value or name; nothing was sent.
+            ConfigurationError, TypeError: A wrong value or name, another voice after the first
+                audio, another speed within a response; nothing was sent.
         """
         deadline = Deadline(timeout)
         changes: SessionConfig = session_config(config, fields)

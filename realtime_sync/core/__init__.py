@@ -12,5 +12,6 @@ tested, without a thread in sight.
 - `turns`: a turn, and the creates it still waits for.
 - `sequencer`: one response at a time; turns, rounds of tool calls.
 - `creates`, `requests`: which server event answers which of ours.
+- `changes`: what of the configuration cannot change any more.
 - `usage`: tokens and timings.
 """

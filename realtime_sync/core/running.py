@@ -60,6 +60,7 @@ class Running:
         self.calls: dict[str, Turn | None] = {}
         self.silent = False  # nobody wants the event that was received last
         self.speech_ended: float | None = None  # the user's, that no response has followed yet
+        self.spoken = False  # the model has been heard, so that its voice cannot change any more
         self.now = 0.0  # the moment, in seconds of the connection's monotonic clock
         self._over: dict[str, None] = {}  # ids of finished ones, oldest first
         self._orphan: ResponseRecord | None = None  # over, and whose it was is not clear yet
@@ -299,6 +300,7 @@ class Running:
         if record is not None:
             if record.timings.first_audio is None:
                 record.timings.first_audio = self.now
+                self.spoken = True
             part = self._item(record, event).part(event.content_index, spoken=True)
             part.audio_ms += len(event.audio) / record.bytes_per_ms
 

@@ -16,6 +16,7 @@ from ..events.client import ConversationItemCreate, ResponseCreate, SessionUpdat
 from ..events.config import SessionConfig
 from ..events.items import Item
 from ..events.server import SERVER_EVENTS
+from .changes import check_changes
 from .conversation import Conversation
 from .creates import Creates
 from .effects import Effect, Reject, Send, Settle, Unclaimed
@@ -73,7 +74,12 @@ class SessionState:
         return effects
 
     def sending(self, event: ClientEvent) -> None:
-        """A caller's own event goes out: register what will answer it."""
+        """A caller's own event goes out: register what will answer it.
+
+        Raises:
+            ConfigurationError: It would change what cannot change now; nothing has happened.
+        """
+        check_changes(event, self.session, self.running.spoken, self.sequencer.active is not None)
         if isinstance(event, ResponseCreate):
             create = self.creates.add(event, job=None, at=self.running.now)
             if create.default:
@@ -341,13 +347,8 @@ class SessionState:
 
     # --- items
 
-    def _item_added(self, event: Any) -> None:
-        self._place(event, final=False)
-
-    def _item_done(self, event: Any) -> None:
-        self._place(event, final=True)
-
-    def _place(self, event: Any, *, final: bool) -> None:
+    def _item_placed(self, event: Any) -> None:
+        final = event.type == "conversation.item.done"
         request = None if final else self._answered(event)
         if not event.item.id:
             return
@@ -385,9 +386,9 @@ _ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
     "session.created": SessionState._session_created,
     "session.updated": SessionState._session_updated,
     "error": SessionState._error,
-    "conversation.item.added": SessionState._item_added,
-    "conversation.item.created": SessionState._item_added,
-    "conversation.item.done": SessionState._item_done,
+    "conversation.item.added": SessionState._item_placed,
+    "conversation.item.created": SessionState._item_placed,
+    "conversation.item.done": SessionState._item_placed,
     "conversation.item.deleted": SessionState._item_deleted,
     "conversation.item.truncated": SessionState._item_truncated,
     "conversation.item.retrieved": SessionState._answered,

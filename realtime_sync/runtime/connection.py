@@ -421,7 +421,7 @@ class Connection:
 
     def _queue(self, event: ClientEvent) -> None:
         """Hold the lock."""
-        self._outbox.put(event.type, self._dialect.dump(event))
+        self._outbox.put(event.type, self._dialect.dump(event, self._state.session))
         if self._loop is not None:
             self._loop.wake(self)
 

@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 from ..errors import ConfigurationError
 from ..events.base import ClientEvent, ServerEvent
 from ..events.codec import dump, encode, parse_beta, parse_either
+from ..events.config import SessionConfig
 from ..events.dialects import to_beta
 from ..events.items import Item
+from ..events.misfits import SETTINGS, fitted
 from ..events.output import ResponseOutputItemDone
 from ..events.server import ConversationItemAdded, ConversationItemDone
 
@@ -59,13 +61,25 @@ class Dialect:
         """
         dump(event)
 
-    def dump(self, event: ClientEvent) -> bytes:
-        """The text frame of an event, without what the dialect has no words for. Hold the lock.
+    def dump(self, event: ClientEvent, held: SessionConfig) -> bytes:
+        """The text frame of an event, without what the server is known to refuse. Hold the lock.
+
+        What is left out is warned about, once in a session.
+
+        Args:
+            event: What is to be said.
+            held: The session as the server reports it.
 
         Raises:
             ConfigurationError: Nothing worth sending would be left; names the fields.
         """
-        return dump(event)
+        return encode(self._fitted(event, held)) if event.type in SETTINGS else dump(event)
+
+    def _fitted(self, event: ClientEvent, held: SessionConfig) -> Wire:
+        said, misfits = fitted(_wire(event), held, beta=self.adds)
+        for misfit in misfits:
+            self._warn(misfit.path, misfit.said)
+        return said
 
     def _warn(self, what: str, why: str) -> None:
         if what not in self._told:
@@ -129,28 +143,26 @@ class Beta(Dialect):
         Raises:
             ConfigurationError: JSON or the beta has no form for it; names the field.
         """
-        said, dropped = self._translated(event)
+        said, dropped = self._translated(_wire(event))
         # settings may be left out, but nothing of what a user says: the model would answer the rest
         content = [path for path in dropped if path.startswith(_CONTENT)]
         if said is None or content:
             raise _unsaid(content or dropped)
         encode(said)
 
-    def dump(self, event: ClientEvent) -> bytes:
-        """The text frame of an event in beta; warns once of each thing that it leaves out.
-
-        Raises:
-            ConfigurationError: Nothing worth sending would be left; names the fields.
-        """
-        said, dropped = self._translated(event)
+    def dump(self, event: ClientEvent, held: SessionConfig) -> bytes:
+        """As of `Dialect`, in beta."""
+        said, dropped = self._translated(
+            self._fitted(event, held) if event.type in SETTINGS else _wire(event)
+        )
         if said is None:
             raise _unsaid(dropped)
         for path in dropped:
             self._warn(path, "the beta dialect has no words for it, so it is left out")
         return encode(said)
 
-    def _translated(self, event: ClientEvent) -> tuple[Wire | None, tuple[str, ...]]:
-        said, dropped = to_beta({"type": event.type, **event.wire()}, azure=self._azure)
+    def _translated(self, event: Wire) -> tuple[Wire | None, tuple[str, ...]]:
+        said, dropped = to_beta(event, azure=self._azure)
         if said is not None and dropped and _emptied(said):
             said = None
         return said, dropped
@@ -162,7 +174,12 @@ class Beta(Dialect):
     }
 
 
+#: How the paths of what a user says begin.
 _CONTENT = ("item.", "response.input.")
+
+
+def _wire(event: ClientEvent) -> Wire:
+    return {"type": event.type, **event.wire()}
 
 
 def _whole(item: Item) -> bool:

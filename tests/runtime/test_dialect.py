@@ -11,6 +11,7 @@ import pytest
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events.base import ServerEvent
 from realtime_sync.events.codec import client_event
+from realtime_sync.events.config import SessionConfig
 from realtime_sync.runtime.dialect import REMEMBERED, Beta, Dialect
 
 Wire = dict[str, Any]
@@ -23,7 +24,7 @@ MCP: Wire = {"type": "mcp_approval_response", "id": "i", "approve": True}
 
 def said(dialect: Dialect, event: Wire) -> Wire:
     """What leaves as an event."""
-    told: Wire = json.loads(dialect.dump(client_event(event)))
+    told: Wire = json.loads(dialect.dump(client_event(event), SessionConfig()))
     return told
 
 
@@ -102,7 +103,7 @@ def test_what_beta_has_no_words_for(caplog: pytest.LogCaptureFixture) -> None:
 )
 def test_nothing_is_left(event: Wire, what: str, caplog: pytest.LogCaptureFixture) -> None:
     """What beta can say nothing of is an error that names it."""
-    for act in (Beta().check, Beta().dump):
+    for act in (Beta().check, lambda event: Beta().dump(event, SessionConfig())):
         with pytest.raises(ConfigurationError, match=f"^{what}: the beta dialect has no words"):
             act(client_event(event))
     assert not caplog.records
@@ -153,7 +154,7 @@ def test_azure_hears_no_inf() -> None:
 def test_no_json(dialect: Dialect) -> None:
     """What JSON has no form for is refused in either dialect."""
     event = client_event({"type": "response.create", "response": {"x": float("nan")}})
-    for act in (dialect.check, dialect.dump):
+    for act in (dialect.check, lambda event: dialect.dump(event, SessionConfig())):
         with pytest.raises(ConfigurationError, match=r"response\.create: "):
             act(event)
 
