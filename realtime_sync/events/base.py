@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -65,3 +66,7 @@ class UnknownEvent(ServerEvent):
     """
 
     raw: Any = None
+
+    def wire(self) -> dict[str, Any]:
+        """What came, where it was an object."""
+        return copy.deepcopy(self.raw) if isinstance(self.raw, dict) else super().wire()

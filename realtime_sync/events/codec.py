@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +17,7 @@ from .base import ClientEvent, ServerEvent, UnknownEvent
 from .client import CLIENT_EVENTS
 from .dialects import to_ga
 from .server import SERVER_EVENTS
-from .value import check
+from .value import check, read
 
 __all__ = [
     "client_event",
@@ -93,11 +92,7 @@ def server_event(raw: dict[str, Any]) -> ServerEvent:
     cls = SERVER_EVENTS.get(kind)
     if cls is not None:
         try:
-            return cls.model_validate(raw)
-        except ValidationError as exc:
-            fixed = _without_nulls(raw, exc)
-        try:
-            return cls.model_validate(fixed)
+            return read(cls, raw)
         except ValidationError:
             pass
     event_id = raw.get("event_id")
@@ -137,30 +132,6 @@ def _sound(values: Iterable[Any], depth: int = 1) -> bool:
         if not sound:
             return False
     return True
-
-
-def _without_nulls(raw: dict[str, Any], exc: ValidationError) -> dict[str, Any]:
-    """A copy without the nulls that the model has no place for: they read as absent.
-
-    Others stay: null metadata, say, is not the same as none.
-    """
-    fixed = copy.deepcopy(raw)
-    for error in exc.errors(include_url=False, include_context=False):
-        if error["input"] is None:
-            _drop(fixed, error["loc"])
-    return fixed
-
-
-def _drop(value: Any, path: Iterable[str | int]) -> None:
-    """Take out the null that a path leads to; a step that is not there is a union's branch."""
-    for step in path:
-        if isinstance(value, dict) and step in value:
-            if value[step] is None:
-                del value[step]
-                return
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int):
-            value = value[step]
 
 
 def client_event(event: ClientEvent | dict[str, Any]) -> ClientEvent:

@@ -7,16 +7,22 @@ event, no socket, no thread.
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ConfigurationError
 
-__all__ = ["Value", "check", "fault"]
+__all__ = ["Value", "check", "fault", "read"]
 
+V = TypeVar("V", bound="Value")
+Path = tuple[str | int, ...]
+
+#: Where a value keeps what it was read without, that `wire()` may put it back.
+_NULLS = "_nulls"
 #: Audio, images and their like: longer than this they are shortened in a repr.
 _LONG = 60
 _BASE64 = re.compile(r"(?:data:[\w/.+-]+;base64,)?[\w+/-]+=*$", re.ASCII)
@@ -44,9 +50,39 @@ class Value(BaseModel):
         # equal contents, so a dict keyed by them would only look right
         cls.__hash__ = None
 
+    def __getitem__(self, name: str) -> Any:
+        """A field by its wire name, also where that is a name of Python's or of a method here.
+
+        Raises:
+            KeyError: It was not set.
+        """
+        if name in self.__pydantic_fields_set__:
+            extra = self.__pydantic_extra__ or {}
+            return extra[name] if name in extra else self.__dict__[name]
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__pydantic_fields_set__
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field by its wire name; `default` where it was not set."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
     def wire(self) -> dict[str, Any]:
         """The JSON-ready dict of exactly what was set, null included, under wire names."""
-        return self.model_dump(mode="json", exclude_unset=True, warnings=False)
+        told = self.model_dump(mode="json", exclude_unset=True, warnings=False)
+        for *outer, last in self.__dict__.get(_NULLS, ()):
+            inner: Any = told
+            try:
+                for step in outer:
+                    inner = inner[step]
+                inner[last] = None
+            except (LookupError, TypeError):
+                continue  # a copy that was given something else there
+        return told
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
@@ -63,6 +99,56 @@ def _shown(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(_shown(inner) for inner in value)
     return value
+
+
+def read(model: type[V], data: dict[str, Any]) -> V:
+    """What a server told, as its model. Nulls that the model has no place for read as absent.
+
+    Raises:
+        ValidationError: It does not fit.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as exc:
+        fixed, nulls = _without_nulls(data, exc)
+        if not nulls:
+            raise
+    made = model.model_validate(fixed)
+    # __dict__ and no private attribute, which would cost every value that has none
+    made.__dict__[_NULLS] = nulls
+    return made
+
+
+def _without_nulls(raw: dict[str, Any], exc: ValidationError) -> tuple[dict[str, Any], list[Path]]:
+    """A copy without the nulls that the model has no place for, and where they stood.
+
+    They read as absent. Others stay: null metadata, say, is not the same as none.
+    """
+    fixed, nulls = copy.deepcopy(raw), []
+    for error in exc.errors(include_url=False, include_context=False):
+        if error["input"] is None and (path := _drop(fixed, error["loc"])):
+            nulls.append(path)
+    return fixed, nulls
+
+
+def _drop(value: Any, path: Iterable[str | int]) -> Path:
+    """Take out the null that a path leads to; a step that is not there is a union's branch.
+
+    Returns:
+        The steps that are there; none where no null was.
+    """
+    taken: list[str | int] = []
+    for step in path:
+        if isinstance(value, dict) and step in value:
+            taken.append(step)
+            if value[step] is None:
+                del value[step]
+                return tuple(taken)
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int):
+            taken.append(step)
+            value = value[step]
+    return ()
 
 
 def check(model: type[Value], data: Any, where: str = "") -> Any:
@@ -83,9 +169,8 @@ def fault(exc: ValidationError, where: str = "") -> str:
     lines = []
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
         path = ".".join(str(part) for part in error["loc"] if _is_wire_name(part))
-        lines.append(
-            f"{'.'.join(p for p in (where, path) if p) or 'value'}: {error['msg'].lower()}"
-        )
+        said = error["msg"].replace("dictionary or instance of", "object or").lower()
+        lines.append(f"{'.'.join(p for p in (where, path) if p) or 'value'}: {said}")
     return "; ".join(dict.fromkeys(lines))
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ..errors import ConfigurationError, ProtocolError
 from ..events.config import SessionConfig
-from ..events.value import fault
+from ..events.value import fault, read
 
 __all__ = ["Call", "ClientSecret", "call_id_of", "check_call_id"]
 
@@ -46,7 +46,7 @@ class ClientSecret:
             said = json.loads(body)
             value, expires_at, held = said["value"], said["expires_at"], dict(said["session"])
             held.pop("client_secret", None)  # the value once more, which a repr would show
-            session = SessionConfig.model_validate(held)
+            session = read(SessionConfig, held)
         except ValidationError as exc:
             problem = f"{what}: {fault(exc, 'session')}"
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from pydantic import ValidationError
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events.base import UnknownEvent
+from realtime_sync.events.codec import server_event
 from realtime_sync.events.config import SessionConfig
 from realtime_sync.events.items import Item, Part
-from realtime_sync.events.value import check, fault
+from realtime_sync.events.value import check, fault, read
 
 LONG = "QUJD" * 100
 
@@ -31,6 +33,37 @@ def test_wire_names_cannot_hide_what_a_value_can() -> None:
     """A field of the peer's called like a method of ours is kept, and the method works."""
     item = Item.model_validate({"wire": 1, "model_dump": 2, "describe": 3, "__class__": 4})
     assert item.wire() == {"wire": 1, "model_dump": 2, "describe": 3, "__class__": 4}
+
+
+def test_fields_by_their_wire_names() -> None:
+    """As of a dict: what was set, also where a method or Python has the name."""
+    item = Item.model_validate({"id": "i1", "role": None, "wire": 1, "class": 2, "get": 3})
+    assert [item[name] for name in ("id", "role", "wire", "class", "get")] == ["i1", None, 1, 2, 3]
+    assert (item.get("id"), item.get("role", "x"), item.get("status", "x")) == ("i1", None, "x")
+    assert "wire" in item
+    assert "role" in item
+    assert not [name for name in ("status", "describe", "_audio", "new") if name in item]
+    with pytest.raises(KeyError, match="status"):
+        item["status"]
+
+
+def test_read_takes_null_where_none_belongs() -> None:
+    """It reads as absent, and is written where it stood; a copy that has it otherwise is right."""
+    raw = {"type": None, "id": "i1", "content": [{"text": "x"}, {"text": None}]}
+    item = read(Item, raw)
+    assert item.type == "message"
+    assert item.wire() == raw
+    assert item.model_copy(update={"id": "i2"}).wire() == {**raw, "id": "i2"}
+    assert pickle.loads(pickle.dumps(item)).wire() == raw
+    with pytest.raises(ValidationError, match="content"):
+        read(Item, {"type": None, "content": 5})
+
+
+def test_nulls_of_a_place_that_is_gone() -> None:
+    """A copy that was given something else there is written as it is."""
+    event = server_event({"type": "conversation.item.added", "item": {"type": None}})
+    assert event.wire()["item"] == {"type": None}
+    assert event.model_copy(update={"item": None}).wire()["item"] is None
 
 
 def test_repr_shows_what_is_set() -> None:
