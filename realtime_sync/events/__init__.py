@@ -17,10 +17,23 @@ if TYPE_CHECKING:
     from .config import *  # noqa: F403
     from .items import *  # noqa: F403
     from .local import *  # noqa: F403
+    from .options import *  # noqa: F403
     from .output import *  # noqa: F403
     from .server import *  # noqa: F403
+    from .tools import *  # noqa: F403
 
-_MODULES = ("base", "server", "output", "client", "local", "items", "config", "codec")
+_MODULES = (
+    "base",
+    "server",
+    "output",
+    "client",
+    "local",
+    "items",
+    "config",
+    "options",
+    "tools",
+    "codec",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
-"""The 11 events of a GA client. Knows no socket, thread or state.
+"""The 11 events of a GA client, and two of translations. Knows no socket, thread or state.
 
-Source: wire.md section (b) and ga_client_events.json. Wrong values are refused here, before they
-leave; unknown fields pass.
+Source: wire.md sections (b) and (c), and ga_client_events.json. Wrong values are refused here,
+before they leave; unknown fields pass.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, Literal
 from .base import ClientEvent
 from .config import AudioConfig, SessionConfig
 from .items import Item
+from .options import Prompt, Reasoning
+from .tools import ToolChoice, ToolObject
 from .value import Value
 
 
@@ -25,10 +27,10 @@ class ResponseParams(Value):
     metadata: dict[str, str] | None = None
     output_modalities: tuple[str, ...] | None = None
     parallel_tool_calls: bool | None = None
-    prompt: dict[str, Any] | None = None
-    reasoning: dict[str, Any] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    tools: tuple[dict[str, Any], ...] | None = None
+    prompt: Prompt | None = None
+    reasoning: Reasoning | None = None
+    tool_choice: str | ToolChoice | None = None
+    tools: tuple[ToolObject, ...] | None = None
 
 
 class SessionUpdate(ClientEvent):
@@ -110,6 +112,22 @@ class ResponseCancel(ClientEvent):
 
     type: Literal["response.cancel"] = "response.cancel"
     response_id: str | None = None
+
+
+# --- translations
+
+
+class SessionInputAudioBufferAppend(ClientEvent):
+    """Base64 audio to translate: PCM16, 24 kHz, mono; 200 ms each are advised."""
+
+    type: Literal["session.input_audio_buffer.append"] = "session.input_audio_buffer.append"
+    audio: str
+
+
+class SessionClose(ClientEvent):
+    """Ends a translation; what is left of it comes before `session.closed`."""
+
+    type: Literal["session.close"] = "session.close"
 
 
 #: Wire name -> class.

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from ..errors import ConfigurationError
+from .options import Prompt, Reasoning, Tracing, Truncation
+from .tools import ToolChoice, ToolObject
 from .value import Value, check
 
 __all__ = [
@@ -18,10 +20,14 @@ __all__ = [
     "FLAT_FIELDS",
     "InputAudioConfig",
     "NOT_GIVEN",
+    "NoiseReduction",
     "NotGiven",
     "OutputAudioConfig",
     "RESPONSE_FIELDS",
     "SessionConfig",
+    "Transcription",
+    "TurnDetection",
+    "Voice",
     "nest",
 ]
 
@@ -71,7 +77,13 @@ class NoiseReduction(Value):
 
 
 class Transcription(Value):
-    """How user audio is transcribed."""
+    """How user audio is transcribed.
+
+    Attributes:
+        language: ISO-639-1; `languages` and `keywords` are read by some models instead.
+        prompt: Free text, or keywords, by model.
+        delay: "minimal" to "xhigh", of models that stream.
+    """
 
     model: str | None = None
     language: str | None = None
@@ -82,7 +94,16 @@ class Transcription(Value):
 
 
 class TurnDetection(Value):
-    """`type`: "server_vad" or "semantic_vad", with that kind's fields; times in milliseconds."""
+    """When the user's turn ends.
+
+    Attributes:
+        type: "server_vad" (by volume) or "semantic_vad" (by what is said).
+        threshold: 0 to 1; server_vad, as are the next three, all in milliseconds.
+        idle_timeout_ms: 5000 to 30000: after so much silence the model speaks up.
+        eagerness: "low", "medium", "high" or "auto"; semantic_vad.
+        create_response: Whether the end of a turn begins a response.
+        interrupt_response: Whether speech cuts the running response.
+    """
 
     type: str | None = None
     threshold: float | int | None = None
@@ -103,12 +124,19 @@ class InputAudioConfig(Value):
     turn_detection: Annotated[TurnDetection, BeforeValidator(_typed)] | None = None
 
 
+class Voice(Value):
+    """A custom voice, by `id`; the server's own go by their names alone."""
+
+    id: str | None = None
+
+
 class OutputAudioConfig(Value):
-    """`audio.output` of a session or a response."""
+    """`audio.output` of a session or a response; `language`: of a translation, its target."""
 
     format: Annotated[AudioFormat, BeforeValidator(_format)] | None = None
-    voice: str | dict[str, Any] | None = None
+    voice: str | Voice | None = None
     speed: float | int | None = None
+    language: str | None = None
 
 
 class AudioConfig(Value):
@@ -122,6 +150,13 @@ class SessionConfig(Value):
     """A session's configuration under the wire's names and nesting; what was set is sent.
 
     Unknown fields are kept and sent. `id`, `object` and `expires_at` come from the server only.
+
+    Attributes:
+        type: "realtime", "transcription" or "translation"; each has some of the fields.
+        output_modalities: `("audio",)` or `("text",)`.
+        max_output_tokens: 1 to 4096, or "inf"; calls count too.
+        include: "item.input_audio_transcription.logprobs".
+        expires_at: Epoch seconds.
     """
 
     type: str | None = None
@@ -129,14 +164,14 @@ class SessionConfig(Value):
     instructions: str | None = None
     output_modalities: tuple[str, ...] | None = None
     audio: AudioConfig | None = None
-    tools: tuple[dict[str, Any], ...] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tools: tuple[ToolObject, ...] | None = None
+    tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: Annotated[int, Field(strict=True)] | str | None = None
-    reasoning: dict[str, Any] | None = None
-    truncation: str | dict[str, Any] | None = None
-    tracing: str | dict[str, Any] | None = None
-    prompt: dict[str, Any] | None = None
+    reasoning: Reasoning | None = None
+    truncation: str | Truncation | None = None
+    tracing: str | Tracing | None = None
+    prompt: Prompt | None = None
     include: tuple[str, ...] | None = None
     id: str | None = None
     object: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ..tools.execution import ToolThreads
 
 if TYPE_CHECKING:
     from ..core.state import SessionState
+    from ..events.tools import ToolObject
     from ..session import RealtimeSession
     from ..tools.call import Outcome
     from ..tools.entries import ToolEntry
@@ -110,13 +111,13 @@ class Tools:
         before = self._entries
         return self._change(lambda _: entries, lambda _: before, changes, deadline)
 
-    def _known(self, wires: Iterable[Mapping[str, Any]]) -> list[Any]:
+    def _known(self, tools: Iterable[ToolObject]) -> list[Any]:
         """Tools as the wire has them; our own where one is just such a tool's."""
         ours = {entry.name: entry for entry in self._entries}
-        found = [(wire, ours.get(wire.get("name") or "")) for wire in wires]
+        found = [(tool, ours.get(tool.name or "")) for tool in tools]
         return [
-            entry if entry is not None and entry.to_wire() == wire else wire
-            for wire, entry in found
+            entry if entry is not None and entry.to_wire() == tool.wire() else tool
+            for tool, entry in found
         ]
 
     def _change(

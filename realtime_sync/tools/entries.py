@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
+from ..events.tools import ToolObject
 from .function import Tool, checked_name
 
 __all__ = ["McpTool", "ToolEntry", "WireTool", "as_tools"]
@@ -135,7 +136,7 @@ ToolEntry: TypeAlias = Tool[..., Any] | McpTool | WireTool
 
 
 def as_tools(
-    tools: Iterable[Callable[..., Any] | Tool[..., Any] | McpTool | Mapping[str, Any]],
+    tools: Iterable[Callable[..., Any] | Tool[..., Any] | McpTool | ToolObject | Mapping[str, Any]],
 ) -> tuple[ToolEntry, ...]:
     """What `tools=` takes, each with a `.name` and a `.to_wire()`.
 
@@ -162,6 +163,8 @@ def as_tools(
 
 
 def _entry(given: Any) -> ToolEntry:
+    if isinstance(given, ToolObject):
+        given = given.wire()
     if isinstance(given, Mapping):
         return WireTool.of(given)
     if isinstance(given, (McpTool, WireTool)):

@@ -8,9 +8,9 @@ from realtime_sync.events.client import CLIENT_EVENTS, ConversationItemTruncate,
 from realtime_sync.events.codec import client_event
 
 
-def test_all_eleven() -> None:
+def test_all_eleven_and_two_of_translations() -> None:
     """Each under its own wire name."""
-    assert len(CLIENT_EVENTS) == 11
+    assert len(CLIENT_EVENTS) == 13
     assert all(cls.model_fields["type"].default == kind for kind, cls in CLIENT_EVENTS.items())
 
 
