@@ -238,7 +238,7 @@ def sendable(item: Item) -> Item | None:
         parts = [
             sent
             for part in item.content or ()
-            if (turn := turns.get(part.type)) is not None and (sent := turn(part)) is not None
+            if (turn := turns.get(part.type or "")) is not None and (sent := turn(part)) is not None
         ]
         if not parts:
             log.warning("item %s has nothing that could be sent and is left out", item.id)

@@ -19,6 +19,7 @@ from .events.server import (
     ResponseOutputAudioDelta,
     ResponseOutputAudioTranscriptDelta,
     ResponseOutputTextDelta,
+    StatusDetails,
     Usage,
 )
 from .runtime.clock import Deadline
@@ -119,8 +120,8 @@ class Response:
         return self._record.status
 
     @property
-    def status_details(self) -> dict[str, Any] | None:
-        """Why it ended so, as the wire has it; None until done."""
+    def status_details(self) -> StatusDetails | None:
+        """Why it ended so; None until done."""
         return self._record.object.status_details if self._record.done else None
 
     @property
@@ -215,8 +216,8 @@ class Response:
         failed = failure_of(self._record)
         if failed is not None:
             raise copy_of(failed, self)
-        details = self.status_details or {}
-        reason = details.get("reason") or "no reason given"
+        details = self.status_details
+        reason = (details and details.reason) or "no reason given"
         if self.status == "incomplete":
             raise ResponseIncomplete(f"the response is incomplete: {reason}", response=self)
         if self.status == "cancelled":

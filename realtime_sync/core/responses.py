@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RealtimeError, ResponseFailed
 from ..events.base import ServerEvent
 from ..events.items import Item
-from ..events.output import ResponseObject
+from ..events.output import ErrorDetails, ResponseObject
 
 if TYPE_CHECKING:
     from .conversation import ItemRecord
@@ -127,16 +127,13 @@ def failure_of(record: ResponseRecord) -> ResponseFailed | None:
     """The error that a failed response is; None for all others."""
     if record.status != "failed":
         return None
-    details = (record.object.status_details or {}).get("error")
-    error = details if isinstance(details, dict) else {"message": details}
-    code, kind, message = (
-        None if error.get(name) is None else str(error[name])
-        for name in ("code", "type", "message")
-    )
+    details = record.object.status_details
+    error = (details.error if details else None) or ErrorDetails()
+    reason = error.message or error.code or error.type or "no reason given"
     return ResponseFailed(
-        f"the response failed: {message or code or kind or 'no reason given'}",
+        f"the response failed: {reason}",
         response=record,
-        code=code,
-        type=kind,
-        message=message,
+        code=error.code,
+        type=error.type,
+        message=error.message or None,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..events.output import Usage
+    from ..events.server import TranscriptionUsage
     from .responses import ResponseRecord
 
 __all__ = ["Metrics", "RateLimit", "SessionUsage", "metrics"]
@@ -42,7 +43,7 @@ class SessionUsage:
         if usage is None:
             return replace(self, responses=self.responses + 1)
         spent = {"input": usage.input_token_details, "output": usage.output_token_details}
-        cached = (spent["input"] and spent["input"].cached_tokens_details) or {}
+        cached = spent["input"] and spent["input"].cached_tokens_details
         more: dict[str, Any] = {
             "responses": 1,
             "total_tokens": usage.total_tokens,
@@ -51,18 +52,19 @@ class SessionUsage:
             "cached_tokens": spent["input"] and spent["input"].cached_tokens,
         }
         for kind in ("text", "audio", "image"):
-            more[f"cached_{kind}_tokens"] = cached.get(f"{kind}_tokens")
+            more[f"cached_{kind}_tokens"] = cached and getattr(cached, f"{kind}_tokens")
             for side, details in spent.items():
                 more[f"{side}_{kind}_tokens"] = details and getattr(details, f"{kind}_tokens")
         return self._plus(more)
 
-    def plus_transcription(self, usage: dict[str, Any] | None) -> SessionUsage:
+    def plus_transcription(self, usage: TranscriptionUsage | None) -> SessionUsage:
         """The totals with one more user transcript, billed by tokens or by seconds."""
-        usage = usage or {}
+        if usage is None:
+            return self
         return self._plus(
             {
-                "transcription_tokens": usage.get("total_tokens"),
-                "transcription_seconds": usage.get("seconds"),
+                "transcription_tokens": usage.total_tokens,
+                "transcription_seconds": usage.seconds,
             }
         )
 

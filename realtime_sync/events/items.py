@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import binascii
 import logging
-from typing import Any
 
 import pybase64
 from pydantic import PrivateAttr
 
+from .tools import ListedTool
 from .value import Value
 
-__all__ = ["Item", "Part", "decode_audio"]
+__all__ = ["Item", "McpError", "Part", "decode_audio"]
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,25 @@ class Part(Value):
         detail: "auto", "low" or "high".
     """
 
-    type: str = ""
+    type: str | None = None
     text: str | None = None
     audio: str | None = None
     transcript: str | None = None
     image_url: str | None = None
     detail: str | None = None
+
+
+class McpError(Value):
+    """Why an MCP call has no output.
+
+    Attributes:
+        type: "protocol_error", "http_error" or "tool_execution_error".
+        code: Of the first two, a number.
+    """
+
+    type: str | None = None
+    code: int | str | None = None
+    message: str | None = None
 
 
 class Item(Value):
@@ -71,6 +84,12 @@ class Item(Value):
         name: Of calls.
         arguments: Of calls: JSON text, as the model wrote it (it may be invalid).
         output: Of outputs and MCP calls.
+        phase: Of messages by reasoning models: "commentary" or "final_answer".
+        server_label: Of the MCP kinds: whose tools they are.
+        tools: Of "mcp_list_tools".
+        error: Of "mcp_call"; a text where a server gave only that.
+        approval_request_id: Of "mcp_call", and of "mcp_approval_response", with `approve` and
+            `reason`: the id of the "mcp_approval_request".
     """
 
     id: str | None = None
@@ -85,8 +104,8 @@ class Item(Value):
     output: str | None = None
     phase: str | None = None
     server_label: str | None = None
-    tools: Any = None
-    error: Any = None
+    tools: tuple[ListedTool, ...] | None = None
+    error: McpError | str | None = None
     approval_request_id: str | None = None
     approve: bool | None = None
     reason: str | None = None

@@ -6,9 +6,9 @@ server leaves out read as "", 0 or an empty object.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from .base import ServerEvent
 from .config import AudioConfig
@@ -16,6 +16,10 @@ from .items import Item, Part, decode_audio
 from .value import Value
 
 __all__ = [
+    "AudioDelta",
+    "ErrorDetails",
+    "ModalityTokens",
+    "StatusDetails",
     "TokenDetails",
     "Usage",
     "ResponseObject",
@@ -45,14 +49,54 @@ __all__ = [
 # --- objects
 
 
-class TokenDetails(Value):
-    """Tokens by modality; `cached_tokens` is a subset of the input, split further by modality."""
+class ErrorDetails(Value):
+    """What went wrong; in an `error` event `event_id` is that of the client event it refuses."""
+
+    # a code of 500 must not cost us the event_id beside it
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    message: str = ""
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    event_id: str | None = None
+
+
+def _told(value: Any) -> Any:
+    return {"message": value} if isinstance(value, str) else value
+
+
+#: An error, which some servers tell as a text alone.
+Told = Annotated[ErrorDetails, BeforeValidator(_told)]
+
+
+class StatusDetails(Value):
+    """Why a response ended so.
+
+    Attributes:
+        type: The response's status once more.
+        reason: "turn_detected", "client_cancelled", "max_output_tokens", "content_filter".
+        error: Of a failed one.
+    """
+
+    type: str | None = None
+    reason: str | None = None
+    error: Told | None = None
+
+
+class ModalityTokens(Value):
+    """Tokens by modality."""
 
     text_tokens: int | None = None
     audio_tokens: int | None = None
     image_tokens: int | None = None
+
+
+class TokenDetails(ModalityTokens):
+    """Tokens by modality; `cached_tokens` is a subset of the input, split further by modality."""
+
     cached_tokens: int | None = None
-    cached_tokens_details: dict[str, Any] | None = None
+    cached_tokens_details: ModalityTokens | None = None
 
 
 class Usage(Value):
@@ -71,7 +115,7 @@ class ResponseObject(Value):
     id: str | None = None
     object: str | None = None
     status: str | None = None
-    status_details: dict[str, Any] | None = None
+    status_details: StatusDetails | None = None
     output: tuple[Item, ...] | None = None
     conversation_id: str | None = None
     output_modalities: tuple[str, ...] | None = None
@@ -110,6 +154,35 @@ class PartEvent(OutputEvent):
     """Base of what happens inside a content part."""
 
     content_index: int = 0
+
+
+class AudioDelta(ServerEvent):
+    """Base of a piece of audio.
+
+    Attributes:
+        delta: Base64, as it came.
+    """
+
+    delta: str = ""
+
+    @property
+    def audio(self) -> bytes:
+        """The bytes, in the output format; b"" where `delta` is not base64.
+
+        Decoded once. May end inside a sample: `Response.audio_chunks()` puts samples together.
+        """
+        # __dict__ and not functools.cached_property, whose lock all threads share before 3.12;
+        # with the text, since a copy that was given another one has the same __dict__
+        cached = self.__dict__.get("_decoded")
+        if cached is None or cached[0] is not self.delta:
+            cached = self.__dict__["_decoded"] = (self.delta, decode_audio(self.delta))
+        audio: bytes = cached[1]
+        return audio
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        state["__dict__"] = {k: v for k, v in state["__dict__"].items() if k != "_decoded"}
+        return state
 
 
 class _OutputItem(ServerEvent):
@@ -174,34 +247,10 @@ class ResponseOutputAudioTranscriptDone(PartEvent):
     transcript: str = ""
 
 
-class ResponseOutputAudioDelta(PartEvent):
-    """A piece of audio.
-
-    Attributes:
-        delta: Base64, as it came.
-    """
+class ResponseOutputAudioDelta(PartEvent, AudioDelta):
+    """A piece of audio."""
 
     type: Literal["response.output_audio.delta"] = "response.output_audio.delta"
-    delta: str = ""
-
-    @property
-    def audio(self) -> bytes:
-        """The bytes, in the response's output format; b"" where `delta` is not base64.
-
-        Decoded once. May end inside a sample: `Response.audio_chunks()` puts samples together.
-        """
-        # __dict__ and not functools.cached_property, whose lock all threads share before 3.12;
-        # with the text, since a copy that was given another one has the same __dict__
-        cached = self.__dict__.get("_decoded")
-        if cached is None or cached[0] is not self.delta:
-            cached = self.__dict__["_decoded"] = (self.delta, decode_audio(self.delta))
-        audio: bytes = cached[1]
-        return audio
-
-    def __getstate__(self) -> dict[Any, Any]:
-        state = super().__getstate__()
-        state["__dict__"] = {k: v for k, v in state["__dict__"].items() if k != "_decoded"}
-        return state
 
 
 class ResponseOutputAudioDone(PartEvent):

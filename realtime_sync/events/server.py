@@ -1,39 +1,66 @@
-"""The 46 events of a GA server; those of its responses stand in `output`. Knows no state.
+"""The 46 events of a GA server, and four of translations. Knows no state.
 
+Those of its responses stand in `output`, those of translations in `translation`.
 Source: wire.md section (a) and ga_server_events.json. Required fields that a server leaves out
 read as "", 0 or an empty object, so that handlers need no None checks where the wire has none.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from .base import ServerEvent
 from .config import SessionConfig
 from .items import Item
 from .output import *  # noqa: F403  # one door for all server events
+from .output import ErrorDetails, TokenDetails, Told
+from .translation import *  # noqa: F403
 from .value import Value
 
 # --- objects
 
 
-class ErrorDetails(Value):
-    """What an `error` event says; `event_id` is that of the client event it refuses."""
+class ConversationObject(Value):
+    """The conversation, by its `id`."""
 
-    # a code of 500 must not cost us the event_id beside it
-    model_config = ConfigDict(coerce_numbers_to_str=True)
+    id: str | None = None
+    object: str | None = None
 
-    message: str = ""
+
+class TranscriptionUsage(Value):
+    """What a user transcript cost; `type`: "tokens", or "duration" with `seconds`."""
+
     type: str | None = None
+    seconds: float | int | None = None
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: TokenDetails | None = None
+
+
+class Logprob(Value):
+    """How sure a model was of a token; `bytes`: those of its UTF-8, `logprob`: natural log."""
+
+    token: str | None = None
+    bytes: tuple[int, ...] | None = None
+    logprob: float | int | None = None
+
+
+class DetectedLanguage(Value):
+    """A language that was heard, by its ISO-639-1 code."""
+
     code: str | None = None
-    param: str | None = None
-    event_id: str | None = None
 
 
-def _told(value: Any) -> Any:
-    return {"message": value} if isinstance(value, str) else value
+class RateLimit(Value):
+    """`name`: "requests" or "tokens"; `remaining` of `limit`, whole again in `reset_seconds`."""
+
+    name: str | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    reset_seconds: float | int | None = None
 
 
 # --- session and conversation
@@ -43,7 +70,7 @@ class Error(ServerEvent):
     """The server refused something; most errors leave the session open."""
 
     type: Literal["error"] = "error"
-    error: Annotated[ErrorDetails, BeforeValidator(_told)] = Field(default_factory=ErrorDetails)
+    error: Told = Field(default_factory=ErrorDetails)
 
 
 class SessionCreated(ServerEvent):
@@ -64,7 +91,7 @@ class ConversationCreated(ServerEvent):
     """Maybe sent after `session.created`."""
 
     type: Literal["conversation.created"] = "conversation.created"
-    conversation: dict[str, Any] = Field(default_factory=dict)
+    conversation: ConversationObject = Field(default_factory=ConversationObject)
 
 
 class _ItemPlaced(ServerEvent):
@@ -128,7 +155,7 @@ class ConversationItemInputAudioTranscriptionDelta(_UserPart):
         "conversation.item.input_audio_transcription.delta"
     )
     delta: str | None = None
-    logprobs: tuple[dict[str, Any], ...] | None = None
+    logprobs: tuple[Logprob, ...] | None = None
 
 
 class ConversationItemInputAudioTranscriptionCompleted(_UserPart):
@@ -138,9 +165,9 @@ class ConversationItemInputAudioTranscriptionCompleted(_UserPart):
         "conversation.item.input_audio_transcription.completed"
     )
     transcript: str = ""
-    usage: dict[str, Any] | None = None
-    logprobs: tuple[dict[str, Any], ...] | None = None
-    languages: tuple[dict[str, Any], ...] | None = None
+    usage: TranscriptionUsage | None = None
+    logprobs: tuple[Logprob, ...] | None = None
+    languages: tuple[DetectedLanguage, ...] | None = None
 
 
 class ConversationItemInputAudioTranscriptionFailed(_UserPart):
@@ -149,7 +176,7 @@ class ConversationItemInputAudioTranscriptionFailed(_UserPart):
     type: Literal["conversation.item.input_audio_transcription.failed"] = (
         "conversation.item.input_audio_transcription.failed"
     )
-    error: ErrorDetails = Field(default_factory=ErrorDetails)
+    error: Told = Field(default_factory=ErrorDetails)
 
 
 class ConversationItemInputAudioTranscriptionSegment(_UserPart):
@@ -240,7 +267,7 @@ class RateLimitsUpdated(ServerEvent):
     """What is left of the limits; `reset_seconds` in seconds."""
 
     type: Literal["rate_limits.updated"] = "rate_limits.updated"
-    rate_limits: tuple[dict[str, Any], ...] = ()
+    rate_limits: tuple[RateLimit, ...] = ()
 
 
 # --- MCP

@@ -60,7 +60,6 @@ def test_bytes_per_ms(audio_format: str, size: int) -> None:
         ({}, "no reason given", None),
         ({"error": None}, "no reason given", None),
         ({"error": "boom"}, "boom", None),
-        ({"error": ["boom"]}, "['boom']", None),
         ({"error": {"type": "server_error"}}, "server_error", None),
         ({"error": {"code": 500, "message": ""}}, "500", "500"),
         ({"error": {"code": "quota", "message": "no credit"}}, "no credit", "quota"),

@@ -9,6 +9,7 @@ import pytest
 from realtime_sync.core.responses import ResponseRecord
 from realtime_sync.core.usage import Metrics, RateLimit, SessionUsage, metrics
 from realtime_sync.events.output import ResponseObject, Usage
+from realtime_sync.events.server import TranscriptionUsage
 
 WIRE = {
     "total_tokens": 30,
@@ -54,7 +55,7 @@ def test_totals_add_up() -> None:
         None,
         {},
         {"total_tokens": None, "input_token_details": None},
-        {"input_token_details": {"cached_tokens_details": {"text_tokens": "many"}}},
+        {"input_token_details": {"cached_tokens_details": {"text_tokens": None}}},
     ],
 )
 def test_what_is_missing_counts_nothing(wire: Any) -> None:
@@ -67,10 +68,10 @@ def test_transcription_is_apart() -> None:
     """By tokens or by seconds, as the model is billed."""
     total = (
         SessionUsage()
-        .plus_transcription({"type": "tokens", "total_tokens": 9})
-        .plus_transcription({"type": "duration", "seconds": 1.5})
+        .plus_transcription(TranscriptionUsage(type="tokens", total_tokens=9))
+        .plus_transcription(TranscriptionUsage(type="duration", seconds=1.5))
         .plus_transcription(None)
-        .plus_transcription({"seconds": "x"})
+        .plus_transcription(TranscriptionUsage())
     )
     assert total == SessionUsage(transcription_tokens=9, transcription_seconds=1.5)
 
