@@ -214,6 +214,24 @@ class ServerError(RealtimeError):
         self.event = event
 
 
+class KeyRefused(ServerError, AuthenticationError):
+    """The server let us in, and then did not accept the key: an `error` event says so."""
+
+
+def refusal(event: Any) -> ServerError:
+    """The exception that an `error` event of the server's is."""
+    details = event.error
+    kind = KeyRefused if details.code == "invalid_api_key" else ServerError
+    return kind(
+        details.message or details.code or "the server refused an event",
+        code=details.code,
+        type=details.type,
+        param=details.param,
+        event_id=details.event_id,
+        event=event,
+    )
+
+
 class ResponseError(RealtimeError):
     """Base of the errors that carry a response."""
 

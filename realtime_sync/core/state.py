@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import ConfigurationError, RealtimeError, ServerError, copy_of
+from ..errors import ConfigurationError, RealtimeError, ServerError, copy_of, refusal
 from ..events.base import ClientEvent, ServerEvent, UnknownEvent, one_line
 from ..events.client import ConversationItemCreate, ResponseCreate, SessionUpdate
 from ..events.config import SessionConfig
@@ -273,16 +273,8 @@ class SessionState:
         return request
 
     def _error(self, event: Any) -> None:
-        details = event.error
-        error = ServerError(
-            details.message or details.code or "the server refused an event",
-            code=details.code,
-            type=details.type,
-            param=details.param,
-            event_id=details.event_id,
-            event=event,
-        )
-        key = details.event_id
+        error = refusal(event)
+        key = error.event_id
         if key is None and error.code == ALREADY_ACTIVE:  # it can only mean a create
             create = self.creates.oldest()
             key = create.key if create is not None else None

@@ -18,6 +18,7 @@ from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..core.state import OPEN, SessionState
 from ..errors import (
+    AuthenticationError,
     BudgetExceeded,
     ConfigurationError,
     ConnectError,
@@ -54,6 +55,8 @@ SOON = 2.0
 #: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
 GRACE = 0.3
 TEXT = 1
+#: The close code of a server that does not accept the key. Source: wire.md (g).
+KEY_REFUSED = 3000
 
 T = TypeVar("T")
 
@@ -121,7 +124,9 @@ class Connection:
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
         self._asked: float | None = None  # when the server was asked for a sign of life
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
+        self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up
+        self._cleaned = threading.Event()  # set when nothing of it is left
         self._closed = threading.Event()  # set when nothing more will happen
         _all.add(self)
 
@@ -135,40 +140,57 @@ class Connection:
         """
         may_wait()
         state = self._new_state()
-        with self._lock:
-            if self.phase == "open":
-                return
-            mine = self.phase == "new"
-            if mine:
-                self.phase = "connecting"
-                self._state = state
-                self._opening = self._carrier.expect(OPEN, "open")
-            elif self.phase != "connecting":
-                raise SessionClosed("a closed session stays closed; make a new one")
-            reply = self._opening
-        assert reply is not None
-        if mine:
-            self._attempt_once(reply, deadline)
-        else:  # another thread is at it
-            reply.result_by(deadline)
-
-    def _attempt_once(self, reply: Reply[Any], deadline: Deadline) -> None:
-        self._loop = io.acquire()
-        thread = threading.Thread(
-            target=self._attempt, args=(reply, deadline), name="realtime-connect", daemon=True
-        )
+        mine, reply = False, None
         try:
-            thread.start()
+            with self._lock:
+                if self.phase == "open":
+                    return
+                mine = self.phase == "new"  # from here on, whatever happens, we clean up
+                if mine:
+                    self.phase = "connecting"
+                    self._state = state
+                    self._cleaned.clear()
+                    self._opening = self._carrier.expect(OPEN, "open")
+                reply = self._opening if self.phase == "connecting" else None
+            if reply is None:
+                raise SessionClosed("a closed session stays closed; make a new one") from self.error
+            if mine:
+                self._dial(reply, deadline)
             reply.result_by(deadline)
         except BaseException as exc:
-            late = deadline.passed  # asked before the deadline is cut short
-            if isinstance(exc, RealtimeTimeout):
-                exc = self._last_words(exc, reply)
-            self._withdraw(deadline, thread)
-            if isinstance(exc, ConnectError) and exc.status is None and late:
-                raise RealtimeTimeout(str(exc)) from exc
-            raise exc
-        thread.join()  # it has handed the link over
+            if mine:
+                failed = self._failed(exc, deadline)
+                raise failed from failed.__cause__
+            # the thread that began the attempt cleans up; it may wait for callbacks
+            if reply is not None and not self.dispatcher.here:
+                self._cleaned.wait(deadline.remaining())
+            raise
+        if mine and self._dialler is not None:
+            self._dialler.join()  # it has handed the link over
+
+    def _dial(self, reply: Reply[Any], deadline: Deadline) -> None:
+        self._dialler = None
+        try:
+            self._loop = io.acquire()
+            thread = threading.Thread(
+                target=self._attempt, args=(reply, deadline), name="realtime-connect", daemon=True
+            )
+            thread.start()
+        except (OSError, RuntimeError) as exc:  # no descriptor, or no thread, is left
+            raise ConnectError(f"the system is short of threads or descriptors: {exc}") from exc
+        self._dialler = thread
+
+    def _failed(self, exc: BaseException, deadline: Deadline) -> BaseException:
+        """Clean up after an attempt; the error that `open` raises."""
+        late = deadline.passed  # asked before the deadline is cut short
+        if isinstance(exc, RealtimeTimeout) and self._opening is not None:
+            exc = self._last_words(exc, self._opening)
+        self._withdraw(exc, deadline)
+        if isinstance(exc, ConnectError) and exc.status is None and late:
+            timeout = RealtimeTimeout(str(exc))
+            timeout.__cause__ = exc
+            return timeout
+        return exc
 
     def _last_words(self, timeout: RealtimeTimeout, reply: Reply[Any]) -> BaseException:
         """The attempt ends at the same moment as the wait for it, and may know more."""
@@ -219,10 +241,11 @@ class Connection:
                 self._carrier.reject(OPEN, error, todo)
         self._carrier.carry_out(todo)
 
-    def _withdraw(self, deadline: Deadline, thread: threading.Thread) -> None:
+    def _withdraw(self, why: BaseException, deadline: Deadline) -> None:
         """Opening failed: leave nothing behind, and fail what callbacks began meanwhile."""
         deadline.expire()  # ends the attempt within a tenth of a second
         error = SessionClosed("the session could not be opened")
+        error.__cause__ = why if isinstance(why, RealtimeError) else None
         todo = Todo()
         with self._lock:
             self._given_up = True
@@ -232,15 +255,15 @@ class Connection:
         for signal in room:
             signal.set()
         self._carrier.carry_out(todo)
-        if thread.ident is not None:
-            thread.join(GRACE)
-            if thread.is_alive():
+        if self._dialler is not None:
+            self._dialler.join(GRACE)
+            if self._dialler.is_alive():
                 log.warning("realtime-connect still waits for the key or for the name's address")
         loop, ended = self._loop, Signal()
-        assert loop is not None
-        loop.call(lambda: self._end_opening(loop, link, error, ended))
-        ended.wait(Deadline(SOON))
-        loop.release(SOON)
+        if loop is not None:
+            loop.call(lambda: self._end_opening(loop, link, error, ended))
+            ended.wait(Deadline(SOON))
+            loop.release(SOON)
         fresh = self._new_state()
         # a callback may be in close(), and wait for us; what is pumped is still to be run
         if self.phase != "closing" and self._dispatch != "manual":
@@ -250,10 +273,11 @@ class Connection:
             closed = self.phase == "closing"
             self.phase = "closed" if closed else "new"
             self._state = fresh
-            self._opening = self._loop = None
+            self._opening = self._loop = self._dialler = None
             self._given_up = False
             if not closed and self._dispatch != "manual":
                 self.dispatcher = Dispatcher(self._handlers, self._dispatch, self._callback_raised)
+        self._cleaned.set()
         if closed:
             self._closed.set()
             self.dispatcher.stop()
@@ -732,4 +756,6 @@ def _opening_error(error: RealtimeError | None) -> RealtimeError:
     """Why a link that came up did not become a session."""
     if error is None:
         return _closed_by_you()
-    return ConnectError(f"the server ended the connection while it was being set up: {error}")
+    refused = isinstance(error, ConnectionLost) and error.code == KEY_REFUSED
+    kind = AuthenticationError if refused else ConnectError
+    return kind(f"the server ended the connection while it was being set up: {error}")

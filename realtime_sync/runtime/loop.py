@@ -11,6 +11,7 @@ looks at the queues then, so at least one of the two sees the other.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import selectors
@@ -77,8 +78,8 @@ class Loop:
         self._stopping = False
         self._dead = False  # in a forked child: the descriptors are the parent's
         self._sleeping = False  # see the module's docstring
-        self._selector = selectors.DefaultSelector()
         self._wake_in, self._wake_out = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._selector.register(self._wake_in, _READ, None)
@@ -87,7 +88,11 @@ class Loop:
 
     def start(self) -> None:
         """Start the thread. `acquire` calls it."""
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has none left
+            self._close()
+            raise
 
     def release(self, timeout: float | None) -> bool:
         """Give back what `acquire()` gave; the last one ends the thread and joins it.
@@ -109,10 +114,7 @@ class Loop:
             if _loop is self:
                 _loop = None
         self._kick()
-        if self.in_loop():
-            return True
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self.join(timeout)
 
     def join(self, timeout: float | None) -> bool:
         """Wait for the thread, if it is to end: after a release that could not wait for it.
@@ -198,12 +200,15 @@ class Loop:
             self._give_up(exc)
         finally:
             forbidden.discard(threading.get_ident())
-            self._selector.close()
-            # under the guard: a late `_kick` must not write to a descriptor that is someone else's
-            with _guard:
-                self._sleeping = False
-                self._wake_in.close()
-                self._wake_out.close()
+            self._close()
+
+    def _close(self) -> None:
+        self._selector.close()
+        # under the guard: a late `_kick` must not write to a descriptor that is someone else's
+        with _guard:
+            self._sleeping = False
+            self._wake_in.close()
+            self._wake_out.close()
 
     def _give_up(self, error: BaseException) -> None:
         global _loop
@@ -236,8 +241,7 @@ class Loop:
         timeout = self._timers.wait()
         self._sleeping = True
         # after the flag, never before: see the module's docstring
-        queued = self._calls or self._woken or self._ready or self._timers.fresh
-        if queued or self._stopping:
+        if self._calls or self._woken or self._ready or self._timers.fresh or self._stopping:
             timeout = 0
         ready = self._selector.select(timeout)
         self._sleeping = False
@@ -250,21 +254,17 @@ class Loop:
         return events
 
     def _drain(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # nothing more to read: it is non-blocking
             while len(self._wake_in.recv(4096)) == 4096:
                 pass
-        except OSError:
-            pass  # nothing more to read: it is non-blocking
 
     def _kick(self) -> None:
         with _guard:
             if self._dead or not (self._sleeping or self._stopping):
                 return
             self._sleeping = False  # the others need not write as well
-            try:
+            with contextlib.suppress(OSError):  # full: it will wake anyway; closed: it has ended
                 self._wake_out.send(b"\0")
-            except OSError:
-                pass  # full: it will wake anyway; closed: it has ended
 
     def _on_event(self, watch: _Watch, events: int) -> None:
         client = watch.client

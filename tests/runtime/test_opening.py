@@ -18,6 +18,8 @@ from realtime_sync.errors import (
     ServerError,
     SessionClosed,
 )
+from realtime_sync.runtime.clock import Deadline
+from realtime_sync.runtime.futures import Reply
 
 
 def threads() -> list[str]:
@@ -260,15 +262,103 @@ def test_two_threads_fail(line: Line) -> None:
         while session._connection._opening is None:
             threading.Event().wait(0.001)
         held.open()
-        for task in (first,):
-            with pytest.raises(AuthenticationError):
-                task.result()
+        with pytest.raises(AuthenticationError):
+            first.result()
         # the second may have come after all was over, and then made an attempt of its own
         try:
             second.result()
         except AuthenticationError:
             opens(session, line)
         assert session.state == "open"
+
+
+def test_the_second_thread_fails_when_all_is_cleaned_up(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told of a failure finds a session that is as new, and may open it again."""
+    session, waiting = line.session(), threading.Semaphore(0)
+    connection = session._connection
+    withdraw, result_by = connection._withdraw, Reply.result_by
+
+    def open_second() -> str:
+        with pytest.raises(AuthenticationError):
+            session.open()
+        return session.state
+
+    def counted(reply: Reply[Any], deadline: Deadline) -> Any:
+        waiting.release()
+        return result_by(reply, deadline)
+
+    with gate() as dialling, gate() as cleaning:
+
+        def failing(_: Any) -> ConnectError:
+            dialling()
+            return refused(401)
+
+        def slowly(*args: Any) -> None:
+            cleaning()
+            withdraw(*args)
+
+        monkeypatch.setattr(Reply, "result_by", counted)
+        monkeypatch.setattr(connection, "_withdraw", slowly)
+        line.plan(failing)
+        first, second = Task(session.open), Task(open_second)
+        for _ in range(2):
+            assert waiting.acquire(timeout=LIMIT)
+        dialling.open()
+        cleaning.wait()
+        second.thread.join(0.05)
+        assert second.running
+        cleaning.open()
+        assert second.result() == "new"
+    with pytest.raises(AuthenticationError):
+        first.result()
+
+
+@pytest.mark.parametrize("name", ["realtime-io", "realtime-connect"])
+def test_no_thread_can_be_started(line: Line, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Where the system has no thread left, open() raises ConnectError and can be tried again."""
+    session, start = line.session(), threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(ConnectError, match="can't start new thread"):
+            session.open(timeout=LIMIT)
+    assert session.state == "new"
+    assert threads() == []
+    opens(session, line)
+
+
+def test_no_descriptor_is_left(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has no descriptor left, it is the same (F49)."""
+    session = line.session()
+
+    def refuse() -> Any:
+        raise OSError(24, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("realtime_sync.runtime.loop.socket.socketpair", refuse)
+        with pytest.raises(ConnectError, match="too many open files"):
+            session.open(timeout=LIMIT)
+    assert session.state == "new"
+    opens(session, line)
+
+
+def test_open_after_a_loss(line: Line) -> None:
+    """A session that was lost for good stays closed; the SessionClosed says from what."""
+    session, pipe = line.open()
+    waiting = session.expect("test.never")
+    pipe.cut(1011, "oops")
+    with pytest.raises(ConnectionLost):
+        waiting.result(timeout=LIMIT)
+    with pytest.raises(SessionClosed) as caught:
+        session.open()
+    assert isinstance(caught.value.__cause__, ConnectionLost)
 
 
 # --- callbacks of session.created, while open() still waits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import socket
 import time
 
@@ -171,10 +172,25 @@ def test_error_instead_of_a_session() -> None:
 
 def test_closed_instead_of_a_session(server: LocalServer) -> None:
     """A link that ends before the session is set up is a ConnectError that says why."""
+    server.script.close(1013, "try again later")
+    error = refusal(server.endpoint)
+    assert type(error) is ConnectError
+    assert "try again later" in str(error)
+
+
+def test_key_refused_after_the_handshake(server: LocalServer) -> None:
+    """A key that is refused on the open link, by an event or a close, is AuthenticationError."""
     server.script.close(3000, "invalid_request_error.invalid_api_key")
     error = refusal(server.endpoint)
-    assert isinstance(error, ConnectError)
+    assert isinstance(error, AuthenticationError)
     assert "invalid_api_key" in str(error)
+    code = {"code": "invalid_api_key", "message": "wrong key", "type": "invalid_request_error"}
+    with Peer(greeting={"type": "error", "error": code}) as peer:
+        error = refusal(peer.endpoint)
+    assert isinstance(error, AuthenticationError)
+    assert isinstance(error, ServerError)
+    assert (error.code, error.status) == ("invalid_api_key", None)
+    assert pickle.loads(pickle.dumps(error)).event == error.event
 
 
 def test_unknown_host() -> None:
