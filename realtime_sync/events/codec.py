@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ..errors import ConfigurationError
 from .base import ClientEvent, ServerEvent, UnknownEvent
 from .client import CLIENT_EVENTS
-from .dialects import to_ga
+from .dialects import error_to_ga, to_ga
 from .server import SERVER_EVENTS
 from .value import check, read
 
@@ -60,7 +60,7 @@ def parse_beta(text: bytes | str) -> ServerEvent:
     raw = _event(text)
     if raw is None:
         return _unparsable(text)
-    event = server_event(to_ga(raw))
+    event = server_event(error_to_ga(raw) if raw["type"] == "error" else to_ga(raw))
     return event.model_copy(update={"raw": raw}) if isinstance(event, UnknownEvent) else event
 
 

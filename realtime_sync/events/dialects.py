@@ -29,7 +29,14 @@ from .beta import (
     take,
 )
 
-__all__ = ["SERVER_NAMES", "client_to_ga", "server_to_beta", "to_beta", "to_ga"]
+__all__ = [
+    "SERVER_NAMES",
+    "client_to_ga",
+    "error_to_ga",
+    "server_to_beta",
+    "to_beta",
+    "to_ga",
+]
 
 # --- objects
 
@@ -173,6 +180,23 @@ def to_ga(event: Json) -> Json:
     Never raises; the same object for events that are GA's.
     """
     return _to_ga(event, _TO_GA)
+
+
+def error_to_ga(event: Json) -> Json:
+    """A beta server's `error` whose `param` names a field, by GA's path. Never raises.
+
+    Apart from `to_ga`, since a GA server means the wrong name itself where it shows one of beta's.
+    """
+    details = event.get("error")
+    param = details.get("param") if type(details) is dict else None
+    if type(details) is not dict or type(param) is not str:
+        return event
+    where, _, rest = param.partition(".")
+    name, dot, below = rest.partition(".")
+    if where not in ("session", "response") or name not in SESSION_FIELDS:
+        return event
+    ga = ".".join((where, *SESSION_FIELDS[name].path))
+    return {**event, "error": {**details, "param": ga + dot + below}}
 
 
 def client_to_ga(event: Json) -> Json:

@@ -111,6 +111,7 @@ class Item(Value):
     reason: str | None = None
 
     _audio: bytes | None = PrivateAttr(default=None)
+    _confidence: float | None = PrivateAttr(default=None)
 
     @property
     def text(self) -> str | None:
@@ -126,6 +127,15 @@ class Item(Value):
         return "".join(known) if known else None
 
     @property
+    def confidence(self) -> float | None:
+        """How sure the model was of a user transcript, 0 to 1; None where it did not say.
+
+        exp of the mean log-probability of its tokens; they are sent where `include` has
+        "item.input_audio_transcription.logprobs" and the transcription model has them.
+        """
+        return self._confidence
+
+    @property
     def audio(self) -> bytes | None:
         """Audio bytes in the session's format, b"" where they were not kept; None if no message."""
         if self.type != "message":
@@ -138,6 +148,12 @@ class Item(Value):
         """The same item, holding these bytes."""
         item = self.model_copy()
         item._audio = audio
+        return item
+
+    def with_confidence(self, confidence: float | None) -> Item:
+        """The same item, with how sure the model was of its transcript."""
+        item = self.model_copy()
+        item._confidence = confidence
         return item
 
     def describe(self) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from .base import ServerEvent
+from .confidence import confidence_of, logprobs_of
 from .config import SessionConfig
 from .items import Item
 from .output import *  # noqa: F403  # one door for all server events
@@ -159,7 +160,12 @@ class ConversationItemInputAudioTranscriptionDelta(_UserPart):
 
 
 class ConversationItemInputAudioTranscriptionCompleted(_UserPart):
-    """A whole user transcript; it beats its deltas."""
+    """A whole user transcript; it beats its deltas.
+
+    Attributes:
+        logprobs: Of each token; sent where `include` has "item.input_audio_transcription.logprobs"
+            and the model has them.
+    """
 
     type: Literal["conversation.item.input_audio_transcription.completed"] = (
         "conversation.item.input_audio_transcription.completed"
@@ -168,6 +174,15 @@ class ConversationItemInputAudioTranscriptionCompleted(_UserPart):
     usage: TranscriptionUsage | None = None
     logprobs: tuple[Logprob, ...] | None = None
     languages: tuple[DetectedLanguage, ...] | None = None
+
+    @property
+    def confidence(self) -> float | None:
+        """exp of the mean log-probability of its tokens, 0 to 1; None without `logprobs`.
+
+        That is the geometric mean of the tokens' probabilities: how sure the model was of a token
+        on the whole, not the chance that the transcript is right.
+        """
+        return confidence_of(logprobs_of(self.logprobs))
 
 
 class ConversationItemInputAudioTranscriptionFailed(_UserPart):

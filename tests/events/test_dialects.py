@@ -19,6 +19,7 @@ from realtime_sync.events.codec import client_event, server_event
 from realtime_sync.events.dialects import (
     SERVER_NAMES,
     client_to_ga,
+    error_to_ga,
     server_to_beta,
     to_beta,
     to_ga,
@@ -628,3 +629,28 @@ def test_what_servers_sent_is_understood(events: list[Json]) -> None:
         assert not isinstance(server_event(ga), UnknownEvent)
         # no flat field is left where GA has another place
         assert not SESSION_FIELDS.keys() & {*ga.get("session", ()), *ga.get("response", ())}
+
+
+@pytest.mark.parametrize(
+    ("beta", "ga"),
+    [
+        ("session.voice", "session.audio.output.voice"),
+        ("session.turn_detection.threshold", "session.audio.input.turn_detection.threshold"),
+        ("response.max_response_output_tokens", "response.max_output_tokens"),
+        ("session.instructions", "session.instructions"),
+        ("item.voice", "item.voice"),
+        ("voice", "voice"),
+        ("", ""),
+        (None, None),
+        (5, 5),
+    ],
+)
+def test_an_error_names_ga_s_field(beta: Any, ga: Any) -> None:
+    event = {"type": "error", "event_id": "e", "error": {"code": "c", "param": beta}}
+    assert error_to_ga(event) == {**event, "error": {"code": "c", "param": ga}}
+
+
+@pytest.mark.parametrize("error", [None, "no", {}, []])
+def test_an_error_without_a_field(error: Any) -> None:
+    event = {"type": "error", "error": error}
+    assert error_to_ga(event) is event

@@ -354,6 +354,16 @@ def test_unknown_fields_pass(talk: Talk) -> None:
         talk.open(config=config)
 
 
+@beta_only
+def test_errors_name_ga_s_fields(talk: Talk) -> None:
+    """An error names the field as the caller knows it."""
+    session = talk.open()
+    with pytest.raises(ServerError) as caught:
+        session.update(voice="nobody")
+    assert caught.value.param == "session.audio.output.voice"
+    assert talk.received[-1]["error"]["param"] == "session.voice"
+
+
 def test_debug_log(talk: Talk, caplog: pytest.LogCaptureFixture) -> None:
     """The log shows GA's names."""
     caplog.set_level(logging.DEBUG)
