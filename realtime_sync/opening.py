@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from .runtime.connection import Link
     from .tools.entries import ToolEntry
 
-__all__ = ["Setup", "endpoints_of"]
+__all__ = ["CALL_ID", "Setup", "check_call_id", "endpoints_of"]
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
+#: The id of a call.
+CALL_ID = re.compile(r"rtc_[\w-]{1,200}", re.ASCII)
 
 
 def endpoints_of(
@@ -46,6 +49,20 @@ def endpoints_of(
             "endpoint: OpenAI(...), Azure(...), Compatible(...), or some of them"
         )
     return several
+
+
+def check_call_id(call_id: str) -> str:
+    """A call's id, if it is one.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not isinstance(call_id, str) or not CALL_ID.fullmatch(call_id):
+        raise ConfigurationError(
+            'call_id: the id of a call is needed, "rtc_…"; a tool call\'s is none, and of a '
+            "Location header it is what call_id_of() finds"
+        )
+    return call_id
 
 
 class _Share:
@@ -77,6 +94,7 @@ class Setup:
         max_message_size: int,
         ssl_context: ssl.SSLContext | None,
         proxy: str | None,
+        call_id: str | None = None,
     ) -> None:
         if model is not None and (not isinstance(model, str) or not model.strip()):
             raise ConfigurationError("model: a name is needed")
@@ -84,7 +102,14 @@ class Setup:
             raise ConfigurationError("model: with Azure the deployment is the model; leave it out")
         if not isinstance(max_message_size, int) or max_message_size < 1:
             raise ConfigurationError("max_message_size: a number of bytes")
+        if call_id is not None:
+            check_call_id(call_id)
+            if model is not None or config.model is not None:
+                raise ConfigurationError("model: a call has its own; leave it out beside call_id")
+            if config.type not in (None, "realtime"):
+                raise ConfigurationError(f'type: a call is "realtime", not {config.type!r}')
         self._endpoints = endpoints
+        self.call_id = call_id  # of the call to join; None: a session of its own
         self._model = model if model is not None else config.model
         self._max_message_size = max_message_size
         self._ssl_context = ssl_context
@@ -131,6 +156,8 @@ class Setup:
         return Dialect(self._told)
 
     def _query(self) -> dict[str, str]:
+        if self.call_id is not None:
+            return {"call_id": self.call_id}
         if self.type == "transcription":
             return {"intent": "transcription"}
         return {"model": self._model or os.environ.get("REALTIME_SYNC_MODEL") or DEFAULT_MODEL}

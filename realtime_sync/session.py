@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .asking import Asking
+from .core.sideband import SidebandState
 from .core.state import SessionState
 from .errors import ConfigurationError, ResponseActive, copy_of
 from .events.client import ResponseCreate, SessionUpdate
@@ -46,6 +47,8 @@ class RealtimeSession(Asking):
             else OpenAI.
         endpoint: `OpenAI`, `Azure` or `Compatible`, instead of the two above; or a list of them,
             tried in order.
+        call_id: "rtc_…": joins the session of a WebRTC or SIP call beside its caller, who has the
+            audio: both see all events. With a key of your own; without `model`.
         config: A `SessionConfig`, or a dict of its shape. The fields below beat the same fields of
             it.
         tools: Functions, `Tool`s, wire dicts, `McpTool`s; they follow those of `config`.
@@ -80,6 +83,7 @@ class RealtimeSession(Asking):
         api_key: str | Callable[[], str] | None = None,
         base_url: str | None = None,
         endpoint: Endpoint | Sequence[Endpoint] | None = None,
+        call_id: str | None = None,
         config: SessionConfig | dict[str, Any] | None = None,
         tools: Iterable[Any] = (),
         history: Iterable[ItemLike] = (),
@@ -123,6 +127,7 @@ class RealtimeSession(Asking):
             max_message_size=max_message_size,
             ssl_context=ssl_context,
             proxy=proxy,
+            call_id=call_id,
         )
         if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
             raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
@@ -214,7 +219,8 @@ class RealtimeSession(Asking):
     # --- for our own use
 
     def _new_state(self) -> SessionState:
-        state = SessionState(
+        kind = SessionState if self._setup.call_id is None else SidebandState
+        state = kind(
             new_key=lambda: self.new_id("event"),
             new_item_id=lambda: self.new_id("item"),
             config=self._setup.config,

@@ -6,6 +6,7 @@ it under its lock and carries the effects out. So every rule of the protocol can
 tested, without a thread in sight.
 
 - `state`: the only entrance; one table from event type to what it changes.
+- `sideband`: the state of a session inside a call that others hold.
 - `conversation`: the mirror of the server's items, in its order.
 - `responses`: one response as it grows.
 - `running`: all responses; their tool calls.

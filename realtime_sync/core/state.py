@@ -226,22 +226,31 @@ class SessionState:
             self._register(event, turn=job.turn if job is not None and mine else None)
         self._effects.append(Send(event))
 
+    def linked(self) -> None:
+        """The link is up. Most servers speak first."""
+
     def _session_created(self, event: Any) -> None:
         self._take_session(event)
         if self.ready or self._setup_left:
             log.warning("a second session.created on one link; its session is taken over")
-            return
+        else:
+            self._set_up()
+
+    def _set_up(self) -> None:
+        """Tell a fresh session what it is to know."""
         setup: list[ClientEvent] = list(self._history)
-        if self._config is not None and (fields := self._config.wire()):
-            fields.setdefault("type", "realtime")
+        if fields := self._setup_fields():
             config = SessionConfig.model_validate(fields)
-            update = SessionUpdate(type="session.update", event_id=self._new_key(), session=config)
-            setup.insert(0, update)
+            setup.insert(0, SessionUpdate(event_id=self._new_key(), session=config))
         self._setup_left = len(setup)
         for client_event in setup:
             self._register(client_event, setup=True)
             self._effects.append(Send(client_event))
         self._check_ready()
+
+    def _setup_fields(self) -> dict[str, Any]:
+        fields = self._config.wire() if self._config is not None else {}
+        return {"type": "realtime", **fields} if fields else fields
 
     def _check_ready(self) -> None:
         if not self._open_settled and not self._setup_left:

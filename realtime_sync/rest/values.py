@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +11,9 @@ from pydantic import ValidationError
 from ..errors import ConfigurationError, ProtocolError
 from ..events.config import SessionConfig
 from ..events.value import fault, read
+from ..opening import CALL_ID, check_call_id
 
 __all__ = ["Call", "ClientSecret", "call_id_of", "check_call_id"]
-
-_CALL_ID = re.compile(r"rtc_[\w-]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -105,20 +103,6 @@ def call_id_of(location: str) -> str:
     if isinstance(location, str):
         path = location.partition("?")[0].partition("#")[0]
         last = path.strip().rstrip("/").rpartition("/")[2]
-        if _CALL_ID.fullmatch(last):
+        if CALL_ID.fullmatch(last):
             return last
     raise ConfigurationError('location: it must end with the id of a call, "…/calls/rtc_…"')
-
-
-def check_call_id(call_id: str) -> str:
-    """A call's id, if it is one.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    if not isinstance(call_id, str) or not _CALL_ID.fullmatch(call_id):
-        raise ConfigurationError(
-            'call_id: the id of a call is needed, "rtc_…"; a tool call\'s is none, and of a '
-            "Location header it is what call_id_of() finds"
-        )
-    return call_id

@@ -229,10 +229,16 @@ class Connection:
             link.close()  # ours still: nobody else has seen it
 
     def _adopt(self, link: Link) -> None:
-        if self._link is link and self._loop is not None:
-            self._loop.watch(link, self)
-            self._asked = None
-            self._schedule_ping()
+        if self._link is not link or self._loop is None:
+            return
+        self._loop.watch(link, self)
+        self._asked = None
+        self._schedule_ping()
+        todo = Todo()
+        with self._lock:
+            self._state.linked()
+            self._carrier.collect(self._state.take(), todo)
+        self._carrier.carry_out(todo)
 
     def _fail_opening(self, reply: Reply[Any], error: RealtimeError) -> None:
         todo = Todo()

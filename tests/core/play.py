@@ -10,6 +10,7 @@ from typing import Any
 from realtime_sync.core import effects as fx
 from realtime_sync.core.requests import ACKNOWLEDGED
 from realtime_sync.core.responses import TAG, ResponseRecord
+from realtime_sync.core.sideband import SidebandState
 from realtime_sync.core.state import OPEN, SessionState
 from realtime_sync.core.turns import Turn
 from realtime_sync.errors import ConnectionLost, ResponseActive
@@ -20,13 +21,22 @@ from realtime_sync.events.items import Item
 
 from .wire import Server
 
+#: What a scenario may name as its `kind`.
+KINDS = {"session": SessionState, "sideband": SidebandState}
+
 
 class Play:
     """A core, a server to it, and everybody who waits."""
 
-    def __init__(self, config: Any = None, history: Any = (), tools: Any = ((), ())) -> None:
+    def __init__(
+        self,
+        config: Any = None,
+        history: Any = (),
+        tools: Any = ((), ()),
+        kind: str = "session",
+    ) -> None:
         keys, items = itertools.count(1), itertools.count(1)
-        self.state = SessionState(
+        self.state = KINDS[kind](
             new_key=lambda: f"e{next(keys)}",
             new_item_id=lambda: f"item_{next(items)}",
             config=SessionConfig.model_validate(config) if config else None,
@@ -108,6 +118,9 @@ class Play:
 
     def retry(self, _: bool) -> None:
         self.state.retry()
+
+    def linked(self, _: bool) -> None:
+        self.state.linked()
 
     def append(self, size: int) -> None:
         self.state.appending(size)
@@ -226,5 +239,5 @@ _STATE: dict[str, Callable[[Play], Any]] = {
 
 _WISHES: dict[str, Callable[..., str | None]] = {
     name: getattr(Play, name)
-    for name in ("begin", "create", "send", "give_up", "tool", "lost", "retry", "append")
+    for name in ("begin", "create", "send", "give_up", "tool", "lost", "retry", "append", "linked")
 }
