@@ -2,7 +2,10 @@
 
 formats     rates, sizes and durations of the session's formats; the only part without numpy
 codecs      PCM16, float32, G.711, resampling; the home of numpy
+rates       resampling of what comes piece by piece
 files       WAV in and out
+sources     a file, an array, a microphone: one kind of stream
+pauses      where speech may be cut
 
 Importing the room loads no numpy: the names below arrive when they are first asked for.
 """
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
         ulaw_decode,
         ulaw_encode,
     )
-    from .files import read_wav, write_wav
+    from .files import WavSource, read_wav, write_wav
+    from .rates import Resampler
+    from .sources import AudioSource
 
 __all__ = [
     "resample",
@@ -38,6 +43,9 @@ __all__ = [
     "decode",
     "read_wav",
     "write_wav",
+    "WavSource",
+    "AudioSource",
+    "Resampler",
     "duration_ms",
     "BYTES_PER_MS",
     "RATE",
@@ -55,6 +63,9 @@ _HOMES = {
     "decode": "codecs",
     "read_wav": "files",
     "write_wav": "files",
+    "WavSource": "files",
+    "AudioSource": "sources",
+    "Resampler": "rates",
 }
 
 

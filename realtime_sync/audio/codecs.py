@@ -180,20 +180,20 @@ def resample(audio: Bytes | Array, source_rate: int, target_rate: int) -> bytes 
 
 
 def _resampled(samples: Int16 | Float32, source: int, target: int) -> Int16 | Float32:
-    up, down = _ratio(source, target)
+    up, down = ratio(source, target)
     if up == down or not len(samples):
         return samples.copy()
     frames = samples.astype(np.float32).reshape(len(samples), -1)
-    half = _half_width(up, down)
+    half = half_width(up, down)
     # turned about its end points, the sound goes on smoothly; within its own peaks, without clicks
     padded = np.pad(frames, ((half, half), (0, 0)), mode="reflect", reflect_type="odd")
     np.clip(padded, frames.min(axis=0), frames.max(axis=0), out=padded)
-    result = _interpolated(padded, round(len(frames) * target / source), up, down)
+    result = interpolated(padded, round(len(frames) * target / source), up, down)
     result = result.reshape((-1, *samples.shape[1:]))
     return _int16(result) if samples.dtype == np.int16 else result
 
 
-def _ratio(source: int, target: int) -> tuple[int, int]:
+def ratio(source: int, target: int) -> tuple[int, int]:
     for rate in (source, target):
         if not isinstance(rate, (int, np.integer)) or isinstance(rate, bool):
             raise TypeError(f"a sample rate is an int in Hz, not {rate!r}")
@@ -203,18 +203,18 @@ def _ratio(source: int, target: int) -> tuple[int, int]:
     return int(target) // common, int(source) // common
 
 
-def _half_width(up: int, down: int) -> int:
+def half_width(up: int, down: int) -> int:
     """Input frames that an output frame looks at, on either side."""
     return ceil(ZERO_CROSSINGS * max(1.0, down / up))
 
 
-def _interpolated(padded: Float32, count: int, up: int, down: int) -> Float32:
+def interpolated(padded: Float32, count: int, up: int, down: int) -> Float32:
     """`count` frames at every down/up-th frame of the input.
 
-    `padded` begins `_half_width` frames before the first of them; a stream can therefore hand in
+    `padded` begins `half_width` frames before the first of them; a stream can therefore hand in
     what it kept of the last piece instead of a guess.
     """
-    width = 2 * _half_width(up, down)
+    width = 2 * half_width(up, down)
     windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
     result = np.empty((count, padded.shape[1]), np.float32)
     step = max(1, BLOCK // (width * padded.shape[1]))
@@ -236,7 +236,7 @@ def _bank(up: int, down: int) -> Float32:
 
 def _taps(phases: Int64, up: int, down: int) -> Float32:
     """One row of weights per phase, each summing to one, so that silence stays silence."""
-    half = _half_width(up, down)
+    half = half_width(up, down)
     cutoff = min(1.0, up / down) * (1 + PASSBAND) / 2
     distance = np.arange(1 - half, half + 1) - (phases / up)[:, None]
     window = np.i0(BETA * np.sqrt(np.maximum(0.0, 1 - (distance / half) ** 2)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..errors import AudioError
 from .codecs import MAX_CHANNELS, MAX_RATE, MIN_RATE, Array, Bytes, Int16, to_pcm16
 from .formats import RATE
 
-__all__ = ["read_wav", "write_wav"]
+__all__ = ["WavSource", "read_wav", "write_wav"]
 
 _PIECE: Final = 65_536  # frames read at once
 _CURE: Final = "convert it, e.g. with: ffmpeg -i in.wav -c:a pcm_s16le -ac 1 -ar 24000 out.wav"
@@ -30,31 +30,88 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, int]:
         AudioError: It is no WAV file, its header is broken, or it is not linear PCM.
         OSError: It cannot be opened or read.
     """
-    # opened here: wave takes a str only, and shuts nothing when a header it was handed is broken
-    with open(path, "rb") as file:
+    with WavSource(path) as wav:
+        return b"".join(iter(wav.read, b"")), wav.sample_rate
+
+
+class WavSource:
+    """A WAV file, piece by piece: an `AudioSource` that never holds the whole of it.
+
+    Args:
+        path: As for `read_wav`, which says what is taken.
+
+    Attributes:
+        sample_rate: The file's own, in Hz.
+
+    Raises:
+        AudioError: As `read_wav`.
+        OSError: It cannot be opened or read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        # opened here: wave takes a str only, and shuts nothing when a header it was handed is
+        # broken
+        self._file = open(path, "rb")  # noqa: SIM115  # closed by close()
+        self._path = os.fspath(path)
         try:
-            with wave.open(file) as wav:
-                raw = b"".join(_pieces(wav))
-                width, channels, rate = wav.getsampwidth(), wav.getnchannels(), wav.getframerate()
+            self._wav = wave.open(self._file)  # noqa: SIM115  # likewise
+            _check(path, self._wav.getsampwidth(), self._wav.getnchannels(), self._wav)
         except (wave.Error, EOFError, struct.error) as exc:
-            said = str(exc) or "it ends within its header"
-            raise AudioError(
-                f"{os.fspath(path)} is not a WAV file of PCM: {said}; {_CURE}"
-            ) from exc
-    _check(path, width, channels, rate)
-    whole = len(raw) // (width * channels) * width * channels
-    samples = _FROM_WIDTH[width](np.frombuffer(raw[:whole], np.uint8))
-    return to_pcm16(samples.reshape(-1, channels)), rate
+            self.close()
+            raise _broken(path, exc) from exc
+        except BaseException:
+            self.close()
+            raise
+        self.sample_rate: int = self._wav.getframerate()
+        self._width, self._channels = self._wav.getsampwidth(), self._wav.getnchannels()
+        self._rest = b""  # of a frame that was cut
+
+    def read(self) -> bytes:
+        """The next PCM16 mono bytes, 65,536 frames at most; b"" at the end.
+
+        Raises:
+            AudioError: The file is broken.
+            OSError: It cannot be read.
+        """
+        if self._file.closed:
+            return b""
+        frame = self._width * self._channels
+        raw = b""
+        # not in one: for a size that a pipe left at its maximum, wave would make room for 4 GB
+        while not raw:
+            try:
+                piece = self._wav.readframes(_PIECE)
+            except (wave.Error, EOFError, struct.error) as exc:
+                raise _broken(self._path, exc) from exc
+            if not piece:
+                return b""
+            got = self._rest + piece
+            whole = len(got) // frame * frame
+            raw, self._rest = got[:whole], got[whole:]
+        samples = _FROM_WIDTH[self._width](np.frombuffer(raw, np.uint8))
+        return to_pcm16(samples.reshape(-1, self._channels))
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._file.close()
+
+    def __enter__(self) -> WavSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<WavSource {self._path}, {self.sample_rate} Hz>"
 
 
-def _pieces(wav: wave.Wave_read) -> Iterator[bytes]:
-    # not in one: for a size that a pipe left at its maximum, wave would make room for 4 GB
-    while piece := wav.readframes(_PIECE):
-        yield piece
+def _broken(path: str | os.PathLike[str], exc: Exception) -> AudioError:
+    said = str(exc) or "it ends within its header"
+    return AudioError(f"{os.fspath(path)} is not a WAV file of PCM: {said}; {_CURE}")
 
 
-def _check(path: str | os.PathLike[str], width: int, channels: int, rate: int) -> None:
-    name = os.fspath(path)
+def _check(path: str | os.PathLike[str], width: int, channels: int, wav: wave.Wave_read) -> None:
+    name, rate = os.fspath(path), wav.getframerate()
     if width not in _FROM_WIDTH:
         raise AudioError(f"{name} has {8 * width} bits a sample; {_CURE}")
     if channels > MAX_CHANNELS:
