@@ -327,12 +327,10 @@ def test_refused_arguments(arguments: Any, names: str) -> None:
         Rest(**arguments)
 
 
-def test_beta(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beta() -> None:
     """An endpoint of the beta dialect is refused: its REST calls are others, and switched off."""
-    endpoint = Compatible("http://127.0.0.1")
-    monkeypatch.setattr(endpoint, "dialect", "beta", raising=False)
     with pytest.raises(ConfigurationError, match="beta"):
-        Rest(endpoint)
+        Rest(Compatible("http://127.0.0.1", dialect="beta"))
 
 
 def test_without_openai(monkeypatch: pytest.MonkeyPatch) -> None:
