@@ -158,6 +158,14 @@ class Running:
             self._output(record, index, item.id, item).update(item, final=True)
         self.over(record, told.status or "completed")
 
+    def unreadable_end(self, raw: dict[str, Any]) -> None:
+        """A `response.done` that is malformed: nobody may wait for its response for ever."""
+        told = raw.get("response")
+        told = told if isinstance(told, dict) else {}
+        record, status = self.find(told.get("id")), told.get("status")
+        if record is not None:
+            self.over(record, status if isinstance(status, str) else "failed")
+
     def over(self, record: ResponseRecord, status: str) -> None:
         """It ended, and this follows."""
         if record.default:

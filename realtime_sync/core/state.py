@@ -329,13 +329,7 @@ class SessionState:
         else:
             log.debug("unknown event %s", event.describe())
         if event.type == "response.done" and isinstance(event.raw, dict):
-            # malformed, yet a response is over: nobody may wait for it for ever
-            told = event.raw.get("response")
-            told = told if isinstance(told, dict) else {}
-            record = self.running.find(told.get("id"))
-            status = told.get("status")
-            if record is not None:
-                self.running.over(record, status if isinstance(status, str) else "failed")
+            self.running.unreadable_end(event.raw)
 
     def _speech_stopped(self, event: Any) -> None:
         self._speech_end_ms = event.audio_end_ms
