@@ -73,6 +73,10 @@ class SessionState:
         self._effects.clear()
         return effects
 
+    def put_back(self, effects: Iterable[Effect]) -> None:
+        """They were taken, and not carried out yet."""
+        self._effects[:0] = effects
+
     def sending(self, event: ClientEvent) -> None:
         """A caller's own event goes out: register what will answer it.
 

@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -114,7 +115,9 @@ class Connection:
         )
         # guards the state, the carrier's waiters, the outbox, the link with its dialect, and the
         # phase; never held across I/O, a callback, a join or the settling of a future
-        self._lock = threading.Lock()
+        # re-entrant, since a signal handler or a finalizer may close the session on top of a frame
+        # that holds it; whatever else is tried there is refused
+        self._lock = threading.RLock()
         self._state = new_state()
         self._outbox = Outbox()
         self._link: Link | None = None  # None while there is none
@@ -139,6 +142,7 @@ class Connection:
             RealtimeError: It did not work; no thread is left, and it can be tried again.
         """
         may_wait()
+        self._check_alone()
         state = self._new_state()
         mine, reply = False, None
         try:
@@ -324,21 +328,43 @@ class Connection:
         Raises:
             SessionClosed: There is no session to do it with.
         """
+        self._check_alone()
+        todo, reply = Todo(), None
+        try:
+            with self._lock:
+                self.check_open()
+                if key is not None:  # before anything is queued: the answer must never be faster
+                    reply = self._carrier.expect(key, what, convert)
+                self._state.running.now = monotonic()
+                act(self._state)
+                self._collect(todo)
+            self._carry_out(todo)
+        # BaseException: Ctrl-C in the middle of it must not leave half a wish in the core, for
+        # which everybody behind it would wait
+        except BaseException:
+            if reply is not None and key is not None:
+                self._withdraw_wish(key)
+            self._carry_out(todo)
+            raise
+        return reply
+
+    def _collect(self, todo: Todo) -> None:
+        """Queue what the core wants sent; Ctrl-C in between loses none of it. Hold the lock."""
+        rest = deque(self._state.take())
+        try:
+            while rest:
+                self._carrier.collect((rest[0],), todo)
+                rest.popleft()
+        finally:
+            self._state.put_back(rest)
+
+    def _withdraw_wish(self, key: str) -> None:
         todo = Todo()
         with self._lock:
-            self.check_open()
-            reply = None
-            if key is not None:  # before anything is queued: the answer must never be faster
-                reply = self._carrier.expect(key, what, convert)
-            self._state.running.now = monotonic()
-            try:
-                act(self._state)
-            except BaseException:
-                self._carrier.forget(key or "")
-                raise
-            self._carrier.collect(self._state.take(), todo)
+            self._carrier.forget(key)
+            self._state.give_up(key)
+            self._collect(todo)
         self._carry_out(todo)
-        return reply
 
     def look(self, read: Callable[[SessionState], T]) -> T:
         """What `read` finds in the core, under the lock. Also after the end."""
@@ -365,7 +391,7 @@ class Connection:
             waited = self._carrier.forget(key)
             if waited:
                 self._state.give_up(key)
-                self._carrier.collect(self._state.take(), todo)
+                self._collect(todo)
         self._carry_out(todo)
         return waited
 
@@ -376,6 +402,7 @@ class Connection:
             QueueFull: No room within the deadline; nothing was queued.
             SessionClosed: There is no session.
         """
+        self._check_alone()
         while True:
             with self._lock:
                 self.check_open()
@@ -422,6 +449,17 @@ class Connection:
     def in_loop(self) -> bool:
         """Whether this is the I/O thread."""
         return self._loop is not None and self._loop.in_loop()
+
+    def _inside(self) -> bool:
+        """Whether this thread is inside the lock already: a signal handler, or a finalizer."""
+        return bool(self._lock._is_owned())  # type: ignore[attr-defined]  # has no public name
+
+    def _check_alone(self) -> None:
+        if self._inside():
+            raise WouldDeadlock(
+                "a signal handler or finalizer has interrupted a call of this session; only close()"
+                " is safe there"
+            )
 
     def check_open(self) -> None:
         """Complain unless there is a session to do something with.
@@ -623,7 +661,7 @@ class Connection:
 
     def close(self, deadline: Deadline) -> None:
         """End the session: flush, say goodbye, fail what waits. Idempotent, from any thread."""
-        todo = Todo()
+        todo, inside = Todo(), self._inside()
         with self._lock:
             phase = self.phase
             if phase in ("connecting", "open"):
@@ -638,7 +676,7 @@ class Connection:
         self._carrier.carry_out(todo)
         if phase == "open" and loop is not None:
             loop.call(lambda: self._say_goodbye(deadline))
-        if loop is None or loop.in_loop():
+        if loop is None or loop.in_loop() or inside:  # inside, the I/O thread waits for us
             return
         if not self._closed.wait(deadline.remaining()):
             log.warning("the session did not end in time: the I/O thread is held by a tap")
@@ -738,7 +776,7 @@ _all: weakref.WeakSet[Connection] = weakref.WeakSet()
 def _after_fork_in_child() -> None:
     """Link and threads are the parent's; whoever goes on here is told so instead of waiting."""
     for connection in list(_all):
-        connection._lock = threading.Lock()  # a thread that is not here may have held the old one
+        connection._lock = threading.RLock()  # a thread that is not here may have held the old one
         if connection.phase not in ("new", "closed"):
             connection.phase = "closed"
             connection.error = SessionClosed("it is that of the process that forked this one")

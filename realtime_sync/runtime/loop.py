@@ -259,12 +259,12 @@ class Loop:
                 pass
 
     def _kick(self) -> None:
-        with _guard:
+        with _guard, contextlib.suppress(OSError):  # full: it wakes anyway; closed: it has ended
             if self._dead or not (self._sleeping or self._stopping):
                 return
+            # no call in between: Ctrl-C in it would leave the thread asleep for ever
             self._sleeping = False  # the others need not write as well
-            with contextlib.suppress(OSError):  # full: it will wake anyway; closed: it has ended
-                self._wake_out.send(b"\0")
+            self._wake_out.send(b"\0")
 
     def _on_event(self, watch: _Watch, events: int) -> None:
         client = watch.client

@@ -81,6 +81,9 @@ class Watchdog:
     def mine(self) -> bool:
         return self.holder == threading.get_ident()
 
+    def _is_owned(self) -> bool:
+        return self.mine
+
 
 def test_i2_the_lock_is_held_across_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """No I/O, no callback, no join and no settling happens under the lock."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import RealtimeSession
-from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed
+from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed, WouldDeadlock
 from realtime_sync.local import LocalServer
 
 from .conftest import Opener
@@ -325,6 +325,54 @@ def test_ctrl_c_in_open() -> None:
             session.open()
         timer.join()
     assert session.state == "new"
+
+
+@pytest.mark.parametrize("frame", range(4))
+def test_ctrl_c_while_a_turn_is_queued(
+    session: RealtimeSession, monkeypatch: pytest.MonkeyPatch, frame: int
+) -> None:
+    """Ctrl-C before ask() even waits gives the turn up too; no later turn waits for it."""
+    put, count = session._connection._carrier._put, iter(range(100))
+
+    def interrupted(event: object) -> None:
+        at = next(count)
+        if at == frame // 2 and frame % 2:
+            raise KeyboardInterrupt
+        put(event)  # type: ignore[arg-type]
+        if at == frame // 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(session._connection._carrier, "_put", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        session.ask("first")
+    assert session.ask("second", timeout=LIMIT).status == "completed"
+
+
+def test_close_in_a_signal_handler(session: RealtimeSession) -> None:
+    """A signal handler may close the session, also on top of one of its own calls."""
+    refused: list[BaseException] = []
+
+    def hang_up(*_: object) -> None:
+        for call in (lambda: session.send({"type": "x"}), session.open, session.submit):
+            try:
+                call()
+            except WouldDeadlock as exc:
+                refused.append(exc)
+        session.close()
+
+    before = signal.signal(signal.SIGUSR1, hang_up)
+    try:
+        future = session.submit("hello")
+        begun = time.monotonic()
+        session._look(lambda _: signal.raise_signal(signal.SIGUSR1))  # inside the lock
+        session.close()
+        assert time.monotonic() - begun < LIMIT / 2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert session.state == "closed"
+    assert len(refused) == 3
+    with pytest.raises(SessionClosed):
+        future.result(timeout=0)
 
 
 def test_user_locks(session: RealtimeSession) -> None:
