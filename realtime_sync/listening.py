@@ -13,6 +13,7 @@ from .core.state import SessionState
 from .events.base import ClientEvent, Event
 from .events.client import ConversationItemCreate
 from .events.codec import client_event
+from .events.value import check
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.connection import Connection
 from .runtime.futures import Reply
@@ -189,6 +190,14 @@ class Listening:
 
     def _check_open(self) -> None:
         self._connection.check_open()
+
+    def _event(self, kind: type[ClientEvent], **fields: Any) -> Any:
+        """A client event of our own, with an id.
+
+        Raises:
+            ConfigurationError: A caller's value that the wire has no place for; names the field.
+        """
+        return check(kind, {"event_id": self.new_id("event"), **fields})
 
     def _with_id(self, event: ClientEvent | dict[str, Any]) -> ClientEvent:
         known = client_event(event)

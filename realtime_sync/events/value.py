@@ -25,6 +25,9 @@ Path = tuple[str | int, ...]
 _NULLS = "_nulls"
 #: Audio, images and their like: longer than this they are shortened in a repr.
 _LONG = 60
+#: Fields that hold what opens a tool server or a session. Source: wire.md (c), (i).
+_SECRETS = frozenset({"authorization", "headers", "client_secret"})
+_HIDDEN = "…"
 _BASE64 = re.compile(r"(?:data:[\w/.+-]+;base64,)?[\w+/-]+=*$", re.ASCII)
 
 
@@ -87,15 +90,15 @@ class Value(BaseModel):
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
             if value is not None and name in self.model_fields_set:
-                yield name, _shown(value)
+                yield name, _HIDDEN if name in _SECRETS else _shown(value)
 
 
 def _shown(value: Any) -> Any:
-    """A value as a repr shows it: long base64 by its beginning and its length."""
+    """A value as a repr shows it: long base64 by its beginning and its length, no secrets."""
     if isinstance(value, str) and len(value) > _LONG and _BASE64.match(value):
         return f"{value[: _LONG // 2]}… ({len(value)} characters)"
     if isinstance(value, dict):
-        return {key: _shown(inner) for key, inner in value.items()}
+        return {k: _HIDDEN if k in _SECRETS else _shown(v) for k, v in value.items()}
     if type(value) in (list, tuple):
         return type(value)(_shown(inner) for inner in value)
     return value

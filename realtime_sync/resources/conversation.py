@@ -41,7 +41,7 @@ def item_event(session: Listening, item: ItemLike, previous: str | None, audio_f
     fields: dict[str, Any] = {"type": "conversation.item.create", "item": made}
     if previous is not None:
         fields["previous_item_id"] = previous
-    return ConversationItemCreate(event_id=session.new_id("event"), **fields)
+    return session._event(ConversationItemCreate, **fields)
 
 
 class Conversation:
@@ -81,7 +81,7 @@ class Conversation:
         Raises:
             ServerError: No such item.
         """
-        event = ConversationItemRetrieve(event_id=self._session.new_id("event"), item_id=item_id)
+        event = self._session._event(ConversationItemRetrieve, item_id=item_id)
         item: Item = self._session._ask_server(event, Deadline(timeout)).item
         return item
 
@@ -98,8 +98,8 @@ class Conversation:
         Raises:
             ServerError: No such item, no assistant audio, or shorter already.
         """
-        event = ConversationItemTruncate(
-            event_id=self._session.new_id("event"),
+        event = self._session._event(
+            ConversationItemTruncate,
             item_id=item_id,
             audio_end_ms=audio_end_ms,
             content_index=content_index,
@@ -112,7 +112,7 @@ class Conversation:
         Raises:
             ServerError: No such item.
         """
-        event = ConversationItemDelete(event_id=self._session.new_id("event"), item_id=item_id)
+        event = self._session._event(ConversationItemDelete, item_id=item_id)
         self._session._ask_server(event, Deadline(timeout))
 
     def clear(self, *, timeout: float | None = 30) -> None:

@@ -152,10 +152,9 @@ class Responses:
         """
         deadline = Deadline(timeout)
         session = self._session
-        event = ResponseCancel(event_id=session.new_id("event"))
-        if response_id is not None:
-            event = event.model_copy(update={"response_id": response_id})
-        elif not session._look(_runs):
+        named = {} if response_id is None else {"response_id": response_id}
+        event = session._event(ResponseCancel, **named)
+        if response_id is None and not session._look(_runs):
             session._check_open()
             return False
         try:

@@ -186,9 +186,10 @@ class Endpoint:
             raise KeyFailed(f"{self._key_name}: the key function raised {failed}")
         return clean_key(key, self._key_name)
 
-    def _carries_key(self) -> bool:
-        """Whether a header or a part of the query looks like a key."""
-        return any(_KEY_NAME.search(name) for name in (*self.headers, *self.query))
+    def _carries_key(self, url: str) -> bool:
+        """Whether a header or a part of the query, the URL's own too, looks like a key."""
+        own = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+        return any(_KEY_NAME.search(name) for name in (*self.headers, *self.query, *own))
 
     def address(self, params: Mapping[str, str]) -> Address:
         """URL and headers of one connection. May block in a key function.
@@ -322,7 +323,7 @@ class Compatible(Endpoint):
         super().__init__(key=api_key, headers=headers, query=query)
         self._dialect = dialect
         self._url = clean_url(base_url)
-        if not allow_plain and (api_key is not None or self._carries_key()):
+        if not allow_plain and (api_key is not None or self._carries_key(self._url)):
             refuse_plain(self._url, "base_url")
 
     @property

@@ -91,6 +91,16 @@ def test_repr_is_short_where_it_would_be_noise(value: Any, shown: str) -> None:
     assert repr(UnknownEvent(type="x", raw=value)) == f"UnknownEvent(type='x', raw={shown})"
 
 
+def test_repr_hides_what_opens_a_tool_server() -> None:
+    """Neither the authorization nor the headers of an MCP tool are shown, wherever it stands."""
+    tool = {"type": "mcp", "server_label": "a", "authorization": "hush", "headers": {"key": "hush"}}
+    config = SessionConfig.model_validate({"tools": [tool]})
+    for value in (config, UnknownEvent(type="x", raw={"tools": [tool]})):
+        assert "server_label" in repr(value)
+        assert "hush" not in repr(value) + str(value)
+    assert config.wire()["tools"] == [tool]
+
+
 def test_check_names_the_field() -> None:
     """Each fault with its path as on the wire, without the input."""
     with pytest.raises(ConfigurationError) as caught:

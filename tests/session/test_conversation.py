@@ -290,3 +290,23 @@ def test_save_audio_off(make: Opener, server: LocalServer) -> None:
     with make(output_modalities=["audio"]) as session:
         session.ask("x")
         assert session.conversation.items[-1].audio == b""
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda s: s.conversation.retrieve(5), "item_id"),
+        (lambda s: s.conversation.delete(None), "item_id"),
+        (lambda s: s.conversation.truncate("item_1", 1.5), "audio_end_ms"),
+        (lambda s: s.conversation.create("x", previous_item_id=5), "previous_item_id"),
+        (lambda s: s.response.cancel(5), "response_id"),
+    ],
+)
+def test_arguments_of_the_wrong_kind(
+    call: Any, field: str, session: RealtimeSession, server: LocalServer
+) -> None:
+    """An id or a time that is none is a ConfigurationError that names it; nothing is sent."""
+    before = len(server.received)
+    with pytest.raises(ConfigurationError, match=f"^{field}: "):
+        call(session)
+    assert len(server.received) == before

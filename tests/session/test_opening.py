@@ -216,6 +216,8 @@ def test_plain_only_if_asked_for() -> None:
     """A key crosses the network in plain text only with Compatible(allow_plain=True)."""
     with pytest.raises(ConfigurationError):
         Compatible("ws://example.com", api_key="sk-x")
+    with pytest.raises(ConfigurationError):
+        Compatible("ws://example.com/v1?api-key=sk-x")
     Compatible("ws://example.com", api_key="sk-x", allow_plain=True)
     Compatible("ws://example.com")
 
