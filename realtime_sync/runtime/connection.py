@@ -8,6 +8,7 @@ order), everything else is carried out after it is released.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import weakref
@@ -130,6 +131,7 @@ class Connection:
         self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up
         self._cleaned = threading.Event()  # set when nothing of it is left
+        self._last_moment = math.inf  # until then the peer may answer our close frame
         self._closed = threading.Event()  # set when nothing more will happen
         _all.add(self)
 
@@ -674,7 +676,8 @@ class Connection:
                 self._closed.set()
         loop = self._loop
         self._carrier.carry_out(todo)
-        if phase == "open" and loop is not None:
+        # again where somebody is at it: he may have been interrupted, or have more time than we
+        if phase in ("open", "closing") and loop is not None:
             loop.call(lambda: self._say_goodbye(deadline))
         if loop is None or loop.in_loop() or inside:  # inside, the I/O thread waits for us
             return
@@ -688,6 +691,8 @@ class Connection:
 
     def _say_goodbye(self, deadline: Deadline) -> None:
         link = self._link
+        if self._opening is not None:
+            return  # open() ends what it began
         if link is None or link.ended is not None or self._loop is None:
             self._finish(None)
             return
@@ -701,7 +706,9 @@ class Connection:
             self._pinger.cancel()
         # the other half is for the callbacks and the joins
         half = SOON if left is None else left / 2
-        self._pinger = self._loop.call_later(half, lambda: self._finish(None))
+        self._last_moment = min(self._last_moment, monotonic() + half)
+        wait = max(0.0, self._last_moment - monotonic())
+        self._pinger = self._loop.call_later(wait, lambda: self._finish(None))
 
     def _link_ended(self, link: Link) -> None:
         ended: Any = link.ended

@@ -194,6 +194,39 @@ def test_a_mute_peer(line: Line, timeout: float, caplog: pytest.LogCaptureFixtur
     assert threads() == []
 
 
+def test_a_second_close_that_has_less_time(line: Line) -> None:
+    """Who closes a session that another thread is closing waits no longer than he says."""
+    session, pipe = line.open()
+    pipe.mute()
+    first = Task(session.close, timeout=60)
+    while session.state == "open":
+        threading.Event().wait(0.001)
+    began = monotonic()
+    session.close(timeout=0.2)
+    assert monotonic() - began < 1
+    assert session.state == "closed"
+    first.result()
+
+
+def test_close_after_an_interrupted_one(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in close(), wherever it comes, leaves a session that can be closed."""
+    session, _ = line.open()
+    loop = session._connection._loop
+
+    def interrupted(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "call", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.close()
+    began = monotonic()
+    session.close()
+    assert monotonic() - began < 1
+    assert session.state == "closed"
+    assert threads() == []
+
+
 def test_a_peer_that_takes_nothing(line: Line) -> None:
     """So does one that reads nothing any more."""
     session, pipe = line.open()
