@@ -309,8 +309,10 @@ class Running:
             if record.timings.first_audio is None:
                 record.timings.first_audio = self.now
                 self.spoken = True
-            part = self._item(record, event).part(event.content_index, spoken=True)
-            part.audio_ms += len(event.audio) / record.bytes_per_ms
+            known = self._item(record, event)
+            if not known.truncated:  # else nobody will hear it, and a second cut goes by the first
+                part = known.part(event.content_index, spoken=True)
+                part.audio_ms += len(event.audio) / record.bytes_per_ms
 
     def arguments_delta(self, event: Any) -> None:
         """A piece of a call's arguments."""

@@ -13,6 +13,7 @@ from realtime_sync.events.codec import parse
 from realtime_sync.events.local import ResponseMetrics, TurnEnded
 
 from .play import Play
+from .wire import AUDIO_100_MS
 
 
 def opened(**given: object) -> Play:
@@ -166,6 +167,29 @@ def test_events_of_unknown_responses_leave_no_trace(event: dict[str, object]) ->
     assert play.receive({**event, "response_id": "r9"}) == []
     assert not play.state.conversation.records
     assert not play.state.running.responses
+
+
+def test_audio_that_comes_after_a_cut_does_not_count() -> None:
+    """A second cut at the same place, while the rest still comes, cuts nothing more."""
+    play = opened()
+    place = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+    audio = {"type": "response.output_audio.delta", **place, "delta": AUDIO_100_MS}
+    words = {"type": "response.output_audio_transcript.delta", **place, "delta": "one two"}
+    begun = {"id": "i1", "type": "message", "role": "assistant", "content": []}
+    for said in (
+        "created r1",
+        {"type": "response.output_item.added", **place, "item": begun},
+        {"type": "conversation.item.added", "item": begun},
+        words,
+        audio,
+        audio,
+        "truncated i1 100",
+        audio,
+        audio,
+        "truncated i1 100",
+    ):
+        play.receive(said)
+    assert play.shown("items") == ["assistant i1: one (incomplete)"]
 
 
 def test_items_out_of_band_stay_out_of_the_mirror() -> None:

@@ -1,0 +1,107 @@
+"""Bugs put into the core by hand: the machine of `test_machine.py` finds each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from realtime_sync.core.conversation import Conversation, ItemRecord
+from realtime_sync.core.creates import Create, Creates
+from realtime_sync.core.responses import ResponseRecord
+from realtime_sync.core.sequencer import Sequencer
+from realtime_sync.events.items import Item
+
+from .test_machine import Sessions
+
+
+def inserts_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Conversation.place
+    monkeypatch.setattr(
+        Conversation, "place", lambda s, item, _, **more: place(s, item, None, **more)
+    )
+
+
+def takes_any_response_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def oldest(self: Creates, told: Any) -> Create | None:
+        create = self.oldest()
+        return self.pop(create.key) if create is not None else None
+
+    monkeypatch.setattr(Creates, "match", oldest)
+
+
+def drops_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sequencer, "_requeue", lambda *_: None)
+
+
+def lets_two_turns_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sequencer, "_may_start", lambda *_: True)
+
+
+def adds_to_what_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    update = ItemRecord.update
+
+    def always(self: ItemRecord, item: Item, *, final: bool) -> None:
+        self.truncated = False
+        update(self, item, final=final)
+
+    monkeypatch.setattr(ItemRecord, "update", always)
+
+
+def forgets_the_queue_when_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = Sequencer.lost
+
+    def forgetful(self: Sequencer, error: Any) -> None:
+        self.queue.clear()
+        lost(self, error)
+
+    monkeypatch.setattr(Sequencer, "lost", forgetful)
+
+
+def counts_no_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Sequencer.ended
+
+    def anew(self: Sequencer, record: ResponseRecord, *rest: Any, **more: Any) -> None:
+        turn = record.turn
+        ended(self, record, *rest, **more)
+        if turn is not None:
+            turn.rounds = 0
+
+    monkeypatch.setattr(Sequencer, "ended", anew)
+
+
+def name(bug: Callable[..., None]) -> str:
+    return bug.__name__.replace("_", " ")
+
+
+BUGS = [
+    inserts_at_the_end,
+    takes_any_response_for_an_answer,
+    drops_what_is_refused,
+    adds_to_what_was_cut,
+    counts_no_rounds,
+    forgets_the_queue_when_lost,
+    pytest.param(lets_two_turns_begin, marks=pytest.mark.long),  # takes a few hundred runs
+]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=name)
+def test_a_bug_put_in_by_hand_is_found(
+    bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine fails within a thousand runs that no run before has told it of."""
+    bug(monkeypatch)
+    quick = settings(
+        max_examples=1000,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
+    )
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Sessions, settings=quick)
