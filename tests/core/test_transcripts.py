@@ -14,15 +14,14 @@ import pytest
 from schemas import TRANSCRIPTS
 
 from realtime_sync.events.base import UnknownEvent
-from realtime_sync.events.codec import parse
+from realtime_sync.events.codec import parse, parse_either
+from realtime_sync.events.items import Item
 from realtime_sync.events.server import SERVER_EVENTS
 
 from .play import Play
 
 FILES = sorted(TRANSCRIPTS.glob("*__*.jsonl"))
 EXAMPLES = TRANSCRIPTS / "openai_openapi_event_examples.jsonl"
-
-BETA = ("response.text.", "response.audio", "conversation.item.created")
 
 pytestmark = pytest.mark.skipif(
     not FILES, reason=f"the recorded sessions are not here: {TRANSCRIPTS} has none"
@@ -39,14 +38,6 @@ def received(path: pathlib.Path) -> list[dict[str, Any]]:
     ]
 
 
-def speaks_ga(path: pathlib.Path) -> bool:
-    """Whether deltas have the names of the GA dialect."""
-    return not any(raw["type"].startswith(BETA) for raw in received(path))
-
-
-GA_FILES = [*filter(speaks_ga, FILES)]
-
-
 def texts(output: list[dict[str, Any]]) -> list[str]:
     """What the server says at the end that was said."""
     return [
@@ -56,28 +47,76 @@ def texts(output: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+class Told:
+    """What a recording says of its items, read plainly: the last word on each, and their order."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, dict[str, Any]] = {}
+        self.order: list[str] = []
+        self.heard: dict[str, str] = {}  # user transcripts
+
+    def read(self, raw: dict[str, Any]) -> None:
+        """The next event."""
+        kind = raw["type"]
+        if kind in ("conversation.item.added", "conversation.item.created"):
+            item, before = raw["item"], raw.get("previous_item_id")
+            at = self.order.index(before) + 1 if before in self.order else len(self.order)
+            self.order.insert(at, item["id"])
+            self.items.setdefault(item["id"], item)
+        elif kind in ("conversation.item.done", "response.output_item.done"):
+            self.items[raw["item"]["id"]] = raw["item"]
+        elif kind == "response.done":
+            self.items |= {item["id"]: item for item in raw["response"]["output"]}
+        elif kind.endswith("input_audio_transcription.completed"):
+            self.heard[raw["item_id"]] = raw["transcript"]
+
+    def shown(self, item_id: str) -> dict[str, Any]:
+        """One item, as `shown` shows ours."""
+        item = self.items[item_id]
+        parts = item.get("content") or ()
+        spoken = [p["transcript"] for p in parts if p.get("transcript") is not None]
+        spoken = [self.heard[item_id]] if item_id in self.heard else spoken
+        words = "".join(p.get("text") or p.get("transcript") or "" for p in parts)
+        return {
+            "id": item_id,
+            "text": (self.heard.get(item_id) or words) if item["type"] == "message" else None,
+            "transcript": "".join(spoken) if spoken else None,
+            "status": item.get("status"),
+            **{name: item.get(name) for name in ("role", "name", "arguments", "output")},
+        }
+
+
+def shown(item: Item) -> dict[str, Any]:
+    """What the server tells of an item, as we have it."""
+    names = ("id", "text", "transcript", "status", "role", "name", "arguments", "output")
+    return {name: getattr(item, name) for name in names}
+
+
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_a_recording(path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Known types parse, texts are the server's, nothing above DEBUG is logged, nothing is left."""
+    """All of it parses, in either dialect; items and outputs end as their last done event has
+    them, a user transcript as it was completed; nothing above DEBUG is logged, nothing is left."""
     caplog.set_level(logging.INFO, "realtime_sync")
-    play = Play()
+    play, told = Play(), Told()
     for raw in received(path):
-        event = parse(json.dumps(raw))
-        if raw["type"] in SERVER_EVENTS:
-            assert not isinstance(event, UnknownEvent), raw
+        event = parse_either(json.dumps(raw))
+        assert not isinstance(event, UnknownEvent), raw
         play.state.received(event, play.at)
         play.taken()
+        told.read(raw)
         if raw["type"] == "response.done":
             record = play.records[raw["response"]["id"]]
-            assert record.done
-            said = [item.text for item in record.output if item.type == "message"]
-            assert said == texts(raw["response"]["output"])
+            assert (record.done, record.status) == (True, raw["response"]["status"])
+            made = [item["id"] for item in raw["response"]["output"]]
+            assert [shown(item) for item in record.output] == [told.shown(one) for one in made]
+    items = [shown(item) for item in play.state.conversation.items()]
+    assert items == [told.shown(item_id) for item_id in told.order]
     assert not [r for r in caplog.records if "base64" not in r.message], "said more than nothing"
     assert not play.state.running.responses
     play.wish({"lost": "the end"})
 
 
-@pytest.mark.parametrize("path", GA_FILES, ids=[path.stem for path in GA_FILES])
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_streamed_text_is_the_final_text(path: pathlib.Path) -> None:
     """Without any final event but `response.done` without output, the deltas tell the same."""
     play, told = Play(), {}
@@ -87,7 +126,7 @@ def test_streamed_text_is_the_final_text(path: pathlib.Path) -> None:
         if raw["type"] == "response.done":
             told[raw["response"]["id"]] = texts(raw["response"]["output"])
             raw = {**raw, "response": {**raw["response"], "output": []}}
-        play.state.received(parse(json.dumps(raw)), play.at)
+        play.state.received(parse_either(json.dumps(raw)), play.at)
         play.taken()
     streamed = {
         key: [item.text for item in record.output if item.type == "message"]
