@@ -743,9 +743,9 @@ def _recorded() -> list[Any]:
         return [pytest.param("{}", marks=missing, id="recordings")]
     return [
         pytest.param(line, id=f"{path.stem}-{number}")
-        for path in sorted(folder.glob("webrtc__*.jsonl"))
+        for path in sorted(folder.glob("*__*.jsonl"))
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines())
-        if line.strip()
+        if line.strip() and "request" in json.loads(line)
     ]
 
 

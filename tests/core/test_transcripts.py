@@ -14,7 +14,9 @@ import pytest
 from schemas import TRANSCRIPTS
 
 from realtime_sync.events.base import UnknownEvent
-from realtime_sync.events.codec import parse, parse_either
+from realtime_sync.events.client import CLIENT_EVENTS
+from realtime_sync.events.codec import client_event, dump, parse, parse_either
+from realtime_sync.events.dialects import client_to_ga
 from realtime_sync.events.items import Item
 from realtime_sync.events.server import SERVER_EVENTS
 
@@ -28,13 +30,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def received(path: pathlib.Path) -> list[dict[str, Any]]:
-    """The messages that the client of a recording received, in order."""
+def received(path: pathlib.Path, direction: str = "received") -> list[dict[str, Any]]:
+    """The messages that the client of a recording received, or "sent", in order."""
     lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     return [
         line["data"]
         for line in lines
-        if line.get("kind") == "message" and line.get("direction") == "received"
+        if line.get("kind") == "message" and line.get("direction") == direction
     ]
 
 
@@ -133,6 +135,16 @@ def test_streamed_text_is_the_final_text(path: pathlib.Path) -> None:
         for key, record in play.records.items()
     }
     assert streamed == told
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_what_others_sent(path: pathlib.Path) -> None:
+    """What another client had to say can be said with ours: taken, and dumped as it was."""
+    for raw in received(path, "sent"):
+        event = client_event(client_to_ga(raw))
+        assert type(event) is CLIENT_EVENTS[event.type]
+        if raw == client_to_ga(raw):
+            assert json.loads(dump(event)) == raw
 
 
 def test_the_published_examples(caplog: pytest.LogCaptureFixture) -> None:
