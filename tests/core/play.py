@@ -15,7 +15,7 @@ from realtime_sync.core.state import OPEN, SessionState
 from realtime_sync.core.turns import Turn
 from realtime_sync.errors import ConnectionLost, ResponseActive
 from realtime_sync.events.client import ConversationItemCreate, ResponseCreate
-from realtime_sync.events.codec import client_event, dump, parse
+from realtime_sync.events.codec import client_event, dump, parse_either
 from realtime_sync.events.config import SessionConfig
 from realtime_sync.events.items import Item
 
@@ -132,7 +132,7 @@ class Play:
         done = []
         for raw in self.server.events(said):
             self.at += 0.1
-            event = parse(json.dumps(raw))
+            event = parse_either(json.dumps(raw))
             self.state.received(event, self.at)
             if self.state.running.silent:
                 self.state.running.silent = False
