@@ -112,8 +112,7 @@ def test_beta_transcription() -> None:
     judged("transcription_session", "beta.session", events[1]["session"])
 
 
-def test_translation() -> None:
-    """A translation session."""
+def translation() -> list[Wire]:
     driver = Driver("translation")
     driver.script.transcripts(["one two", ValueError("lost")])
     heard = {"transcription": {"model": "m"}, "noise_reduction": {"type": "far_field"}}
@@ -123,7 +122,12 @@ def test_translation() -> None:
     ]
     for _ in range(6):
         events += driver.send("session.input_audio_buffer.append", audio=PCM)
-    events += driver.send("session.close")
+    return events + driver.send("session.close")
+
+
+def test_translation() -> None:
+    """A translation session."""
+    events = translation()
     judged_events("translation_server_events", events)
     assert len({event["type"] for event in events}) == 7
     judged("ga_session", "translation.session", events[0]["session"])

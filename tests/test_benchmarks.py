@@ -1,0 +1,93 @@
+"""The benchmarks' frame, and what must hold of a benchmark on any machine."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The folder beside the package, which is not installed with it."""
+    monkeypatch.syspath_prepend(ROOT)
+    import benchmarks.__main__ as main
+
+    return main
+
+
+def test_a_race_alternates(benchmarks: Any) -> None:
+    """Each side once to warm up, then in turn; a row for each measure, all rounds in it."""
+    from benchmarks.race import race
+
+    runs: list[str] = []
+
+    def side(name: str, *values: float) -> Any:
+        left = list(values)
+
+        def run() -> dict[str, float]:
+            runs.append(name)
+            return {"ms": left.pop(0), "MB": 1}
+
+        return run
+
+    milliseconds, megabytes = race("x", side("a", 9, 1, 2, 3), side("b", 9, 4, 4, 9), 3)
+    assert runs == ["a", "b"] * 4
+    assert (milliseconds.ours, milliseconds.theirs) == ((1, 2, 3), (4, 4, 9))
+    assert (milliseconds.ratio, megabytes.ratio) == (0.5, 1)
+    assert "ratio 0.50" in str(milliseconds)
+    assert milliseconds.to_json() == {
+        "name": "x",
+        "unit": "ms",
+        "rounds": 3,
+        "ours": {"low": 1.5, "median": 2, "high": 2.5},
+        "theirs": {"low": 4, "median": 4, "high": 6.5},
+        "ratio": 0.5,
+    }
+
+
+def test_the_command(
+    benchmarks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It prints a line a row, and writes them all with machine and versions."""
+    from benchmarks.race import Row
+
+    rows = [Row("x", "ms", (1.0,), (4.0,)), Row("y", "ms", (2.0,), (4.0,))]
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "import", lambda rounds: rows * rounds)
+    benchmarks.main(["import", "--rounds", "2", "--json", str(tmp_path / "rows.json")])
+    assert len(capsys.readouterr().out.splitlines()) == 5
+    told = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert told["rows"] == [row.to_json() for row in rows * 2]
+    assert "realtime_sync" in told["versions"]
+    with pytest.raises(SystemExit):
+        benchmarks.main(["import", "--rounds", "0"])
+
+
+def test_help_needs_nothing_installed() -> None:
+    """`python -m benchmarks` from the checkout names what there is."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "import" in ran.stdout
+
+
+def test_a_session_takes_half_of_theirs_at_most(benchmarks: Any) -> None:
+    """From nothing to a session, processor time of fresh processes, side by side."""
+    from benchmarks import imports
+
+    rows = {row.unit: row for row in imports.session_made(1)}
+    assert rows["ms CPU"].ratio <= 0.5, rows["ms CPU"]
