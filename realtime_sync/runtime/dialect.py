@@ -17,7 +17,11 @@ from ..events.config import SessionConfig
 from ..events.dialects import to_beta
 from ..events.items import Item
 from ..events.misfits import SETTINGS, fitted
-from ..events.output import ResponseOutputItemDone
+from ..events.output import (
+    ResponseFunctionCallArgumentsDone,
+    ResponseOutputItemAdded,
+    ResponseOutputItemDone,
+)
 from ..events.server import ConversationItemAdded, ConversationItemDone
 
 __all__ = ["Beta", "Dialect"]
@@ -105,37 +109,52 @@ class Beta(Dialect):
         super().__init__(told)
         self._azure = azure
         self._under_way: dict[str, str | None] = {}  # item id -> the item before it; oldest first
+        self._called: dict[str, str] = {}  # item id -> the function's name; oldest first
         self._adds_done = True  # False once the server itself has sent a conversation.item.done
 
     def completed(self, events: list[ServerEvent]) -> list[ServerEvent]:
-        """The events, and a `conversation.item.done` for each item that is complete by them."""
+        """The events, and what GA says besides.
+
+        A `conversation.item.done` for each item that is complete by them, and the function's name
+        beside the arguments of its call.
+        """
         told: list[ServerEvent] = []
         for event in events:
-            told.append(event)
             act = self._ACTS.get(event.type)
-            done = act(self, event) if act is not None else None
-            if done is not None and self._adds_done:
-                told.append(done)
+            told.extend((event,) if act is None else act(self, event))
         return told
 
-    def _added(self, event: ConversationItemAdded) -> ConversationItemDone | None:
+    def _added(self, event: ConversationItemAdded) -> tuple[ServerEvent, ...]:
         item, before = event.item, event.previous_item_id
         if _whole(item):
-            return ConversationItemDone(item=item, previous_item_id=before)
-        self._under_way[item.id or ""] = before
-        if len(self._under_way) > REMEMBERED:
-            del self._under_way[next(iter(self._under_way))]
-        return None
+            return event, *self._done_of(item, before)
+        _remember(self._under_way, item.id or "", before)
+        return (event,)
 
-    def _output_done(self, event: ResponseOutputItemDone) -> ConversationItemDone | None:
+    def _output_done(self, event: ResponseOutputItemDone) -> tuple[ServerEvent, ...]:
         item_id = event.item.id or ""
         if item_id not in self._under_way:  # out of band: it stands in no conversation
-            return None
-        before = self._under_way.pop(item_id)
-        return ConversationItemDone(item=event.item, previous_item_id=before)
+            return (event,)
+        return event, *self._done_of(event.item, self._under_way.pop(item_id))
 
-    def _done(self, _: ServerEvent) -> None:
+    def _done_of(self, item: Item, before: str | None) -> tuple[ServerEvent, ...]:
+        done = ConversationItemDone(item=item, previous_item_id=before)
+        return (done,) if self._adds_done else ()
+
+    def _done(self, event: ServerEvent) -> tuple[ServerEvent, ...]:
         self._adds_done = False
+        return (event,)
+
+    def _output_added(self, event: ResponseOutputItemAdded) -> tuple[ServerEvent, ...]:
+        if event.item.name is not None:
+            _remember(self._called, event.item.id or "", event.item.name)
+        return (event,)
+
+    def _arguments_done(self, event: ResponseFunctionCallArgumentsDone) -> tuple[ServerEvent, ...]:
+        name = self._called.pop(event.item_id, None)
+        if name is None or event.name:
+            return (event,)
+        return (event.model_copy(update={"name": name}),)
 
     def check(self, event: ClientEvent) -> None:
         """Complain about what cannot be said, before anything is registered or sent.
@@ -170,6 +189,8 @@ class Beta(Dialect):
     _ACTS: ClassVar[dict[str, Any]] = {
         "conversation.item.added": _added,
         "conversation.item.done": _done,
+        "response.function_call_arguments.done": _arguments_done,
+        "response.output_item.added": _output_added,
         "response.output_item.done": _output_done,
     }
 
@@ -180,6 +201,12 @@ _CONTENT = ("item.", "response.input.")
 
 def _wire(event: ClientEvent) -> Wire:
     return {"type": event.type, **event.wire()}
+
+
+def _remember(known: dict[str, Any], key: str, value: Any) -> None:
+    known[key] = value
+    if len(known) > REMEMBERED:  # a peer that ends nothing must not fill our memory
+        del known[next(iter(known))]
 
 
 def _whole(item: Item) -> bool:

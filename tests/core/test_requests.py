@@ -37,6 +37,19 @@ PAIRS = [
 ]
 
 
+def test_setup() -> None:
+    """What a fresh session hears first is known as such until it is answered or refused."""
+    requests = Requests()
+    update = client_event({"type": "session.update", "event_id": "k", "session": {}})
+    requests.expect(Request(update, setup=True))
+    requests.expect(request(PAIRS[-1][0], "other"))
+    assert requests.is_setup("k")
+    assert not requests.is_setup("other")
+    assert not requests.is_setup("nobody")
+    requests.refused("k")
+    assert not requests.is_setup("k")
+
+
 def request(raw: dict[str, Any], key: str = "k1") -> Request:
     return Request(client_event({**raw, "event_id": key}))
 

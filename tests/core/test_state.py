@@ -10,9 +10,10 @@ import pytest
 from realtime_sync.core import effects as fx
 from realtime_sync.core.running import RESPONSE_ACTS, Running
 from realtime_sync.core.state import _ACTS, SessionState
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.events.base import UnknownEvent
 from realtime_sync.events.client import ResponseCreate
-from realtime_sync.events.codec import parse
+from realtime_sync.events.codec import client_event, parse
 from realtime_sync.events.server import SERVER_EVENTS
 
 from .play import Play
@@ -101,3 +102,24 @@ def test_audio_format(session: dict[str, Any], side: str, audio_format: str) -> 
     play = Play()
     play.receive({"type": "session.created", "session": session})
     assert play.state.audio_format(side) == audio_format
+
+
+def test_what_the_link_cannot_say() -> None:
+    """A session opens without an item of its history that has no words; a caller is told."""
+    no_words = ConfigurationError("no words")
+    play = Play(history=[{"type": "message", "role": "user", "content": []}])
+    state = play.state
+    state.received(parse(b'{"type":"session.created"}'), 0.0)
+    (sent,) = state.take()
+    assert isinstance(sent, fx.Send)
+    state.unsaid(sent.event, no_words)
+    assert [type(effect) for effect in state.take()] == [fx.Settle]
+    assert state.ready
+    event = client_event({"type": "input_audio_buffer.clear", "event_id": "mine"})
+    state.sending(event)
+    state.take()
+    state.unsaid(event, no_words)
+    (told,) = state.take()
+    assert isinstance(told, fx.Reject)
+    assert (told.key, str(told.error)) == ("mine", "no words")
+    assert state.requests.drain() == []

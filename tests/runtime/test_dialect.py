@@ -231,6 +231,27 @@ def test_items_that_never_end() -> None:
     assert len(came(beta, output_done("i2"))) == 2
 
 
+def called(item_id: str, name: str | None) -> Wire:
+    item = {"id": item_id, "type": "function_call", "status": "in_progress", "name": name}
+    return {"type": "response.output_item.added", "output_index": 0, "item": item}
+
+
+def test_the_name_of_a_call() -> None:
+    """The beta names a function where its call begins; GA where its arguments end, too."""
+    arguments = {"type": "response.function_call_arguments.done", "arguments": "{}"}
+    beta = Beta()
+    came(beta, called("a", "first"), called("b", "second"), called("c", None))
+    names = [
+        event.name  # type: ignore[attr-defined]
+        for item_id in ("b", "a", "c", "a")
+        for event in came(beta, {**arguments, "item_id": item_id})
+    ]
+    assert names == ["second", "first", None, None]
+    came(beta, called("d", "theirs"))
+    (own,) = came(beta, {**arguments, "item_id": "d", "name": "own"})
+    assert own.name == "own"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("text", [b"{", b"null", b'{"type":"response.created","response":5}'])
 def test_bad_frames(text: bytes) -> None:
     """No frame breaks the dialect, and what no model fits is shown as it came."""

@@ -192,6 +192,7 @@ def test_tools(talk: Talk) -> None:
     session.close()
     assert asked == ["Oslo"]
     assert json.loads(done[0].arguments) == {"city": "Oslo"}
+    assert done[0].name == "weather"
     kinds = [item.type for item in session.conversation.items]
     assert kinds == ["message", "function_call", "function_call_output", "message"]
     assert {"tool.started", "tool.finished"} <= talk.names
