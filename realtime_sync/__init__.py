@@ -17,6 +17,7 @@ The rooms, each importing only from those above it:
 - `tools`: Python functions, callable by the model.
 - `session`, with `asking`, `living`, `listening`, `resources`, `response`, `streams`, `items`,
   `images`, `history`, `opening`, `policy`: what people use.
+- `transcription` with `upload`, `translation`: sessions that write down, and that translate.
 - `rest`: client secrets and calls, over HTTP.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.
 - `cli`: the command line.
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import items
+    from .core.dictation import ItemTranscript, Transcript
     from .core.usage import SessionUsage
     from .errors import ToolError, ToolRetry
     from .events.config import NOT_GIVEN, SessionConfig
@@ -48,6 +50,13 @@ __version__ = "0.1.0"
 _HOMES: dict[str, str | None] = {
     "RealtimeSession": "session",
     "connect": "session",
+    "connect_transcription": "transcription",
+    "TranscriptionSession": "transcription",
+    "Transcript": "core.dictation",
+    "ItemTranscript": "core.dictation",
+    "connect_translation": "translation",
+    "TranslationSession": "translation",
+    "Translation": "translation",
     "SessionConfig": "events.config",
     "ReconnectPolicy": "policy",
     "OpenAI": "runtime.endpoints",
@@ -72,6 +81,13 @@ _HOMES: dict[str, str | None] = {
 __all__ = [
     "RealtimeSession",
     "connect",
+    "connect_transcription",
+    "TranscriptionSession",
+    "Transcript",
+    "ItemTranscript",
+    "connect_translation",
+    "TranslationSession",
+    "Translation",
     "SessionConfig",
     "ReconnectPolicy",
     "OpenAI",

@@ -11,6 +11,7 @@ from .core.responses import ResponseRecord
 from .core.state import SessionState
 from .core.usage import RateLimit, SessionUsage
 from .errors import ConfigurationError
+from .events.client import SessionUpdate
 from .events.config import SessionConfig
 from .listening import Listening
 from .opening import Setup
@@ -135,6 +136,19 @@ class Living(Listening):
     def input_format(self) -> str:
         """The format of user audio: "audio/pcm", "audio/pcmu" or "audio/pcma"."""
         return str(self._look(lambda s: s.audio_format("input")))
+
+    def _update(self, changes: SessionConfig, deadline: Deadline) -> SessionConfig:
+        wire = changes.wire()
+        if not wire:
+            self._check_open()
+            return self.config
+        if self._setup.type != "translation":  # those updates have none
+            wire.setdefault("type", self._setup.type)
+        event = SessionUpdate(
+            event_id=self.new_id("event"), session=SessionConfig.model_validate(wire)
+        )
+        held: SessionConfig = self._ask_server(event, deadline).session
+        return held
 
     def __reduce__(self) -> Any:
         raise TypeError("a session holds a link and does not pickle; make it where it is needed")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CALL_ID", "Setup", "check_call_id", "endpoints_of"]
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
+TRANSLATION_MODEL = "gpt-realtime-translate"
 #: The id of a call.
 CALL_ID = re.compile(r"rtc_[\w-]{1,200}", re.ASCII)
 
@@ -137,7 +138,7 @@ class Setup:
             try:
                 address = endpoint.address(self._query())
                 link: Link = Transport.connect(
-                    address.url,
+                    self._url(address),
                     address.headers,
                     deadline=_Share(deadline, len(self._endpoints) - at),
                     max_message_size=self._max_message_size,
@@ -155,11 +156,21 @@ class Setup:
             return Beta(self._told, azure=address.azure)
         return Dialect(self._told)
 
+    def _url(self, address: Address) -> str:
+        if self.type != "translation":
+            return address.url
+        if address.dialect == "beta":
+            raise ConfigurationError("endpoint: the beta has no translations; use one that is GA")
+        path, _, query = address.url.partition("?")
+        return f"{path}/translations?{query}"
+
     def _query(self) -> dict[str, str]:
         if self.call_id is not None:
             return {"call_id": self.call_id}
         if self.type == "transcription":
             return {"intent": "transcription"}
+        if self.type == "translation":
+            return {"model": self._model or TRANSLATION_MODEL}
         return {"model": self._model or os.environ.get("REALTIME_SYNC_MODEL") or DEFAULT_MODEL}
 
 

@@ -10,7 +10,7 @@ from .asking import Asking
 from .core.sideband import SidebandState
 from .core.state import SessionState
 from .errors import ConfigurationError, ResponseActive, copy_of
-from .events.client import ResponseCreate, SessionUpdate
+from .events.client import ResponseCreate
 from .events.config import FLAT_FIELDS, NOT_GIVEN, NotGiven, SessionConfig, session_config
 from .opening import Setup, endpoints_of
 from .policy import ReconnectPolicy
@@ -129,6 +129,8 @@ class RealtimeSession(Asking):
             proxy=proxy,
             call_id=call_id,
         )
+        if self._setup.type == "translation":
+            raise ConfigurationError("type: connect_translation() makes translation sessions")
         if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
             raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
         if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
@@ -203,18 +205,6 @@ class RealtimeSession(Asking):
                 return self._update(changes, deadline)
             tools = self.tools._known(changes.tools)
         return self.tools._replace(tools, changes, deadline)
-
-    def _update(self, changes: SessionConfig, deadline: Deadline) -> SessionConfig:
-        wire = changes.wire()
-        if not wire:
-            self._check_open()
-            return self.config
-        wire.setdefault("type", self._setup.type)
-        event = SessionUpdate(
-            event_id=self.new_id("event"), session=SessionConfig.model_validate(wire)
-        )
-        held: SessionConfig = self._ask_server(event, deadline).session
-        return held
 
     # --- for our own use
 

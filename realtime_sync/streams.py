@@ -21,7 +21,7 @@ from .runtime.clock import Deadline
 from .runtime.watches import Predicate, Watch, Watches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
@@ -189,6 +189,11 @@ class Events:
                 raise copy_of(self._watch.error)
             raise StopIteration
         return event
+
+    def ready(self) -> Iterator[Event]:
+        """What has come already."""
+        while (event := self._watch.ready()) is not None:
+            yield event
 
     def close(self) -> None:
         """Watch no more; what has come can still be read."""

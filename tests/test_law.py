@@ -48,6 +48,13 @@ SEES: dict[str, set[str]] = {
         "policy",
         *("tools", "audio", "runtime", "core", "events", "errors"),
     },
+    "upload": {"runtime", "core", "events", "errors"},
+    "transcription": {
+        *("upload", "living", "resources", "opening", "runtime", "core", "events", "errors"),
+    },
+    "translation": {
+        *("living", "resources", "streams", "opening", "runtime", "core", "events", "errors"),
+    },
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "local": {"audio", "events", "errors"},
     "cli": {"session", "local", "audio", "tools", "response", "events", "errors"},

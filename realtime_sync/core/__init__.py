@@ -7,6 +7,8 @@ tested, without a thread in sight.
 
 - `state`: the only entrance; one table from event type to what it changes.
 - `sideband`: the state of a session inside a call that others hold.
+- `translation`: the state of a translation session: one stream.
+- `dictation`: user transcripts, put into the order of what was said.
 - `conversation`: the mirror of the server's items, in its order.
 - `responses`: one response as it grows.
 - `running`: all responses; their tool calls.

@@ -42,6 +42,7 @@ _ACKS: dict[str, tuple[str, _Match]] = {
     "conversation.item.retrieve": ("conversation.item.retrieved", _item_id),
     "input_audio_buffer.commit": ("input_audio_buffer.committed", _in_order),
     "input_audio_buffer.clear": ("input_audio_buffer.cleared", _in_order),
+    "session.close": ("session.closed", _in_order),
 }
 
 #: Server event -> how it is matched, and with which other name it comes.
@@ -54,6 +55,7 @@ _ANSWERS: dict[str, tuple[str, _Match]] = {
     "conversation.item.retrieved": ("conversation.item.retrieved", _item),
     "input_audio_buffer.committed": ("input_audio_buffer.committed", _in_order),
     "input_audio_buffer.cleared": ("input_audio_buffer.cleared", _in_order),
+    "session.closed": ("session.closed", _in_order),
 }
 
 #: Client events that something answers; `response.create` and `.cancel` have rules of their own.

@@ -55,6 +55,7 @@ class SessionState:
         self.session = SessionConfig()  # what the server holds
         self.ready = False  # session.created has come, and our setup is confirmed
         self._open_settled = False  # whoever waits under OPEN has his answer
+        self.over = False  # the server has said its last word
         self.conversation = Conversation()
         self.requests = Requests()
         self.creates = Creates()

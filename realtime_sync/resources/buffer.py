@@ -12,9 +12,9 @@ from ..events.items import Item
 from ..runtime.clock import Deadline
 
 if TYPE_CHECKING:
-    from ..session import RealtimeSession
+    from ..living import Living
 
-__all__ = ["InputAudioBuffer"]
+__all__ = ["AudioInput", "InputAudioBuffer"]
 
 #: Bytes of audio that go into one event; the server takes 15 MiB.
 APPEND_BYTES = 1024 * 1024
@@ -22,10 +22,13 @@ APPEND_BYTES = 1024 * 1024
 COMMIT_MS = 100
 
 
-class InputAudioBuffer:
-    """The user's audio on its way to the server."""
+class AudioInput:
+    """Sound on its way to the server, in frames of one kind."""
 
-    def __init__(self, session: RealtimeSession) -> None:
+    KIND = "input_audio_buffer.append"
+    FRAME_BYTES = APPEND_BYTES
+
+    def __init__(self, session: Living) -> None:
         self._session = session
 
     def append(
@@ -46,10 +49,10 @@ class InputAudioBuffer:
         """
         deadline = Deadline(timeout)
         audio = self._bytes(data, sample_rate)
+        kind, size = self.KIND.encode(), self.FRAME_BYTES
         frames = [
-            b'{"type":"input_audio_buffer.append","audio":"%b"}'
-            % pybase64.b64encode(audio[start : start + APPEND_BYTES])
-            for start in range(0, len(audio), APPEND_BYTES)
+            b'{"type":"%b","audio":"%b"}' % (kind, pybase64.b64encode(audio[start : start + size]))
+            for start in range(0, len(audio), size)
         ]
         self._session._connection.append(frames, len(audio), deadline)
 
@@ -63,6 +66,10 @@ class InputAudioBuffer:
 
         pcm = codecs.to_pcm16(data, sample_rate=sample_rate)
         return bytes(codecs.encode(pcm, self._session.input_format))
+
+
+class InputAudioBuffer(AudioInput):
+    """The user's audio on its way to the server."""
 
     def commit(self, *, timeout: float | None = 10) -> Item:
         """Make what was appended a user item. Begins no response.

@@ -19,7 +19,7 @@ from ..runtime.clock import Deadline, may_wait
 
 if TYPE_CHECKING:
     from ..listening import Listening
-    from ..session import RealtimeSession
+    from ..living import Living
 
 __all__ = ["Conversation", "ItemLike", "item_event"]
 
@@ -47,7 +47,7 @@ def item_event(session: Listening, item: ItemLike, previous: str | None, audio_f
 class Conversation:
     """The default conversation: a mirror of the server's, and what can be done to it."""
 
-    def __init__(self, session: RealtimeSession) -> None:
+    def __init__(self, session: Living) -> None:
         self._session = session
 
     @property

@@ -713,7 +713,7 @@ class Connection:
     def _link_ended(self, link: Link) -> None:
         ended: Any = link.ended
         link.flush()  # our close frame, if the kernel takes it
-        if self.phase == "closing":
+        if self.phase == "closing" or self._state.over:
             self._finish(None)
             return
         reason = f": {ended.reason}" if ended.reason else ""

@@ -71,6 +71,11 @@ class Watch:
             if not self._inbox.wait(deadline.remaining()):
                 raise RealtimeTimeout(f"no such event within {deadline.timeout:g} s")
 
+    def ready(self) -> Event | None:
+        """The next event that has come already; None where there is none."""
+        entry = self._inbox.take()
+        return entry if isinstance(entry, Event) else None
+
     def first(self, predicate: Predicate | None, deadline: Deadline) -> Event | None:
         """The next event that the predicate, run here, likes; None at the end."""
         while True:
