@@ -14,13 +14,20 @@ from .errors import (
     RealtimeError,
 )
 from .events.client import InputAudioBufferClear
-from .events.config import NOT_GIVEN, NotGiven, SessionConfig, session_config
+from .events.config import (
+    NOT_GIVEN,
+    InputAudioConfig,
+    NotGiven,
+    SessionConfig,
+    session_config,
+)
 from .living import Living
 from .opening import Setup, endpoints_of
 from .resources import Conversation, InputAudioBuffer
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
+from .runtime.futures import Reply
 from .upload import Upload
 
 __all__ = ["TranscriptionSession", "connect_transcription"]
@@ -111,6 +118,7 @@ class TranscriptionSession(Living):
             proxy=proxy,
         )
         self._listening = False  # a source is being transcribed
+        self._left: Reply[Any] | None = None  # once answered, nothing of an abandoned one comes
         self._begin_life(
             self._new_state,
             dispatcher=dispatcher,
@@ -147,7 +155,7 @@ class TranscriptionSession(Living):
         words = {name: fields.pop(name) for name in _FIELDS if name in fields}
         if words:
             held = self.config.audio.input if self.config.audio else None
-            known = held.transcription.wire() if held and held.transcription else {}
+            known = _known(held)
             fields["transcription"] = {**known, **words}
         return self._update(session_config(config, fields), deadline)
 
@@ -249,7 +257,7 @@ class TranscriptionSession(Living):
             raise ValueError(f"piece_seconds: a positive number, not {piece_seconds!r}")
         pauses = Pauses(piece_seconds) if self._commits() else None
         self._check_open()
-        self._begin()
+        self._begin(timeout)
         watch = self._watches.add([*DICTATED, "input_audio_buffer.cleared", "error"])
         run = Upload(self, watch, dictation, timeout)
         try:
@@ -262,7 +270,7 @@ class TranscriptionSession(Living):
                     open_bytes = 0
                 yield from run.ready()
             # with turn detection only the server knows what it has not committed yet
-            if open_bytes:
+            if open_bytes and (pauses is None or pauses.left):
                 run.append(bytes(max(0, COMMIT_BYTES - open_bytes)))
                 run.commit()
             yield from run.rest()
@@ -277,7 +285,7 @@ class TranscriptionSession(Living):
         held = self.config.audio.input if self.config.audio else None
         return held is None or held.turn_detection is None
 
-    def _begin(self) -> None:
+    def _begin(self, timeout: float | None) -> None:
         def begin(_: SessionState) -> bool:
             busy, self._listening = self._listening, True
             return busy
@@ -287,11 +295,18 @@ class TranscriptionSession(Living):
             raise ConfigurationError(
                 "source: this session transcribes another one; open a second session"
             )
+        left, self._left = self._left, None
+        if left is not None:  # its items must not count as ours
+            try:
+                left.exception(Deadline(timeout).remaining())
+            except RealtimeError:
+                self._listening = False
+                raise
 
     def _forget(self) -> None:
         """What was appended and not committed must not begin the next source."""
         try:
-            self._request(InputAudioBufferClear(event_id=self.new_id("event")), None)
+            self._left = self._request(InputAudioBufferClear(event_id=self.new_id("event")), None)
         except RealtimeError:
             pass  # it is closed
 
@@ -314,7 +329,7 @@ def _configured(
     if base.type not in (None, "transcription"):
         raise ConfigurationError(f"type: a transcription session, not {base.type!r}")
     heard = base.audio.input if base.audio else None
-    known = heard.transcription.wire() if heard and heard.transcription else {}
+    known = _known(heard)
     given = {name: value for name, value in words.items() if not isinstance(value, NotGiven)}
     wanted = {"model": DEFAULT_MODEL, **known, **given}
     fields: dict[str, Any] = {"transcription": wanted}
@@ -323,6 +338,12 @@ def _configured(
         fields["turn_detection"] = None
     made: SessionConfig = session_config({**base.wire(), "type": "transcription"}, fields)
     return made
+
+
+def _known(heard: InputAudioConfig | None) -> dict[str, Any]:
+    """What is set of the transcription; null says nothing."""
+    wire = heard.transcription.wire() if heard and heard.transcription else {}
+    return {name: value for name, value in wire.items() if value is not None}
 
 
 def connect_transcription(model: str | None = None, **arguments: Any) -> TranscriptionSession:

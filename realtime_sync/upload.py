@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .core.dictation import Dictation, ItemTranscript
 from .errors import RealtimeTimeout, SessionClosed, copy_of, refusal
 from .events.base import ClientEvent, Event
 from .events.client import InputAudioBufferClear, InputAudioBufferCommit
 from .runtime.clock import Deadline
+from .runtime.futures import Reply
 from .runtime.watches import Watch
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Upload:
         self._dictation = dictation
         self._timeout = timeout
         self._sent: set[str] = set()  # ids of our commits and of the clear
+        self._clear: Reply[Any] | None = None  # once all is sent
         self._cleared = False
         self.over = False  # nothing of it is left with the server
 
@@ -47,10 +49,10 @@ class Upload:
     def commit(self) -> None:
         self._request(InputAudioBufferCommit(event_id=self._session.new_id("event")))
 
-    def _request(self, event: ClientEvent) -> None:
+    def _request(self, event: ClientEvent) -> Reply[Any]:
         self._sent.add(event.event_id or "")
-        # whoever waits for an answer is told of an error, and it is not logged; its event tells us
-        self._session._request(event, None)
+        # an error that somebody waits for is not logged; of a commit its event tells us
+        return self._session._request(event, None)
 
     def ready(self) -> Iterator[ItemTranscript]:
         """What has come, without waiting."""
@@ -61,7 +63,8 @@ class Upload:
         """What is still to come, once all is sent."""
         # answers come in order: once this one is here, every commit before it has been answered,
         # the server's own too
-        self._request(InputAudioBufferClear(event_id=self._session.new_id("event")))
+        clear = InputAudioBufferClear(event_id=self._session.new_id("event"))
+        self._clear = self._request(clear)
         while not self._cleared or self._dictation.pending:
             try:
                 event = self._watch.get(Deadline(self._timeout))
@@ -78,8 +81,9 @@ class Upload:
         if event is None:
             error = self._watch.error
             raise copy_of(error) if error else SessionClosed("the session was closed")
-        if event.type == "input_audio_buffer.cleared":
-            self._cleared = True
+        if event.type == "input_audio_buffer.cleared" and self._clear is not None:
+            # it may be the answer to another's; watchers are told first, ours a moment later
+            self._cleared = self._clear.result_by(Deadline(self._timeout)) is event
         elif event.type == "error":
             failed = refusal(event)
             if failed.event_id in self._sent and failed.code != NOTHING_LEFT:

@@ -12,6 +12,7 @@ _QUIET_MS = 300  # of quiet is a pause between words
 _FLOOR = 60.0  # loudness (RMS of int16) below which everything is quiet: about -55 dB
 _SHARE = 0.12  # of the loudest so far, below which it is quiet: about -18 dB
 _FADING = 0.995  # what is left of the loudest after a frame without it
+_TAIL_MS = 1000  # of quiet after the last piece that are no piece of their own
 _LATEST = 3  # times the length wanted: then it is cut, pause or not
 
 
@@ -27,6 +28,8 @@ class Pauses:
         self._loudest = 0.0
         self._quiet = 0.0  # milliseconds of quiet at the end
         self._piece = 0.0  # milliseconds since the last cut
+        self._spoken = 0.0  # of these, since the first sound
+        self._cut = False  # there was one
 
     def cut_after(self, frame: bytes) -> bool:
         """Whether a piece ends with this frame.
@@ -41,8 +44,17 @@ class Pauses:
         quiet = loudness < max(_FLOOR, _SHARE * self._loudest)
         self._quiet = self._quiet + milliseconds if quiet else 0.0
         self._piece += milliseconds
-        at_pause = self._piece >= self._wanted and self._quiet >= _QUIET_MS
-        if not at_pause and self._piece < _LATEST * self._wanted:
+        if self._spoken or not quiet:
+            self._spoken += milliseconds
+        at_pause = self._spoken >= self._wanted and self._quiet >= _QUIET_MS
+        if not at_pause and (self._spoken or self._piece) < _LATEST * self._wanted:
             return False
         self._piece = 0.0
+        self._spoken, self._cut = 0.0, True
         return True
+
+    @property
+    def left(self) -> bool:
+        """Whether what came since the last cut is a piece: more than a short, quiet tail."""
+        tail = self._cut and not self._spoken and self._piece < _TAIL_MS
+        return self._piece > 0 and not tail

@@ -37,3 +37,24 @@ def test_without_a_pause() -> None:
 def test_a_noisy_room() -> None:
     """What is quiet is measured against the speech, not against silence."""
     assert cuts(Pauses(1), frames((2.0, 6000.0), (0.5, 400.0), (1.0, 6000.0))) == [2.3]
+
+
+def test_silence_is_no_piece() -> None:
+    """While nobody speaks nothing is cut, until it has been very long."""
+    talk = frames((1.5, 3000.0), (2.5, 0.0), (1.0, 3000.0), (0.5, 0.0))
+    assert cuts(Pauses(1), talk) == [1.8, 5.3]
+    assert cuts(Pauses(1), frames((7.0, 0.0))) == [3.0, 6.0]
+
+
+def test_what_is_left_at_the_end() -> None:
+    """A short quiet tail behind a cut is no piece; sound is, and so is whatever was never cut."""
+    for parts, left in (
+        ([(1.5, 3000.0), (0.6, 0.0)], False),
+        ([(1.5, 3000.0), (0.6, 0.0), (0.2, 3000.0)], True),
+        ([(1.5, 3000.0), (2.0, 0.0)], True),
+        ([(0.5, 0.0)], True),
+        ([], False),
+    ):
+        pauses = Pauses(1)
+        cuts(pauses, frames(*parts) if parts else [])
+        assert pauses.left is left

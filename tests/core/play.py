@@ -12,6 +12,7 @@ from realtime_sync.core.requests import ACKNOWLEDGED
 from realtime_sync.core.responses import TAG, ResponseRecord
 from realtime_sync.core.sideband import SidebandState
 from realtime_sync.core.state import OPEN, SessionState
+from realtime_sync.core.translation import TranslationState
 from realtime_sync.core.turns import Turn
 from realtime_sync.errors import ConnectionLost, ResponseActive
 from realtime_sync.events.client import ConversationItemCreate, ResponseCreate
@@ -22,7 +23,11 @@ from realtime_sync.events.items import Item
 from .wire import Server
 
 #: What a scenario may name as its `kind`.
-KINDS = {"session": SessionState, "sideband": SidebandState}
+KINDS = {
+    "session": SessionState,
+    "sideband": SidebandState,
+    "translation": TranslationState,
+}
 
 
 class Play:
@@ -121,6 +126,10 @@ class Play:
 
     def linked(self, _: bool) -> None:
         self.state.linked()
+
+    def finish(self, _: bool) -> None:
+        assert isinstance(self.state, TranslationState)
+        self.state.finish()
 
     def append(self, size: int) -> None:
         self.state.appending(size)
@@ -234,10 +243,14 @@ _STATE: dict[str, Callable[[Play], Any]] = {
     "silenced": lambda p: [*p.silenced],
     "settled": lambda p: sorted(key for key, count in p.answers.items() if count),
     "appended": lambda p: p.state.appended,
+    "over": lambda p: p.state.over,
     "config": lambda p: p.state.session.wire(),
 }
 
 _WISHES: dict[str, Callable[..., str | None]] = {
     name: getattr(Play, name)
-    for name in ("begin", "create", "send", "give_up", "tool", "lost", "retry", "append", "linked")
+    for name in (
+        *("begin", "create", "send", "give_up", "tool", "lost", "retry", "append"),
+        *("linked", "finish"),
+    )
 }
