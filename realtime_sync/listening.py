@@ -130,10 +130,17 @@ class Listening:
 
         Raises:
             ConfigurationError: It has no type, or a wrong value; names the field.
+            ConnectionLost: There is no link now, and such an event does not wait for the next one;
+                `session.update`, `response.create`, item creates and retrievals do.
             SessionClosed: There is no session.
         """
         known = self._with_id(event)
-        self._connection.do(lambda state: state.sending(known))
+
+        def send(state: SessionState) -> None:
+            state.recovery.check_surviving(known)
+            state.sending(known)
+
+        self._connection.do(send)
         return known.event_id or ""
 
     def request(self, event: ClientEvent | dict[str, Any]) -> Reply[Event]:
@@ -145,6 +152,7 @@ class Listening:
 
         Raises:
             ValueError: Nothing acknowledges such an event.
+            ConnectionLost: As `send`.
         """
         known = self._with_id(event)
         if known.type not in ACKNOWLEDGED:
@@ -154,7 +162,7 @@ class Listening:
             item = known.item.model_copy(update={"id": self.new_id("item")})
             known = known.model_copy(update={"item": item})
         convert = _first_event if known.type == "response.create" else _as_event
-        return self._request(known, convert)
+        return self._request(known, convert, by_hand=True)
 
     def tap(self, fn: Tap) -> Callable[[], None]:
         """Show `fn("sent" or "received", event)` everything, as the wire has it, in wire order.
@@ -206,9 +214,16 @@ class Listening:
         self._connection.check(known)
         return known
 
-    def _request(self, event: ClientEvent, convert: Callable[[Any], Any] | None) -> Reply[Any]:
+    def _request(
+        self, event: ClientEvent, convert: Callable[[Any], Any] | None, *, by_hand: bool = False
+    ) -> Reply[Any]:
+        def send(state: SessionState) -> None:
+            if by_hand:
+                state.recovery.check_surviving(event)
+            state.sending(event)
+
         reply = self._connection.do(
-            lambda state: state.sending(event),
+            send,
             key=event.event_id,
             what=event.type,
             convert=convert,

@@ -15,6 +15,7 @@ from .events.client import SessionUpdate
 from .events.config import SessionConfig
 from .listening import Listening
 from .opening import Setup
+from .policy import ReconnectPolicy
 from .runtime.clock import Deadline, check_timeout
 from .runtime.connection import Connection
 from .runtime.dispatcher import Dispatch
@@ -39,6 +40,7 @@ class Living(Listening):
         max_duration: float | None = None,
         on_call: Callable[[Call], None],
         handle: Callable[[ResponseRecord], Any],
+        reconnect: ReconnectPolicy | None = None,
     ) -> None:
         """Make the connection, unopened. The last step of a constructor that touches `_setup`."""
         if dispatcher not in ("thread", "manual") and not callable(dispatcher):
@@ -56,6 +58,7 @@ class Living(Listening):
             handle=handle,
             ping_interval=check_timeout(ping_interval, "ping_interval"),
             max_duration=check_timeout(max_duration, "max_duration"),
+            reconnect=reconnect,
         )
 
     def open(self, *, timeout: float | None = 10) -> Self:

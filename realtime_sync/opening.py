@@ -13,7 +13,7 @@ from .events.config import SessionConfig
 from .events.items import Item
 from .history import as_history
 from .runtime.azure import Azure
-from .runtime.clock import Deadline
+from .runtime.clock import Deadline, monotonic
 from .runtime.dialect import Beta, Dialect
 from .runtime.endpoints import Address, Endpoint, OpenAI
 
@@ -28,6 +28,8 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 TRANSLATION_MODEL = "gpt-realtime-translate"
 #: The id of a call.
 CALL_ID = re.compile(r"rtc_[\w-]{1,200}", re.ASCII)
+#: Seconds for which an endpoint that failed is passed over, where there is another.
+REST = 30.0
 
 
 def endpoints_of(
@@ -111,6 +113,7 @@ class Setup:
                 raise ConfigurationError(f'type: a call is "realtime", not {config.type!r}')
         self._endpoints = endpoints
         self.call_id = call_id  # of the call to join; None: a session of its own
+        self._rests: dict[Endpoint, float] = {}  # one that failed -> until when it is left alone
         self._model = model if model is not None else config.model
         self._max_message_size = max_message_size
         self._ssl_context = ssl_context
@@ -134,13 +137,15 @@ class Setup:
         from .runtime.transport import Transport
 
         failed: RealtimeError | None = None
-        for at, endpoint in enumerate(self._endpoints):
+        rested = [one for one in self._endpoints if self._rests.get(one, 0.0) <= monotonic()]
+        endpoints = rested or list(self._endpoints)
+        for at, endpoint in enumerate(endpoints):
             try:
                 address = endpoint.address(self._query())
                 link: Link = Transport.connect(
                     self._url(address),
                     address.headers,
-                    deadline=_Share(deadline, len(self._endpoints) - at),
+                    deadline=_Share(deadline, len(endpoints) - at),
                     max_message_size=self._max_message_size,
                     ssl_context=self._ssl_context,
                     proxy=self._proxy,
@@ -148,6 +153,7 @@ class Setup:
                 return link, self._dialect(address)
             except ConnectError as exc:
                 failed = exc
+                self._rests[endpoint] = monotonic() + REST
         assert failed is not None
         raise failed
 

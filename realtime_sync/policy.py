@@ -21,12 +21,14 @@ class ReconnectPolicy:
             idle moment; None: never.
         renew_every: Seconds after which a session is renewed whose server names no end; None:
             never.
+        keep_audio: Seconds of user audio, the newest, that wait for a link while there is none.
     """
 
     delays: tuple[float, ...] = (0.1, 0.5, 1, 2, 4, 8)
     jitter: float = 0.25
     renew_before: float | None = 60
     renew_every: float | None = None
+    keep_audio: float = 5
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delays", tuple(self.delays))
@@ -35,6 +37,7 @@ class ReconnectPolicy:
         _check("jitter", self.jitter)
         if self.jitter > 1:
             raise ConfigurationError(f"jitter: a share from 0 to 1, not {self.jitter}")
+        _check("keep_audio", self.keep_audio)
         for name in ("renew_before", "renew_every"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name))

@@ -12,6 +12,7 @@ from .core.state import SessionState
 from .errors import ConfigurationError, ResponseActive, copy_of
 from .events.client import ResponseCreate
 from .events.config import FLAT_FIELDS, NOT_GIVEN, NotGiven, SessionConfig, session_config
+from .items import sendable
 from .opening import Setup, endpoints_of
 from .policy import ReconnectPolicy
 from .resources import Conversation, InputAudioBuffer, Responses, Tools
@@ -148,6 +149,7 @@ class RealtimeSession(Asking):
             max_duration=max_duration,
             on_call=self.tools._submit,
             handle=self._handle,
+            reconnect=reconnect,
         )
         self.conversation = Conversation(self)
         self.response = Responses(self)
@@ -218,6 +220,8 @@ class RealtimeSession(Asking):
                 item_event(self, item, None, self._setup.input_format)
                 for item in self._setup.history
             ],
+            sendable=sendable,
+            keep_audio=self._reconnect.keep_audio if self._reconnect is not None else 0,
         )
         state.set_tools(*self.tools._kinds())
         state.running.max_tokens = self._max_tokens

@@ -290,6 +290,7 @@ class Line:
     def session(self, **arguments: Any) -> RealtimeSession:
         """A session that is not open; closed at the end of the test."""
         arguments.setdefault("endpoint", Compatible("ws://127.0.0.1:9"))
+        arguments.setdefault("reconnect", None)  # a cut is the end, unless it is the subject
         session = RealtimeSession(**arguments)
         self._sessions.append(session)
         return session

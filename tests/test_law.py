@@ -25,7 +25,7 @@ SEES: dict[str, set[str]] = {
     "audio": {"errors"},
     "events": {"errors"},
     "core": {"events", "errors"},
-    "runtime": {"core", "events", "errors"},
+    "runtime": {"core", "events", "policy", "errors"},
     "tools": {"events", "errors"},
     "images": {"errors"},
     "items": {"images", "audio", "events", "errors"},
@@ -38,7 +38,7 @@ SEES: dict[str, set[str]] = {
         *("opening", "response", "history", "items", "images", "tools", "audio"),
         *("runtime", "core", "events", "errors"),
     },
-    "living": {"listening", "opening", "runtime", "core", "events", "errors"},
+    "living": {"listening", "opening", "policy", "runtime", "core", "events", "errors"},
     "asking": {
         *("resources", "living", "listening", "streams", "response", "items", "images"),
         *("runtime", "core", "events", "errors"),

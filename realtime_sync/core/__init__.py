@@ -14,6 +14,8 @@ tested, without a thread in sight.
 - `running`: all responses; their tool calls.
 - `turns`: a turn, and the creates it still waits for.
 - `sequencer`: one response at a time; turns, rounds of tool calls.
+- `recovery`, `held`: what each new session hears first, what a lost link leaves, what waits.
+- `buffer`: how much user audio no commit has taken.
 - `creates`, `requests`: which server event answers which of ours.
 - `changes`: what of the configuration cannot change any more.
 - `usage`: tokens and timings.

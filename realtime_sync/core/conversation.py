@@ -46,7 +46,7 @@ class ItemRecord:
         self.id = item_id
         self.wire = wire or Item(id=item_id, type="message", role="assistant")
         self.final = False  # a *.done event has told all
-        self.truncated = False  # what comes late still holds what nobody heard
+        self.truncated = False  # cut: what is said of it later still holds what nobody heard
         self.parts: dict[int, LivePart] = {}
         self.arguments: list[str] = []  # of a call, while they stream in
         # of user audio, whose transcripts come apart from the item: pieces, then the whole
@@ -121,6 +121,13 @@ class ItemRecord:
         )
         self.final = self.truncated = True
         self._snapshot = None
+
+    def interrupt(self) -> None:
+        """Nothing more will come of it: it stays as it is, incomplete."""
+        if not self.final:
+            self.wire = self._build().model_copy(update={"status": "incomplete"})
+            self.final = self.truncated = True
+            self._snapshot = None
 
     def snapshot(self) -> Item:
         """The item as a frozen value."""

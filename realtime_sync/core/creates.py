@@ -26,9 +26,10 @@ METADATA_PAIRS = 16
 class Create:
     """A `response.create` on its way."""
 
-    __slots__ = ("abandoned", "at", "default", "event", "job", "metadata", "tagged")
+    __slots__ = ("abandoned", "at", "default", "event", "given", "job", "metadata", "tagged")
 
     def __init__(self, event: ResponseCreate, job: Job | None, at: float) -> None:
+        given = event
         params = event.response.wire() if event.response is not None else {}
         self.default = params.get("conversation") != "none"  # it writes the default conversation
         metadata: dict[str, Any] = dict(params.get("metadata") or {})
@@ -39,6 +40,7 @@ class Create:
             response = ResponseParams.model_validate(params)
             event = event.model_copy(update={"response": response})
         self.metadata = metadata
+        self.given = given  # as it was asked for, without our tag
         self.event = event  # as it is sent
         self.job = job  # None: it went past the sequencer
         self.at = at  # when it was asked for

@@ -1,6 +1,6 @@
 """What the core wants done. Data only: the core itself does nothing.
 
-`Send` effects are carried out under the lock, in order; all others after it is released.
+`Send` and `Append` effects are carried out under the lock, in order; the others when it is free.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .turns import Turn
 
 __all__ = [
+    "Append",
     "Call",
     "Effect",
     "Emit",
@@ -35,6 +36,13 @@ class Send:
     """Queue this event for the wire."""
 
     event: ClientEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Queue this frame of user audio, which has waited for a link."""
+
+    frame: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +107,4 @@ class Retry:
     delay: float
 
 
-Effect = Send | Settle | Reject | Wake | Call | Emit | Unclaimed | Retry | End
+Effect = Send | Append | Settle | Reject | Wake | Call | Emit | Unclaimed | Retry | End

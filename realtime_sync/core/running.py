@@ -14,7 +14,7 @@ from ..events.local import ResponseMetrics
 from ..events.output import OutputEvent, ResponseObject
 from .conversation import Conversation, ItemRecord
 from .creates import Create, Creates, is_default
-from .effects import Call, Effect, Emit, End, Retry, Settle, Wake
+from .effects import Call, Effect, Emit, End, Reject, Retry, Settle, Wake
 from .responses import ResponseRecord, bytes_per_ms, failure_of
 from .sequencer import Sequencer
 from .turns import Turn
@@ -85,6 +85,25 @@ class Running:
         """The response cannot end any more."""
         self._orphan = None
         self._finish(record, "lost", error=error)
+
+    def unlinked(self, error: Callable[[ResponseRecord | None], RealtimeError]) -> None:
+        """The link is gone: what was running is lost, and nobody's cancel is answered any more.
+
+        Args:
+            error: Makes the error for one waiter, given the response it was waiting for.
+        """
+        active = self._sequencer.active
+        for key, wanted in self.cancels.items():
+            record = self.responses.get(wanted) if wanted is not None else active
+            self._effects.append(
+                Settle(key, record) if record is not None else Reject(key, error(None))
+            )
+        self.cancels.clear()
+        self.spoken = False  # the next session's voice may be another
+        for record in list(self.responses.values()):
+            for known in record.outputs.values():
+                known.interrupt()
+            self.lost(record, error(record))
 
     def created(self, event: Any) -> None:
         """A response has begun."""

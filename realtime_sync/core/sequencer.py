@@ -48,6 +48,7 @@ class Sequencer:
         self.loose: dict[str, bool] = {}
         self.held = False  # refused though nothing runs: wait for the retry
         self.over = False  # the session is about to end: nothing more is asked for
+        self.linked = True  # False while there is no link: creates stay queued
 
     # --- what callers ask for
 
@@ -140,9 +141,7 @@ class Sequencer:
             if isinstance(error, ServerError) and error.code == ALREADY_ACTIVE:
                 self._requeue(job)
             else:
-                if job.handle:
-                    self._effects.append(Reject(job.key, error))
-                self._end(job.turn, error)
+                self._reject(job, error)
         self.advance()
 
     def ended(
@@ -223,7 +222,8 @@ class Sequencer:
 
     def advance(self) -> None:
         """Send the next create if nothing stands in its way."""
-        if self.asked or self.active or self.loose or self.held or self.over:
+        stuck = self.asked or self.active or self.loose or self.held
+        if stuck or self.over or not self.linked:
             return
         job = next((job for job in self.queue if self._may_start(job)), None)
         if job is None:
@@ -254,12 +254,35 @@ class Sequencer:
         for turn in dict.fromkeys([*self.turns, *(job.turn for job in jobs)]):
             self._end(turn, error(turn.records[-1] if turn.records else None))
 
+    def unlinked(self, error: Callable[[ResponseRecord | None], RealtimeError]) -> None:
+        """The link is gone, another will be made: what had begun fails, the rest waits for it."""
+        asked, self.asked = self.asked, None
+        self.active = None
+        self.loose.clear()
+        self.held = False
+        if asked is not None and not asked.turn.done:
+            if asked.again:
+                self._reject(asked, error(None))
+            else:
+                asked.again = True
+                self.queue.appendleft(asked)
+        for turn in list(self.turns):
+            if turn.records and turn.records[-1].status == "lost":
+                self._withdraw(turn)
+                self._end(turn, error(turn.records[-1]))
+
     def retry(self) -> None:
         """The delay of a `Retry` has passed."""
         self.held = False
         self.advance()
 
     # --- inside
+
+    def _reject(self, job: Job, error: RealtimeError) -> None:
+        """The response will not be created."""
+        if job.handle:
+            self._effects.append(Reject(job.key, error))
+        self._end(job.turn, error)
 
     def _busy(self, parent: Turn | None) -> bool:
         """Whether a response is running or queued, but for the turn whose tool asks."""

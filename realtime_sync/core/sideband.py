@@ -15,13 +15,11 @@ __all__ = ["SidebandState"]
 class SidebandState(SessionState):
     """What we know about a call's session, which had begun before we came."""
 
+    outlives = True
+
     def linked(self) -> None:
         """See `SessionState.linked`."""
         self._set_up()
-
-    def _setup_fields(self) -> dict[str, Any]:
-        # an update that changes nothing: its answer is all that tells us of the session
-        return super()._setup_fields() or {"type": "realtime"}
 
     def _session_created(self, event: Any) -> None:
         self._take_session(event)  # a server that greets nevertheless

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import ConfigurationError, RealtimeError, ServerError, copy_of, refusal
+from ..errors import ConfigurationError, ConnectionLost, RealtimeError, ServerError, refusal
 from ..events.base import ClientEvent, ServerEvent, UnknownEvent, one_line
-from ..events.client import ConversationItemCreate, ResponseCreate, SessionUpdate
+from ..events.client import ConversationItemCreate, ResponseCreate
 from ..events.config import SessionConfig
 from ..events.items import Item
 from ..events.server import SERVER_EVENTS
@@ -20,8 +20,9 @@ from .changes import check_changes
 from .conversation import Conversation
 from .creates import Creates
 from .effects import Effect, Reject, Send, Settle, Unclaimed
+from .recovery import OPEN, Recovery
 from .requests import Request, Requests
-from .responses import ResponseRecord, bytes_per_ms
+from .responses import bytes_per_ms
 from .running import RESPONSE_ACTS, Running
 from .sequencer import ALREADY_ACTIVE, Sequencer
 from .turns import Turn
@@ -30,13 +31,16 @@ __all__ = ["OPEN", "SessionState"]
 
 log = logging.getLogger(__name__)
 
-#: The key under which `open()` waits.
-OPEN = "open"
 _NOTHING: tuple[Effect, ...] = ()
 
 
 class SessionState:
     """What we know about one session."""
+
+    #: The type that a configuration has unless it says so itself; None: it has none.
+    kind: str | None = "realtime"
+    #: Whether the server's session outlives the link, and need not be told everything again.
+    outlives = False
 
     def __init__(
         self,
@@ -45,24 +49,32 @@ class SessionState:
         new_item_id: Callable[[], str],
         config: SessionConfig | None = None,
         history: Iterable[ConversationItemCreate] = (),
+        sendable: Callable[[Item], Item | None] = lambda item: item,
+        keep_audio: float = 5.0,
     ) -> None:
         self._effects: list[Effect] = []
         self._new_key = new_key  # makes event ids
         self._new_item_id = new_item_id
-        self._config = config  # what a fresh session is to hear; None: nothing
-        self._history = tuple(history)
-        self._setup_left = 0  # of what a fresh session heard: not confirmed yet
         self.session = SessionConfig()  # what the server holds
-        self.ready = False  # session.created has come, and our setup is confirmed
-        self._open_settled = False  # whoever waits under OPEN has his answer
         self.over = False  # the server has said its last word
         self.conversation = Conversation()
         self.requests = Requests()
         self.creates = Creates()
         self.sequencer = Sequencer(self._effects, self._send, new_key)
         self.running = Running(self._effects, self.conversation, self.creates, self.sequencer)
-        self.appended = self._appended_in_all = 0  # bytes of user audio; the first since a commit
-        self._speech_end_ms = 0  # on the server's clock of user audio
+        self.recovery = Recovery(
+            *(self._effects, self.conversation, self.requests),
+            *(self.creates, self.sequencer, self.running),
+            new_key=new_key,
+            send=self.sending,
+            config=config,
+            history=history,
+            sendable=sendable,
+            keep_audio=keep_audio,
+            kind=self.kind,
+            outlives=self.outlives,
+        )
+        self.buffer = self.recovery.buffer
 
     # --- wishes
 
@@ -85,6 +97,9 @@ class SessionState:
             ConfigurationError: It would change what cannot change now; nothing has happened.
         """
         check_changes(event, self.session, self.running.spoken, self.sequencer.active is not None)
+        if not self.recovery.linked:
+            self.recovery.hold(event)
+            return
         if isinstance(event, ResponseCreate):
             create = self.creates.add(event, job=None, at=self.running.now)
             if create.default:
@@ -118,6 +133,7 @@ class SessionState:
 
     def give_up(self, key: str) -> None:
         """Nobody waits under this key any more; what only he wanted is withdrawn."""
+        self.recovery.withdraw(key)
         create = self.creates.get(key)
         if create is not None:
             create.abandoned = True
@@ -131,13 +147,9 @@ class SessionState:
         if turn is None:
             return
         ready = self.sequencer.tool_finished(turn, call_id, output, respond=respond)
+        kind = "function_call_output"
         items = [
-            Item(
-                id=self._new_item_id(),
-                type="function_call_output",
-                call_id=known,
-                output=turn.calls[known],
-            )
+            Item(id=self._new_item_id(), type=kind, call_id=known, output=turn.calls[known])
             for known in ready
         ]
         for item in items:
@@ -160,28 +172,27 @@ class SessionState:
         key = event.event_id or ""
         request = self.requests.refused(key) if self.requests.is_setup(key) else None
         if request is not None:  # the session lives without it
-            log.warning("%s is not sent: %s", event.type, error)
-            self._setup_left -= 1
+            self.recovery.left_out(request, error)
             self._check_ready()
         else:
             self._refused(key, error)
 
     def lost(self, error: RealtimeError) -> None:
         """There will be no answers any more: everybody who waits gets (his copy of) this error."""
+        self.recovery.lost(error)
 
-        def fresh(record: ResponseRecord | None) -> RealtimeError:
-            return copy_of(error, record)
+    def unlinked(self, error: ConnectionLost, unsent: list[tuple[bytes, int]]) -> None:
+        """The link is gone, and another will be made; see `Recovery.unlinked`."""
+        self.recovery.unlinked(error, unsent, self._input_rate)
 
-        for request in self.requests.drain():
-            self._effects.append(Reject(request.key, fresh(None)))
-        loose = [c.key for c in self.creates.drain() if c.job is None and not c.abandoned]
-        for key in [*self.running.cancels, *loose]:
-            self._effects.append(Reject(key, fresh(None)))
-        self.running.cancels.clear()
-        for record in list(self.running.responses.values()):
-            self.running.lost(record, fresh(record))
-        self.sequencer.lost(fresh)
-        self._refuse_open(fresh(None))
+    def appending(self, frames: list[tuple[bytes, int]]) -> bool:
+        """User audio goes out: frames, and the bytes of audio in each; False: it waits here."""
+        if not self.recovery.linked:
+            self.recovery.hold_audio(frames, self._input_rate)
+            return False
+        for _, size in frames:
+            self.buffer.append(size)
+        return True
 
     # --- the server's events
 
@@ -205,24 +216,22 @@ class SessionState:
         except Exception:  # whatever the peer sent, the session lives; a bug of ours is shown
             log.exception("could not take in %s", event.describe())
 
-    def appending(self, size: int) -> None:
-        """User audio goes out: so many bytes in the session's input format."""
-        self.appended += size
-        self._appended_in_all += size
-
     def _register(self, event: ClientEvent, turn: Turn | None = None, setup: bool = False) -> None:
         if event.type == "response.cancel":
             self.running.cancels[event.event_id or ""] = getattr(event, "response_id", None)
         else:
             request = Request(event, setup=setup, turn=turn)
             if event.type in ("input_audio_buffer.commit", "input_audio_buffer.clear"):
-                request.audio, self.appended = self.appended, 0
+                request.audio, self.buffer.size = self.buffer.size, 0
             self.requests.expect(request)
             if turn is not None:
                 turn.unheard += 1
 
     def _send(self, event: ClientEvent) -> None:
         """Queue an event of our own."""
+        if not self.recovery.linked:
+            self.recovery.hold(event)
+            return
         job = self.sequencer.asked
         if isinstance(event, ResponseCreate):
             event = self.creates.add(event, job=job, at=self.running.now).event
@@ -236,36 +245,20 @@ class SessionState:
 
     def _session_created(self, event: Any) -> None:
         self._take_session(event)
-        if self.ready or self._setup_left:
+        if not self._set_up():
             log.warning("a second session.created on one link; its session is taken over")
-        else:
-            self._set_up()
 
-    def _set_up(self) -> None:
-        """Tell a fresh session what it is to know."""
-        setup: list[ClientEvent] = list(self._history)
-        if fields := self._setup_fields():
-            config = SessionConfig.model_validate(fields)
-            setup.insert(0, SessionUpdate(event_id=self._new_key(), session=config))
-        self._setup_left = len(setup)
-        for client_event in setup:
+    def _set_up(self) -> bool:
+        """Tell a new session what it is to know; False: it has heard it already."""
+        said = self.recovery.created()
+        for client_event in said or ():
             self._register(client_event, setup=True)
             self._effects.append(Send(client_event))
         self._check_ready()
-
-    def _setup_fields(self) -> dict[str, Any]:
-        fields = self._config.wire() if self._config is not None else {}
-        return {"type": "realtime", **fields} if fields else fields
+        return said is not None
 
     def _check_ready(self) -> None:
-        if not self._open_settled and not self._setup_left:
-            self.ready = self._open_settled = True
-            self._effects.append(Settle(OPEN, None))
-
-    def _refuse_open(self, error: RealtimeError) -> None:
-        if not self._open_settled:
-            self._open_settled = True
-            self._effects.append(Reject(OPEN, error))
+        self.recovery.check_ready(self._input_rate)
 
     def _take_session(self, event: Any) -> None:
         self.session = event.session
@@ -281,8 +274,8 @@ class SessionState:
             self._effects.append(Settle(request.key, event))
             if request.turn is not None:
                 request.turn.unheard -= 1
+            self.recovery.confirmed(request)
             if request.setup:
-                self._setup_left -= 1
                 self._check_ready()
         return request
 
@@ -295,7 +288,7 @@ class SessionState:
         if key is not None and self._refused(key, error):
             return
         self._effects.append(Unclaimed(event))
-        self._refuse_open(error)
+        self.recovery.refuse_open(error)
 
     def _refused(self, key: str, error: ServerError | ConfigurationError) -> bool:
         """Whether the error's client event was one of ours that we still had in mind."""
@@ -315,10 +308,11 @@ class SessionState:
         request = self.requests.refused(key)
         if request is None:
             return False
-        self.appended += request.audio  # the server still holds it
+        self.buffer.size += request.audio  # the server still holds it
         turn = request.turn
         if request.setup:
-            self._refuse_open(error)
+            self.recovery.refused(request, error)
+            self._check_ready()
         elif turn is None or turn.done:
             self._effects.append(Reject(key, error))
         else:  # its asker hears of it
@@ -337,13 +331,12 @@ class SessionState:
             self.running.unreadable_end(event.raw)
 
     def _speech_stopped(self, event: Any) -> None:
-        self._speech_end_ms = event.audio_end_ms
+        self.buffer.speech_stopped(event.audio_end_ms)
         self.running.speech_ended = self.running.now
 
     def _committed(self, event: Any) -> None:
-        if self._answered(event) is None:  # the server's turn detection: what came later is left
-            heard = self._speech_end_ms * bytes_per_ms(self.audio_format("input"))
-            self.appended = min(self.appended, max(0, self._appended_in_all - heard))
+        if self._answered(event) is None:  # the server's turn detection
+            self.buffer.committed(self._input_rate)
 
     # --- items
 
@@ -370,6 +363,11 @@ class SessionState:
         """The session's "input" or "output" format, e.g. "audio/pcm"."""
         audio = getattr(self.session.audio, side, None)
         return (audio.format.type if audio and audio.format else None) or "audio/pcm"
+
+    @property
+    def _input_rate(self) -> int:
+        """Bytes of a millisecond of user audio."""
+        return bytes_per_ms(self.audio_format("input"))
 
     def _user_transcript(self, event: Any) -> None:
         self.conversation.transcribe(event.item_id, event.content_index or 0, event.delta or "")

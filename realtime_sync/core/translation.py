@@ -5,8 +5,6 @@ Source: wire.md (c).
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..events.base import ServerEvent
 from ..events.client import SessionClose
 from .state import SessionState
@@ -17,6 +15,7 @@ __all__ = ["TranslationState"]
 class TranslationState(SessionState):
     """What we know about one translation session."""
 
+    kind = None
     _asked_to_close = False
 
     def finish(self) -> None:
@@ -32,6 +31,3 @@ class TranslationState(SessionState):
             self._answered(event)
         else:
             super().received(event, at)
-
-    def _setup_fields(self) -> dict[str, Any]:
-        return {name: value for name, value in super()._setup_fields().items() if name != "type"}

@@ -67,6 +67,7 @@ class Job:
         self.urgent = False  # goes before turns that no response has begun yet
         self.cancelled = False  # somebody wants it ended as soon as it is created
         self.refusals = 0
+        self.again = False  # it has been asked for once more, over another link
 
     @property
     def key(self) -> str:

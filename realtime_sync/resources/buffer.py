@@ -51,10 +51,11 @@ class AudioInput:
         audio = self._bytes(data, sample_rate)
         kind, size = self.KIND.encode(), self.FRAME_BYTES
         frames = [
-            b'{"type":"%b","audio":"%b"}' % (kind, pybase64.b64encode(audio[start : start + size]))
+            (b'{"type":"%b","audio":"%b"}' % (kind, pybase64.b64encode(piece)), len(piece))
             for start in range(0, len(audio), size)
+            if (piece := audio[start : start + size])
         ]
-        self._session._connection.append(frames, len(audio), deadline)
+        self._session._connection.append(frames, deadline)
 
     def _bytes(self, data: Any, sample_rate: int | None) -> bytes | bytearray | memoryview:
         if sample_rate is None and isinstance(data, (bytes, bytearray)):
@@ -81,7 +82,7 @@ class InputAudioBuffer(AudioInput):
         deadline = Deadline(timeout)
         session = self._session
         session._check_open()
-        waiting = duration_ms(session._look(lambda s: s.appended), session.input_format)
+        waiting = duration_ms(session._look(lambda s: s.buffer.size), session.input_format)
         if waiting < COMMIT_MS:
             raise ValueError(
                 f"{waiting:.0f} ms of audio to commit; the server needs {COMMIT_MS} ms at least"
@@ -108,5 +109,5 @@ class InputAudioBuffer(AudioInput):
         self._session._ask_server(event, Deadline(timeout))
 
     def __repr__(self) -> str:
-        waiting = self._session._look(lambda s: s.appended)
+        waiting = self._session._look(lambda s: s.buffer.size)
         return f"<InputAudioBuffer, {duration_ms(waiting, self._session.input_format):.0f} ms>"

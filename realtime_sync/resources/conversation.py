@@ -124,7 +124,7 @@ class Conversation:
             ConversationItemDelete(event_id=self._session.new_id("event"), item_id=item.id or "")
             for item in self.items
         ]
-        replies = [(event, self._session.request(event)) for event in events]
+        replies = [(event, self._session._request(event, None)) for event in events]
         for event, reply in replies:
             try:
                 self._session._wait(reply, event.event_id or "", deadline)

@@ -7,6 +7,7 @@ queue what that wants sent, and wait for a future, which the I/O thread settles 
 Callbacks run on a thread of their own, so one that waits or blocks delays callbacks only.
 
 - `connection`: one session's link, queues and lock; `carrier` carries the core's effects out.
+- `relink`: when a lost link is made anew.
 - `loop`, `timers`: the I/O thread, and what it does later.
 - `transport`: a WebSocket link, with `dial` and `greeting` (its making), `framing` and `wire`
   (its bytes).

@@ -13,7 +13,7 @@ from typing import Any
 from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..errors import ConfigurationError, RealtimeError, ServerError, copy_of
-from ..events.base import ClientEvent, Event, LocalEvent, one_line
+from ..events.base import ClientEvent, LocalEvent, one_line
 from .futures import Reply
 from .handlers import Handlers
 
@@ -37,7 +37,7 @@ class Todo:
         self.settled: list[tuple[Reply[Any], Convert | None, Any, Exception | None]] = []
         self.wakes: list[Callable[[], None]] = []
         self.calls: list[fx.Call] = []
-        self.errors: list[Event] = []  # `error` events that nobody waits for
+        self.errors: list[Any] = []  # `error` events that nobody waits for
         self.retries: list[float] = []
         self.local: list[LocalEvent] = []
         self.unsaid: list[tuple[ClientEvent, ConfigurationError]] = []  # the core is told at once
@@ -51,6 +51,7 @@ class Carrier:
         self,
         *,
         put: Callable[[ClientEvent], None],
+        put_audio: Callable[[bytes], None],
         unsaid: Callable[[ClientEvent, ConfigurationError], tuple[fx.Effect, ...]],
         post: Callable[[Callable[[], None]], None],
         call: Callable[[fx.Call], None],
@@ -59,6 +60,7 @@ class Carrier:
         handlers: Handlers,
     ) -> None:
         self._put = put  # queues an event's frame, or raises where the link has no words for it
+        self._put_audio = put_audio  # queues a frame of audio, which is alike in all dialects
         self._unsaid = unsaid  # tells the core of such a one; what follows from it
         self._post = post  # has a future's done-callback run where callbacks run
         self._call = call  # starts a tool; never blocks
@@ -112,6 +114,9 @@ class Carrier:
         except ConfigurationError as exc:
             todo.unsaid.append((effect.event, exc))
 
+    def _append(self, effect: fx.Append, _: Todo) -> None:
+        self._put_audio(effect.frame)
+
     def _settled(self, effect: fx.Settle, todo: Todo) -> None:
         waiter = self._waiters.pop(effect.key, None)
         if waiter is not None:
@@ -163,6 +168,7 @@ class Carrier:
 #: Effect -> what becomes of it under the lock.
 _COLLECT: dict[type, Callable[[Carrier, Any, Todo], None]] = {
     fx.Send: Carrier._send,
+    fx.Append: Carrier._append,
     fx.Settle: Carrier._settled,
     fx.Reject: Carrier._rejected,
     fx.Wake: lambda _, effect, todo: todo.wakes.extend(effect.waiters),

@@ -34,6 +34,7 @@ from ..errors import (
 )
 from ..events import local
 from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
+from ..policy import ReconnectPolicy
 from . import loop as io
 from .carrier import Carrier, Convert, Todo
 from .clock import Deadline, Signal, may_wait, monotonic
@@ -42,7 +43,8 @@ from .dispatcher import Dispatch, Dispatcher
 from .futures import Reply
 from .handlers import Handlers
 from .inbox import Entry, Keep
-from .outbox import Outbox
+from .outbox import APPEND, Outbox
+from .relink import Relink
 from .taps import Taps
 from .watches import Watches
 
@@ -56,6 +58,8 @@ LINK_BYTES = 256 * 1024
 SOON = 2.0
 #: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
 GRACE = 0.3
+#: Seconds for one attempt to make a lost link anew, until its session is ready.
+ATTEMPT = 10.0
 TEXT = 1
 #: The close code of a server that does not accept the key. Source: wire.md (g).
 KEY_REFUSED = 3000
@@ -92,8 +96,10 @@ class Connection:
         handle: Callable[[ResponseRecord], Any],
         ping_interval: float | None = 10.0,
         max_duration: float | None = None,
+        reconnect: ReconnectPolicy | None = None,
     ) -> None:
-        self.phase = "new"  # "new", "connecting", "open", "closing", "closed"
+        # "new", "connecting", "open", "reconnecting", "closing", "closed"
+        self.phase = "new"
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
         self.dispatcher = Dispatcher(handlers, dispatch, self._callback_raised)
         self._new_state = new_state  # makes what a fresh session begins with
@@ -105,15 +111,7 @@ class Connection:
         self._dispatch = dispatch
         self._ping_interval = ping_interval
         self._max_duration = max_duration  # seconds from `open` on; None: no end
-        self._carrier = Carrier(
-            put=self._queue,
-            unsaid=self._unsaid,
-            post=lambda fn: self.dispatcher.post(fn),
-            call=on_call,
-            later=self._later,
-            handle=handle,
-            handlers=handlers,
-        )
+        self._carrier = self._new_carrier(on_call, handle)
         # guards the state, the carrier's waiters, the outbox, the link with its dialect, and the
         # phase; never held across I/O, a callback, a join or the settling of a future
         # re-entrant, since a signal handler or a finalizer may close the session on top of a frame
@@ -127,6 +125,10 @@ class Connection:
         self._pinger: io.Timer | None = None
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
         self._asked: float | None = None  # when the server was asked for a sign of life
+        self._relink = Relink(reconnect)
+        self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
+        # the last attempt to make a lost link anew: its thread, and what ends it
+        self._attempting: tuple[threading.Thread, Deadline] | None = None
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up
@@ -134,6 +136,20 @@ class Connection:
         self._last_moment = math.inf  # until then the peer may answer our close frame
         self._closed = threading.Event()  # set when nothing more will happen
         _all.add(self)
+
+    def _new_carrier(
+        self, on_call: Callable[[fx.Call], None], handle: Callable[[ResponseRecord], Any]
+    ) -> Carrier:
+        return Carrier(
+            put=self._queue,
+            put_audio=self._queue_audio,
+            unsaid=self._unsaid,
+            post=lambda fn: self.dispatcher.post(fn),
+            call=on_call,
+            later=self._later,
+            handle=handle,
+            handlers=self._handlers,
+        )
 
     # --- opening
 
@@ -149,7 +165,7 @@ class Connection:
         mine, reply = False, None
         try:
             with self._lock:
-                if self.phase == "open":
+                if self.phase in ("open", "reconnecting"):
                     return
                 mine = self.phase == "new"  # from here on, whatever happens, we clean up
                 if mine:
@@ -397,8 +413,12 @@ class Connection:
         self._carry_out(todo)
         return waited
 
-    def append(self, frames: list[bytes], size: int, deadline: Deadline) -> None:
-        """Queue frames that hold so many bytes of audio: all of them, or none.
+    def append(self, frames: list[tuple[bytes, int]], deadline: Deadline) -> None:
+        """Queue audio: all of it, or none. While there is no link the newest of it waits.
+
+        Args:
+            frames: Each an `input_audio_buffer.append`, and its bytes of audio.
+            deadline: For how long to wait for room.
 
         Raises:
             QueueFull: No room within the deadline; nothing was queued.
@@ -408,9 +428,13 @@ class Connection:
         while True:
             with self._lock:
                 self.check_open()
-                full = self._outbox.put_audio(frames, self._link.buffered if self._link else 0)
+                if self.phase == "reconnecting":
+                    self._state.appending(frames)
+                    return
+                waiting = self._link.buffered if self._link else 0
+                full = self._outbox.put_audio([frame for frame, _ in frames], waiting)
                 if full is None:
-                    self._state.appending(size)
+                    self._state.appending(frames)
             if full is None:
                 if self._loop is not None:
                     self._loop.wake(self)
@@ -470,7 +494,7 @@ class Connection:
             SessionClosed: Not opened yet, closed, or lost for good (then from the loss).
         """
         # session.created lets its own callbacks make calls while open() waits for the rest
-        if self.phase == "open":
+        if self.phase in ("open", "reconnecting"):
             return
         if self.phase == "connecting" and not self._given_up and self._state.session.id:
             return
@@ -495,6 +519,12 @@ class Connection:
         if self._loop is not None:
             self._loop.wake(self)
 
+    def _queue_audio(self, frame: bytes) -> None:
+        """Hold the lock."""
+        self._outbox.put(APPEND, frame)
+        if self._loop is not None:
+            self._loop.wake(self)
+
     def _unsaid(self, event: ClientEvent, error: ConfigurationError) -> tuple[fx.Effect, ...]:
         """Hold the lock."""
         self._state.unsaid(event, error)
@@ -507,7 +537,7 @@ class Connection:
     def _retry(self) -> None:
         todo = Todo()
         with self._lock:
-            if self.phase not in ("connecting", "open"):
+            if self.phase not in ("connecting", "open", "reconnecting"):
                 return
             self._state.running.now = monotonic()
             self._state.retry()
@@ -564,20 +594,27 @@ class Connection:
                     collect(effects, todo)
                     out.extend(todo.local)
                     todo.local.clear()
-            opened = self.phase == "connecting" and state.ready
+            opened = self.phase != "open" and state.recovery.ready
             if opened:
-                self.phase, self._opening = "open", None
+                self._now_open(at)
+            unfit = state.recovery.unfit
+        if self._relink.unproven:
+            self._judge(events)
+        for refusal in todo.errors:
+            self._relink.refused(refusal, at)
         # watchers first: whoever has an answer and begins to watch must see nothing older
         self._watches.feed(out)
         self._carrier.carry_out(todo)
         self._dispatch_to(out, over)
-        if opened and self._max_duration is not None and self._loop is not None:
+        if opened and self._budget is None and self._max_duration is not None and self._loop:
             self._budget = self._loop.call_later(self._max_duration, self._time_is_up)
         if todo.end is not None:
             self._end(todo.end)
+        elif unfit is not None and self._link is link:
+            self._lose(unfit)
 
     def _time_is_up(self) -> None:
-        if self.phase != "open":
+        if self.phase not in ("open", "reconnecting"):
             return  # it is being closed
         text = f"the session is {self._max_duration:g} s old; max_duration ended it"
         self._end(BudgetExceeded(text, limit="max_duration"))
@@ -589,6 +626,16 @@ class Connection:
             link.send_close(1000)
             link.flush()
         self._finish(error)
+
+    def _now_open(self, now: float) -> None:
+        """The session is ready. Hold the lock."""
+        if self.phase == "connecting":
+            self.phase, self._opening = "open", None
+        elif self.phase == "reconnecting":
+            self.phase = "open"
+            if self._alarm is not None:
+                self._alarm.cancel()
+        self._relink.linked(now)
 
     def _publish(self, events: Sequence[Event]) -> None:
         """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
@@ -651,13 +698,139 @@ class Connection:
         # only if it was asked: after a suspend the silence may be ours
         if self._asked is not None and link.last_received < self._asked:
             error = ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006)
-            self._finish(error)
+            self._lose(error)
             return
         self._asked = None
         if silence >= interval * 0.9:  # the timer is not exact
             self._asked = now
             link.ping()
         self._schedule_ping()
+
+    # --- a lost link
+
+    def _judge(self, events: Sequence[Event]) -> None:
+        """Whether something has come of the present link, but greetings and errors."""
+        idle = ("session.", "error", "conversation.item.")
+        if self.phase == "open" and not all(event.type.startswith(idle) for event in events):
+            self._relink.worked()
+
+    def _lose(self, error: RealtimeError) -> None:
+        """The link, or an attempt to make one, has failed: try again, or end."""
+        now = monotonic()
+        living = self.phase in ("open", "reconnecting")
+        delay = self._relink.delay(error, now) if living else None
+        if delay is None:
+            self._finish(self._final(error, self._relink.cause(error)))
+        else:
+            self._unlink(error, delay)
+
+    def _final(self, error: RealtimeError, cause: RealtimeError) -> RealtimeError:
+        if isinstance(error, ConnectionLost) and cause is error:
+            return error
+        lost = error if isinstance(error, ConnectionLost) else None
+        final = ConnectionLost(
+            f"the link was lost for good: {cause}",
+            code=lost.code if lost is not None else 1006,
+            reason=lost.reason if lost is not None else "",
+        )
+        final.__cause__ = cause
+        return final
+
+    def _unlink(self, error: RealtimeError, delay: float) -> None:
+        """Drop the link, and make another after `delay` seconds."""
+        todo = Todo()
+        loop = self._loop
+        with self._lock:
+            if self.phase not in ("open", "reconnecting") or loop is None:
+                return  # close() was faster: it ends what is left
+            first = self.phase == "open"
+            self.phase = "reconnecting"
+            link, self._link = self._link, None
+            unsent = [(frame, _audio_bytes(frame)) for frame in self._outbox.audio()]
+            room = self._outbox.clear()
+            lost = error if isinstance(error, ConnectionLost) else self._final(error, error)
+            assert isinstance(lost, ConnectionLost)
+            self._state.unlinked(lost, unsent)
+            self._carrier.collect(self._state.take(), todo)
+        if link is not None:
+            self._drop_link(loop, link)
+        for timer in (self._pinger, self._alarm):
+            if timer is not None:
+                timer.cancel()
+        for signal in room:
+            signal.set()
+        self._carrier.carry_out(todo)
+        said: list[LocalEvent] = [*todo.local]
+        if first:
+            log.warning("%s; trying again", error)
+            said.append(local.ConnectionLost(error=lost, retrying=True))
+        self._publish(said)
+        self._alarm = loop.call_later(delay, self._dial_again)
+
+    def _dial_again(self) -> None:
+        """Begin an attempt, on a thread of its own."""
+        deadline = Deadline(ATTEMPT)
+        thread = threading.Thread(
+            target=self._try_again, args=(deadline,), name="realtime-connect", daemon=True
+        )
+        self._attempting = (thread, deadline)
+        try:
+            thread.start()
+        except RuntimeError as exc:  # the interpreter is ending, or there are too many threads
+            self._lose(ConnectError(f"no thread to connect on: {exc}"))
+
+    def _try_again(self, deadline: Deadline) -> None:
+        """One attempt; runs on `realtime-connect`."""
+        loop = self._loop
+        assert loop is not None
+        try:
+            link, dialect = self._connect(deadline)
+        except RealtimeError as exc:
+            failed = exc
+            loop.call(lambda: self._attempt_failed(failed, deadline))
+            return
+        # BaseException: a key function may call sys.exit(), and the session must hear of it
+        except BaseException as exc:
+            log.exception("connecting failed in an unexpected way")
+            unknown = ConnectError(f"connecting: {type(exc).__name__} was raised")
+            loop.call(lambda: self._attempt_failed(unknown, deadline))
+            return
+        with self._lock:
+            wanted = self.phase == "reconnecting" and self._is_current(deadline)
+            if wanted:
+                self._link, self._dialect = link, dialect
+        if wanted:
+            loop.call(lambda: self._adopt_again(link, deadline))
+        else:
+            link.abort()
+            link.close()  # ours still: nobody else has seen it
+
+    def _is_current(self, deadline: Deadline) -> bool:
+        return self._attempting is not None and self._attempting[1] is deadline
+
+    def _attempt_failed(self, error: RealtimeError, deadline: Deadline) -> None:
+        if self.phase == "reconnecting" and self._is_current(deadline):
+            log.info("no link yet: %s", error)
+            self._lose(error)
+
+    def _adopt_again(self, link: Link, deadline: Deadline) -> None:
+        loop = self._loop
+        if self._link is not link or loop is None:
+            return
+        self._alarm = loop.call_later(deadline.remaining() or 0.0, lambda: self._not_ready(link))
+        self._adopt(link)
+
+    def _not_ready(self, link: Link) -> None:
+        if self._link is link and self.phase == "reconnecting":
+            self._lose(ConnectError("the server did not confirm what it was told in time"))
+
+    def _join_attempt(self, deadline: Deadline) -> None:
+        attempt = self._attempting
+        if attempt is None or attempt[0].ident is None:
+            return
+        attempt[0].join(deadline.remaining())
+        if attempt[0].is_alive():
+            log.warning("realtime-connect still waits for the key or for the name's address")
 
     # --- the end
 
@@ -666,7 +839,7 @@ class Connection:
         todo, inside = Todo(), self._inside()
         with self._lock:
             phase = self.phase
-            if phase in ("connecting", "open"):
+            if phase in ("connecting", "open", "reconnecting"):
                 self.phase = "closing"
             if phase == "connecting":  # at once: session.created may be on its way
                 error = SessionClosed("the session was closed while it was opening")
@@ -677,7 +850,7 @@ class Connection:
         loop = self._loop
         self._carrier.carry_out(todo)
         # again where somebody is at it: he may have been interrupted, or have more time than we
-        if phase in ("open", "closing") and loop is not None:
+        if phase in ("open", "reconnecting", "closing") and loop is not None:
             loop.call(lambda: self._say_goodbye(deadline))
         if loop is None or loop.in_loop() or inside:  # inside, the I/O thread waits for us
             return
@@ -688,6 +861,7 @@ class Connection:
             log.warning("a callback still runs on realtime-dispatcher; %d more are dropped", left)
         if not loop.join(deadline.remaining()):
             log.warning("realtime-io still runs")
+        self._join_attempt(deadline)
 
     def _say_goodbye(self, deadline: Deadline) -> None:
         link = self._link
@@ -721,7 +895,7 @@ class Connection:
             f"the link was lost, code {ended.code}{reason}", code=ended.code, reason=ended.reason
         )
         error.__cause__ = ended.error
-        self._finish(error)
+        self._lose(error)
 
     def _drop_link(self, loop: io.Loop, link: Link) -> None:
         loop.unwatch(link)
@@ -744,9 +918,11 @@ class Connection:
             link, self._link = self._link, None
             room = self._outbox.clear()
             self._reject_all(error or _closed_by_you(), todo)
-        for timer in (self._pinger, self._budget):
+        for timer in (self._pinger, self._alarm, self._budget):
             if timer is not None:
                 timer.cancel()
+        if self._attempting is not None:
+            self._attempting[1].expire()
         if self._loop is not None and link is not None:
             self._drop_link(self._loop, link)
         for signal in room:
@@ -793,6 +969,12 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows
     os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _audio_bytes(frame: bytes) -> int:
+    """Bytes of audio in an `input_audio_buffer.append`, without decoding them."""
+    text = frame[frame.rindex(b":") + 2 : -2]
+    return len(text) * 3 // 4 - text.count(b"=")
 
 
 def _binary(payload: bytes) -> UnknownEvent:

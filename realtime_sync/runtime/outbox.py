@@ -71,6 +71,10 @@ class Outbox:
         room, self._room = self._room, []
         return room
 
+    def audio(self) -> list[bytes]:
+        """The frames of audio among those that wait. Hold the lock."""
+        return [frame for kind, frame in self._frames if kind == APPEND]
+
     def clear(self) -> list[Signal]:
         """Send nothing more; who waited for room. Hold the lock."""
         self._frames.clear()

@@ -132,7 +132,7 @@ class Play:
         self.state.finish()
 
     def append(self, size: int) -> None:
-        self.state.appending(size)
+        self.state.appending([(b"", size)])
 
     # --- the server
 
@@ -229,7 +229,7 @@ def _item(item: Item) -> str:
 
 
 _STATE: dict[str, Callable[[Play], Any]] = {
-    "ready": lambda p: p.state.ready,
+    "ready": lambda p: p.state.recovery.ready,
     "items": lambda p: [_item(item) for item in p.state.conversation.items()],
     "active": lambda p: p.state.sequencer.active and p.state.sequencer.active.id,
     "running": lambda p: list(p.state.running.responses),
@@ -242,7 +242,7 @@ _STATE: dict[str, Callable[[Play], Any]] = {
     "metadata": lambda p: {key: r.metadata for key, r in p.records.items()},
     "silenced": lambda p: [*p.silenced],
     "settled": lambda p: sorted(key for key, count in p.answers.items() if count),
-    "appended": lambda p: p.state.appended,
+    "appended": lambda p: p.state.buffer.size,
     "over": lambda p: p.state.over,
     "config": lambda p: p.state.session.wire(),
 }

@@ -114,7 +114,7 @@ def test_what_the_link_cannot_say() -> None:
     assert isinstance(sent, fx.Send)
     state.unsaid(sent.event, no_words)
     assert [type(effect) for effect in state.take()] == [fx.Settle]
-    assert state.ready
+    assert state.recovery.ready
     event = client_event({"type": "input_audio_buffer.clear", "event_id": "mine"})
     state.sending(event)
     state.take()

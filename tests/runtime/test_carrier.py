@@ -30,6 +30,7 @@ class Bench:
         note = lambda what: lambda *args: self.done.append((what, *args))  # noqa: E731
         self.carrier = Carrier(
             put=self._put,
+            put_audio=lambda frame: None,
             unsaid=self._unsaid,
             post=lambda fn: fn(),
             call=note("call"),

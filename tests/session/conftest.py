@@ -19,7 +19,7 @@ def make(server: LocalServer) -> Iterator[Opener]:
     made: list[RealtimeSession] = []
 
     def new(**arguments: Any) -> RealtimeSession:
-        plain = {"output_modalities": ["text"], "turn_detection": None}
+        plain = {"output_modalities": ["text"], "turn_detection": None, "reconnect": None}
         if "endpoint" not in arguments:
             arguments["endpoint"] = server.endpoint
         session = RealtimeSession(**{**plain, **arguments})
@@ -47,7 +47,7 @@ def peer() -> Iterator[Peer]:
 @pytest.fixture
 def bare(peer: Peer) -> Iterator[RealtimeSession]:
     """A session of the peer that tells it nothing by itself."""
-    session = RealtimeSession(endpoint=peer.endpoint, ping_interval=None)
+    session = RealtimeSession(endpoint=peer.endpoint, ping_interval=None, reconnect=None)
     session.open()
     yield session
     session.close()

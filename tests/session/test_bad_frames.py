@@ -95,7 +95,7 @@ def test_cut(after: int, session: RealtimeSession, server: LocalServer) -> None:
 
 def test_mute(server: LocalServer) -> None:
     """A server that has gone mute is noticed by its silence."""
-    session = RealtimeSession(endpoint=server.endpoint, ping_interval=0.05)
+    session = RealtimeSession(endpoint=server.endpoint, ping_interval=0.05, reconnect=None)
     with session:
         server.script.mute()
         with pytest.raises(ConnectionLost, match="silent") as caught:

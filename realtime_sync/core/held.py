@@ -1,0 +1,86 @@
+"""What callers want while there is no link, kept in order. No thread, socket or clock."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from ..events.base import ClientEvent
+
+__all__ = ["Audio", "Held"]
+
+
+class Audio:
+    """One frame of user audio that waits."""
+
+    __slots__ = ("frame", "size")
+
+    def __init__(self, frame: bytes, size: int) -> None:
+        self.frame = frame  # an `input_audio_buffer.append`
+        self.size = size  # bytes of audio in it
+
+
+class Held:
+    """Events and audio, oldest first. Events are never lost; of the audio the newest is kept."""
+
+    def __init__(self) -> None:
+        self._entries: deque[ClientEvent | Audio] = deque()
+        self._audio: deque[Audio] = deque()  # of them, the audio
+        self._size = 0  # bytes of audio in it
+
+    def put(self, event: ClientEvent) -> None:
+        """Keep an event."""
+        self._entries.append(event)
+
+    def put_audio(self, frames: Iterable[tuple[bytes, int]], limit: float) -> int:
+        """Keep audio; how many bytes of older audio that cost.
+
+        Args:
+            frames: Each an `input_audio_buffer.append`, and its bytes of audio.
+            limit: Bytes of audio to keep; the newest frame stays, whatever its size.
+        """
+        for frame, size in frames:
+            audio = Audio(frame, size)
+            self._entries.append(audio)
+            self._audio.append(audio)
+            self._size += size
+        dropped = 0
+        while self._size > limit and len(self._audio) > 1:
+            oldest = self._audio.popleft()
+            self._entries.remove(oldest)  # near the front: only events may stand before it
+            self._size -= oldest.size
+            dropped += oldest.size
+        return dropped
+
+    def withdraw(self, key: str) -> None:
+        """Nobody wants the event of this id sent any more."""
+        for entry in self._entries:
+            if isinstance(entry, ClientEvent) and entry.event_id == key:
+                self._entries.remove(entry)
+                return
+
+    def clear_audio(self) -> None:
+        """Forget the audio behind the last event."""
+        while self._entries and isinstance(last := self._entries[-1], Audio):
+            self._entries.pop()
+            self._audio.pop()
+            self._size -= last.size
+
+    @property
+    def uncommitted(self) -> int:
+        """Bytes of audio behind the last commit that waits."""
+        size = 0
+        for entry in reversed(self._entries):
+            if isinstance(entry, Audio):
+                size += entry.size
+            elif entry.type == "input_audio_buffer.commit":
+                break
+        return size
+
+    def drain(self) -> list[ClientEvent | Audio]:
+        """All of it, oldest first; none stays."""
+        waiting = list(self._entries)
+        self._entries.clear()
+        self._audio.clear()
+        self._size = 0
+        return waiting

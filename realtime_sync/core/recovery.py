@@ -1,0 +1,386 @@
+"""What each new session hears first, and what a lost one leaves undone. No thread, socket or clock.
+
+A new link is a new session: the server remembers nothing. So it hears the configuration and the
+conversation again, then what had not been answered, then what callers have wanted meanwhile, which
+is held. A response that had begun is lost and never asked for again; one that had not is asked for
+once more. Source: faults.md 2.4, wire.md (g).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConnectionLost, RealtimeError, ServerError, copy_of
+from ..events.base import ClientEvent
+from ..events.client import ConversationItemCreate, SessionUpdate
+from ..events.config import SessionConfig
+from ..events.items import Item
+from ..events.local import ConnectionRestored
+from ..events.server import (
+    ConversationItemDeleted,
+    ConversationItemTruncated,
+    InputAudioBufferCleared,
+)
+from .buffer import Buffer
+from .conversation import Conversation
+from .creates import Creates
+from .effects import Append, Effect, Emit, Reject, Settle
+from .held import Audio, Held
+from .requests import Request, Requests
+from .running import Running
+from .sequencer import Sequencer
+
+if TYPE_CHECKING:
+    from .responses import ResponseRecord
+
+__all__ = ["OPEN", "Recovery", "merged"]
+
+log = logging.getLogger(__name__)
+
+#: The key under which `open()` waits.
+OPEN = "open"
+#: Client events that go on over the next link whoever sends them. Source: api.md, Reconnect.
+SURVIVING = frozenset(
+    {
+        "conversation.item.create",
+        "conversation.item.retrieve",
+        "response.create",
+        "session.update",
+    }
+)
+#: Items that a fresh session makes by itself, from its configuration.
+_REMADE = frozenset({"mcp_list_tools"})
+
+
+class Recovery:
+    """Knows whether there is a session to talk to, and what waits for the next one."""
+
+    def __init__(
+        self,
+        effects: list[Effect],
+        conversation: Conversation,
+        requests: Requests,
+        creates: Creates,
+        sequencer: Sequencer,
+        running: Running,
+        *,
+        new_key: Callable[[], str],
+        send: Callable[[ClientEvent], None],
+        config: SessionConfig | None,
+        history: Iterable[ConversationItemCreate],
+        sendable: Callable[[Item], Item | None],
+        keep_audio: float,
+        kind: str | None,
+        outlives: bool,
+    ) -> None:
+        self._effects = effects  # shared with the state: what is to be done
+        self._conversation = conversation
+        self._requests = requests
+        self._creates = creates
+        self._sequencer = sequencer
+        self._running = running
+        self._new_key = new_key  # makes event ids
+        self._send = send  # registers what answers an event, and queues it
+        self._sendable = sendable  # an item as a client may create it; None: nothing of it
+        self._kind = kind  # what a configuration is of; None: that is not said
+        self._outlives = outlives  # it is a call's session, which goes on without us
+        self._keep_audio = keep_audio  # seconds of user audio that wait for a link
+        self.ready = False  # session.created has come, and what we said then is confirmed
+        self.linked = True  # False from a loss until the next session is ready
+        self.unfit: RealtimeError | None = None  # why the new session will not do
+        self.buffer = Buffer()
+        self._open_settled = False  # whoever waits under OPEN has his answer
+        # what a fresh session is to hear, as the wire has it: ours, with the updates confirmed
+        self._config = config.wire() if config is not None else {}
+        self._history: tuple[ConversationItemCreate, ...] | None = tuple(history)  # None: heard
+        self._unconfirmed = 0  # of what the new session was told
+        self._held = Held()
+        self._lost_audio = 0  # bytes of user audio that no server has
+        self._replaying: dict[str, str] = {}  # event id -> id of the item that it makes again
+        self._skipped: list[str] = []  # ids of items that could not be made again
+        self._again: set[str] = set()  # creates that have been asked for once more
+
+    # --- a new session
+
+    def created(self) -> list[ClientEvent] | None:
+        """The server has made a session: what it hears first; None if it has heard it already."""
+        if self.ready or self._unconfirmed:
+            return None
+        update = self._configuration()
+        said: list[ClientEvent] = [update] if update is not None else []
+        if self._history is not None:
+            said += self._history
+        elif not self._outlives:
+            said += self._replay()
+        self._history = None
+        self._unconfirmed = len(said)
+        return said
+
+    def _configuration(self) -> ClientEvent | None:
+        # inside a call an update that changes nothing is all whose answer tells us of the session
+        if not self._config and not self._outlives:
+            return None
+        fields = {"type": self._kind, **self._config}
+        if self._kind is None:
+            del fields["type"]
+        config = SessionConfig.model_validate(fields)
+        return SessionUpdate(type="session.update", event_id=self._new_key(), session=config)
+
+    def _replay(self) -> list[ClientEvent]:
+        """The conversation once more, in order, item ids kept."""
+        said: list[ClientEvent] = []
+        for item in self._conversation.items():
+            item_id = item.id or ""
+            if item.type in _REMADE:
+                self._conversation.delete(item_id)
+            elif (event := self._made_again(item)) is None:
+                self._skip(item_id)
+            else:
+                self._replaying[event.event_id or ""] = item_id
+                said.append(event)
+        return said
+
+    def _made_again(self, item: Item) -> ClientEvent | None:
+        try:
+            sent = self._sendable(item)
+        except (ValueError, TypeError) as exc:
+            log.warning("item %s cannot be made again: %s", item.id, exc)
+            return None
+        if sent is None:
+            return None
+        return ConversationItemCreate(event_id=self._new_key(), item=sent)
+
+    def _skip(self, item_id: str) -> None:
+        self._skipped.append(item_id)
+        self._conversation.delete(item_id)  # the server does not have it: nor do we
+
+    def confirmed(self, request: Request) -> None:
+        """The server has acknowledged a client event."""
+        event = request.event
+        if isinstance(event, SessionUpdate):
+            self._config = merged(self._config, event.session.wire())
+        if request.setup:
+            self._unconfirmed -= 1
+
+    def refused(self, request: Request, error: RealtimeError) -> None:
+        """The server refuses a part of what a new session hears."""
+        if self.linked:
+            self.refuse_open(error)
+            return
+        if request.key in self._replaying:
+            self.left_out(request, error)
+        else:
+            self.unfit = error  # without its configuration it is not the session that we want
+
+    def left_out(self, request: Request, error: RealtimeError) -> None:
+        """The new session lives without a part of what it was to hear."""
+        log.warning("%s is not sent: %s", request.event.type, error)
+        item_id = self._replaying.pop(request.key, None)
+        if item_id is not None:
+            self._skip(item_id)
+        self._unconfirmed -= 1
+
+    def refuse_open(self, error: RealtimeError) -> None:
+        """Whoever opens the session hears of it, if he still waits."""
+        if not self._open_settled:
+            self._open_settled = True
+            self._effects.append(Reject(OPEN, error))
+
+    def check_ready(self, bytes_per_ms: int) -> None:
+        """If the new session has heard everything: tell so, and send what has waited for it.
+
+        Args:
+            bytes_per_ms: Of user audio.
+        """
+        if self.ready or self._unconfirmed or self.unfit or (self.linked and self._open_settled):
+            return
+        self.ready = self._open_settled = True
+        if self.linked:
+            self._effects.append(Settle(OPEN, None))
+            return
+        self.linked = self._sequencer.linked = True
+        restored = ConnectionRestored(
+            replayed=tuple(self._replaying.values()),
+            skipped=tuple(self._skipped),
+            lost_audio_ms=self._lost_audio / bytes_per_ms,
+        )
+        self._effects.append(Emit(restored))
+        self._lost_audio = 0
+        self.buffer.restart()
+        for waiting in self._held.drain():
+            if isinstance(waiting, Audio):
+                self.buffer.append(waiting.size)
+                self._effects.append(Append(waiting.frame))
+            else:
+                self._send(waiting)
+        self._sequencer.advance()
+
+    # --- the link is gone
+
+    def unlinked(
+        self, error: ConnectionLost, unsent: list[tuple[bytes, int]], bytes_per_ms: int
+    ) -> None:
+        """The link is gone, and another will be made: what becomes of what was under way.
+
+        Args:
+            error: Why.
+            unsent: Frames of user audio that never left, and the bytes of audio in each.
+            bytes_per_ms: Of user audio.
+        """
+
+        def fresh(record: ResponseRecord | None) -> RealtimeError:
+            return copy_of(error, record)
+
+        first = self.linked
+        self.ready = self.linked = self._sequencer.linked = False
+        self.unfit = None
+        self._unconfirmed = 0
+        self._replaying.clear()
+        self._skipped.clear()
+        if first:  # else all that had begun is decided, and what is held goes on waiting
+            self._lost_audio += max(0, self.buffer.size - sum(size for _, size in unsent))
+            self.hold_audio(unsent, bytes_per_ms)
+            self._decide(fresh)
+        else:
+            self._requests.drain()
+
+    def _decide(self, fresh: Callable[[ResponseRecord | None], RealtimeError]) -> None:
+        for request in self._requests.drain():
+            if not request.setup:  # else it is made anew
+                self._left(request, fresh)
+        for create in self._creates.drain():
+            if create.job is not None or create.abandoned:
+                continue  # the sequencer knows of the one, nobody wants the other
+            if create.key in self._again:
+                self._effects.append(Reject(create.key, fresh(None)))
+            else:
+                self._again.add(create.key)
+                self._held.put(create.given)
+        self._creates.echoed = None  # the next server may be another
+        self._running.unlinked(fresh)
+        self._sequencer.unlinked(fresh)
+
+    def _left(
+        self, request: Request, fresh: Callable[[ResponseRecord | None], RealtimeError]
+    ) -> None:
+        """A client event that the server never answered."""
+        event, turn = request.event, request.turn
+        if turn is not None:
+            turn.unheard = 0
+            if not turn.done and isinstance(event, ConversationItemCreate):
+                turn.items = (*turn.items, event)
+        elif event.type == "input_audio_buffer.commit":
+            # its audio is gone; alone it would be refused
+            self._lost_audio += request.audio
+            self._effects.append(Reject(request.key, fresh(None)))
+        else:
+            self.hold(event)
+
+    def lost(self, error: RealtimeError) -> None:
+        """The link is gone for good: everybody who waits gets (his copy of) this error."""
+
+        def fresh(record: ResponseRecord | None) -> RealtimeError:
+            return copy_of(error, record)
+
+        asked = [request.key for request in self._requests.drain()]
+        held = [e.event_id or "" for e in self._held.drain() if isinstance(e, ClientEvent)]
+        loose = [c.key for c in self._creates.drain() if c.job is None and not c.abandoned]
+        for key in [*asked, *held, *self._running.cancels, *loose]:
+            self._effects.append(Reject(key, fresh(None)))
+        self._running.cancels.clear()
+        for record in list(self._running.responses.values()):
+            self._running.lost(record, fresh(record))
+        self._sequencer.lost(fresh)
+        self.refuse_open(fresh(None))
+
+    # --- while there is none
+
+    def hold(self, event: ClientEvent) -> None:
+        """Somebody wants this sent: it is done here and now, or waits for the next link."""
+        act = _OFFLINE.get(event.type)
+        if act is None or not act(self, event):
+            self._held.put(event)
+        self.buffer.restart(self._held.uncommitted)
+
+    def hold_audio(self, frames: list[tuple[bytes, int]], bytes_per_ms: int) -> None:
+        """User audio waits for the next link: frames, and the bytes of audio in each."""
+        limit = self._keep_audio * 1000 * bytes_per_ms
+        self._lost_audio += self._held.put_audio(frames, limit)
+        self.buffer.restart(self._held.uncommitted)
+
+    def withdraw(self, key: str) -> None:
+        """Nobody waits under this key any more."""
+        self._held.withdraw(key)
+
+    def check_surviving(self, event: ClientEvent) -> None:
+        """Complain about an event sent by hand that cannot wait for the next link.
+
+        Raises:
+            ConnectionLost: There is no link now.
+        """
+        if not self.linked and event.type not in SURVIVING:
+            raise ConnectionLost(
+                f"{event.type}: there is no link now; wait for connection.restored"
+            )
+
+    def _delete(self, event: Any) -> bool:
+        if event.item_id not in self._conversation:
+            return False
+        self._conversation.delete(event.item_id)
+        self._settle(event, ConversationItemDeleted(item_id=event.item_id))
+        return True
+
+    def _truncate(self, event: Any) -> bool:
+        record = self._conversation.records.get(event.item_id)
+        if event.item_id not in self._conversation or record is None:
+            return False
+        if record.snapshot().role != "assistant":
+            return False  # the server says why not
+        record.truncate(event.content_index, event.audio_end_ms)
+        where = {name: getattr(event, name) for name in ("item_id", "content_index")}
+        done = ConversationItemTruncated(**where, audio_end_ms=event.audio_end_ms)
+        self._settle(event, done)
+        return True
+
+    def _clear(self, event: Any) -> bool:
+        self._held.clear_audio()
+        self._settle(event, InputAudioBufferCleared())
+        return True
+
+    def _cancel(self, event: Any) -> bool:
+        error = ServerError(
+            "nothing to cancel: what was running is lost with the link",
+            code="response_cancel_not_active",
+            event_id=event.event_id,
+        )
+        self._effects.append(Reject(event.event_id or "", error))
+        return True
+
+    def _settle(self, event: ClientEvent, answer: Any) -> None:
+        self._effects.append(Settle(event.event_id or "", answer))
+
+
+#: Client event -> what it does while there is no link; False: it waits for one after all.
+_OFFLINE: dict[str, Callable[[Recovery, Any], bool]] = {
+    "conversation.item.delete": Recovery._delete,
+    "conversation.item.truncate": Recovery._truncate,
+    "input_audio_buffer.clear": Recovery._clear,
+    "response.cancel": Recovery._cancel,
+}
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with changes, as the server merges them: below the top level too.
+
+    An object of another `type` (turn detection, say) replaces the old one whole.
+    """
+    result = dict(base)
+    for name, value in changes.items():
+        old: Any = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        if both and old.get("type") == value.get("type", old.get("type")):
+            value = merged(old, value)
+        result[name] = value
+    return result
