@@ -6,7 +6,9 @@ before they leave; unknown fields pass.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from .base import ClientEvent
 from .config import AudioConfig, SessionConfig
@@ -23,7 +25,7 @@ class ResponseParams(Value):
     conversation: str | None = None
     input: tuple[Item, ...] | None = None
     instructions: str | None = None
-    max_output_tokens: int | str | None = None
+    max_output_tokens: Annotated[int, Field(strict=True)] | str | None = None
     metadata: dict[str, str] | None = None
     output_modalities: tuple[str, ...] | None = None
     parallel_tool_calls: bool | None = None
@@ -79,7 +81,7 @@ class InputAudioBufferAppend(ClientEvent):
     """Base64 audio, at most 15 MiB; nothing answers it."""
 
     type: Literal["input_audio_buffer.append"] = "input_audio_buffer.append"
-    audio: str
+    audio: Annotated[str, Field(strict=True)]  # bytes are not base64 yet
 
 
 class InputAudioBufferCommit(ClientEvent):
@@ -121,7 +123,7 @@ class SessionInputAudioBufferAppend(ClientEvent):
     """Base64 audio to translate: PCM16, 24 kHz, mono; 200 ms each are advised."""
 
     type: Literal["session.input_audio_buffer.append"] = "session.input_audio_buffer.append"
-    audio: str
+    audio: Annotated[str, Field(strict=True)]  # bytes are not base64 yet
 
 
 class SessionClose(ClientEvent):

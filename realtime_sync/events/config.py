@@ -281,6 +281,7 @@ _RANGES: dict[tuple[str, ...], tuple[float, float]] = {
     ("audio", "input", "turn_detection", "threshold"): (0, 1),
     ("audio", "input", "turn_detection", "idle_timeout_ms"): (5000, 30000),
     ("max_output_tokens",): (1, 4096),
+    ("truncation", "retention_ratio"): (0, 1),
 }
 
 

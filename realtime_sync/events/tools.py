@@ -5,7 +5,7 @@ Source: wire.md section (c) and ga_session.json. What a kind does not have is No
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,17 +17,9 @@ __all__ = ["ListedTool", "RequireApproval", "ToolChoice", "ToolFilter", "ToolObj
 def _host(url: Any) -> str:
     """A URL as a repr shows it: keys hide in its query and its user part."""
     try:
-        return urlsplit(url).hostname or "***"
+        return urlsplit(url).hostname or "…"
     except ValueError:
-        return "***"
-
-
-#: Where keys are, and what a repr shows instead.
-_HIDDEN: dict[str | None, Callable[[Any], str]] = {
-    "authorization": lambda _: "***",
-    "headers": lambda _: "***",
-    "server_url": _host,
-}
+        return "…"
 
 
 class ToolFilter(Value):
@@ -80,7 +72,7 @@ class ToolObject(Value):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, _HIDDEN[name](value) if name in _HIDDEN else value
+            yield name, _host(value) if name == "server_url" else value
 
 
 class ToolChoice(Value):

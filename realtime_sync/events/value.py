@@ -167,14 +167,41 @@ def check(model: type[Value], data: Any, where: str = "") -> Any:
         raise ConfigurationError(fault(exc, where)) from None
 
 
+#: What pydantic calls a fault -> what is wanted instead.
+_WANTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "model_type": "an object",
+    "string_type": "a string",
+    "tuple_type": "a list",
+}
+
+
 def fault(exc: ValidationError, where: str = "") -> str:
     """Each fault of a validation as "path: what is wrong", without the input."""
-    lines = []
+    wanted: dict[str, list[str]] = {}
     for error in exc.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(str(part) for part in error["loc"] if _is_wire_name(part))
-        said = error["msg"].replace("dictionary or instance of", "object or").lower()
-        lines.append(f"{'.'.join(p for p in (where, path) if p) or 'value'}: {said}")
-    return "; ".join(dict.fromkeys(lines))
+        steps = (str(part) for part in error["loc"] if _is_wire_name(part))
+        path = ".".join(step for step in (where, *steps) if step) or "value"
+        said = _WANTED.get(error["type"], error["msg"].lower())
+        if said not in wanted.setdefault(path, []):
+            wanted[path].append(said)
+    # of a union, only the branch that came furthest: it is the one that was meant
+    deepest = [p for p in wanted if not any(other.startswith(f"{p}.") for other in wanted)]
+    return "; ".join(f"{path}: {_one_of(wanted[path])}" for path in deepest)
+
+
+def _one_of(wanted: list[str]) -> str:
+    if {"a number", "a whole number"} <= {*wanted}:
+        wanted = [one for one in wanted if one != "a whole number"]
+    known = set(_WANTED.values()) & {*wanted}
+    return f"must be {' or '.join(wanted)}" if known else "; ".join(wanted)
 
 
 #: A union's branch shows up in a fault's path as its type's name; the wire has no such step.

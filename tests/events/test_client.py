@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from realtime_sync.errors import ConfigurationError
 from realtime_sync.events.client import CLIENT_EVENTS, ConversationItemTruncate, ResponseParams
 from realtime_sync.events.codec import client_event
 
@@ -20,6 +21,13 @@ def test_truncate_always_names_its_part() -> None:
     assert event.wire() == {"item_id": "i1", "content_index": 0, "audio_end_ms": 5}
     raw = {"type": "conversation.item.truncate", "item_id": "i1", "audio_end_ms": 5}
     assert client_event(raw).wire()["content_index"] == 0
+
+
+@pytest.mark.parametrize("kind", ["input_audio_buffer.append", "session.input_audio_buffer.append"])
+def test_audio_is_base64_already(kind: str) -> None:
+    """Bytes are refused: as a text they would be something else."""
+    with pytest.raises(ConfigurationError, match=r"event\.audio: must be a string"):
+        client_event({"type": kind, "audio": bytes(4)})
 
 
 @pytest.mark.parametrize("conversation", ["auto", "none", "conv_1"])

@@ -87,6 +87,11 @@ def test_every_flat_field_exists() -> None:
         (None, {"turn_detection": {"threshold": 2}}, "threshold"),
         (None, {"turn_detection": {"idle_timeout_ms": 5}}, "idle_timeout_ms"),
         (None, {"max_output_tokens": 0}, "max_output_tokens"),
+        (
+            None,
+            {"truncation": {"type": "retention_ratio", "retention_ratio": 7}},
+            "truncation.retention_ratio",
+        ),
         (None, {"max_output_tokens": True}, "max_output_tokens"),
         (None, {"max_output_tokens": "all"}, "max_output_tokens"),
         ({"audio": "loud"}, {}, "audio"),

@@ -35,7 +35,7 @@ def test_no_key_in_a_repr() -> None:
 @pytest.mark.parametrize("url", ["http://[", "docs", ""])
 def test_a_url_that_is_none_is_not_shown(url: str) -> None:
     """What cannot be taken apart may be all key."""
-    assert repr(ToolObject(server_url=url)) == "ToolObject(server_url='***')"
+    assert repr(ToolObject(server_url=url)) == "ToolObject(server_url='…')"
 
 
 def test_filters_are_typed() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.events.base import UnknownEvent
-from realtime_sync.events.codec import server_event
+from realtime_sync.events.codec import client_event, server_event
 from realtime_sync.events.config import SessionConfig
 from realtime_sync.events.items import Item, Part
 from realtime_sync.events.value import check, fault, read
@@ -115,6 +115,38 @@ def test_check_names_the_field() -> None:
     assert "secret" not in message
     assert "float" not in message.split(":")[0]
     assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"tool_choice": 5}, "tool_choice: must be a string or an object"),
+        ({"reasoning": "low"}, "reasoning: must be an object"),
+        ({"include": "x"}, "include: must be a list"),
+        ({"parallel_tool_calls": "maybe"}, "parallel_tool_calls: must be true or false"),
+        ({"audio": {"output": {"speed": "x"}}}, "audio.output.speed: must be a number"),
+        (
+            {"truncation": {"retention_ratio": "x"}, "prompt": {"variables": {"a": 5}}},
+            "truncation.retention_ratio: must be a number; "
+            "prompt.variables.a: must be a string or an object",
+        ),
+        (
+            {"tools": [{}, {"require_approval": {"always": {"tool_names": "x"}}}]},
+            "tools.1.require_approval.always.tool_names: must be a list",
+        ),
+    ],
+)
+def test_faults_say_what_is_wanted(given: Any, said: str) -> None:
+    """Once a field, of a union what its branches want together, or what the one meant wants."""
+    with pytest.raises(ConfigurationError) as caught:
+        check(SessionConfig, given)
+    assert str(caught.value) == said
+
+
+def test_fault_of_a_missing_field() -> None:
+    """What has no short name is said in pydantic's words."""
+    with pytest.raises(ConfigurationError, match=r"^event\.item_id: field required$"):
+        client_event({"type": "conversation.item.delete"})
 
 
 def test_fault_without_a_path() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas import faults, load, named
 
 from realtime_sync import RealtimeSession, SessionConfig, items, tool
-from realtime_sync.errors import ServerError
+from realtime_sync.errors import ConfigurationError, ServerError
 from realtime_sync.events.codec import client_event
 from realtime_sync.events.config import FLAT_FIELDS, session_config
 from realtime_sync.local import LocalServer
@@ -142,22 +142,47 @@ def test_each_field_of_the_configuration(name: str) -> None:
     assert name in FLAT_FIELDS
 
 
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        ({"max_output_tokens": True}, "response.max_output_tokens"),
+        ({"reasoning": "low"}, "response.reasoning"),
+        ({"tool_choice": 5}, "response.tool_choice"),
+        ({"voice": 5}, "response.audio.output.voice"),
+        ({"metadata": {"a": 5}}, "response.metadata.a"),
+    ],
+)
+def test_what_fits_no_response_is_refused(overrides: Wire, name: str) -> None:
+    """Before it is sent, by the name of the field."""
+    with pytest.raises(ConfigurationError, match=f"^{name}: "):
+        response_params(overrides, "audio/pcm", (), None)
+
+
+#: What the schemas do not say: numbers have ranges.
+_IN_RANGE = {
+    ("audio", "output", "speed"): 1,
+    ("audio", "input", "turn_detection", "threshold"): 0.5,
+    ("audio", "input", "turn_detection", "idle_timeout_ms"): 6000,
+    ("truncation", "retention_ratio"): 0.5,
+    ("max_output_tokens",): 9,
+}
+
+
+def _put(value: Any, path: tuple[str, ...], number: float) -> None:
+    """Replace the number at a path, where one is."""
+    for step in path[:-1]:
+        value = value.get(step) if isinstance(value, dict) else None
+    if isinstance(value, dict) and isinstance(value.get(path[-1]), (int, float)):
+        value[path[-1]] = number
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_configuration_is_sent_as_given(data: st.DataObject) -> None:
     """Every session that fits the schema, as a whole; numbers in their ranges."""
     session = data.draw(named("ga_session.json", "realtime.request"))
-    audio = session.get("audio") or {}
-    for side, numbers in (("output", ("speed",)), ("input", ())):
-        for number in numbers:
-            if isinstance(audio.get(side), dict) and audio[side].get(number) is not None:
-                audio[side][number] = 1
-    detection = (audio.get("input") or {}).get("turn_detection")
-    for number, value in (("threshold", 0.5), ("idle_timeout_ms", 6000)):
-        if isinstance(detection, dict) and detection.get(number) is not None:
-            detection[number] = value
-    if isinstance(session.get("max_output_tokens"), int):
-        session["max_output_tokens"] = 9
+    for path, value in _IN_RANGE.items():
+        _put(session, path, value)
     sent = session_config(session, {}).wire()
     assert sent == session
     assert session_config(SessionConfig.model_validate(sent), {}).wire() == session
