@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..events.confidence import confidence_of, logprobs_of
 from ..events.items import AUDIO_PARTS, Item, Part
 
 __all__ = ["Conversation", "ItemRecord"]
@@ -38,6 +39,7 @@ class ItemRecord:
         "parts",
         "said",
         "saying",
+        "sure",
         "truncated",
         "wire",
     )
@@ -52,6 +54,7 @@ class ItemRecord:
         # of user audio, whose transcripts come apart from the item: pieces, then the whole
         self.saying: dict[int, list[str]] = {}
         self.said: dict[int, str] = {}
+        self.sure: dict[int, tuple[float, ...]] = {}  # log-probabilities of a transcript's tokens
         self._snapshot: Item | None = None
 
     def update(self, item: Item, *, final: bool) -> None:
@@ -94,10 +97,13 @@ class ItemRecord:
             self.arguments.append(delta)
             self._snapshot = None
 
-    def add_transcript(self, index: int, text: str, *, whole: bool = False) -> None:
+    def add_transcript(
+        self, index: int, text: str, *, whole: bool = False, logprobs: tuple[float, ...] = ()
+    ) -> None:
         """A piece of a user transcript, or all of it; the whole beats its pieces."""
         if whole:
             self.said[index] = text
+            self.sure[index] = logprobs
             self.saying.pop(index, None)
         elif index not in self.said:
             self.saying.setdefault(index, []).append(text)
@@ -150,7 +156,9 @@ class ItemRecord:
         # wire.id is None where the server left it out; what we look it up by is known
         if self.wire.id is None and self.id:
             changes["id"] = self.id
-        return self.wire.model_copy(update=changes) if changes else self.wire
+        item = self.wire.model_copy(update=changes) if changes else self.wire
+        sure = [logprob for part in self.sure.values() for logprob in part]
+        return item.with_confidence(confidence_of(sure)) if sure else item
 
     def _content(self) -> list[Part]:
         """The parts, with the text that has streamed in."""
@@ -269,13 +277,24 @@ class Conversation:
             self._placed.discard(item_id)
             self._order.remove(item_id)
 
-    def transcribe(self, item_id: str, index: int, text: str, *, whole: bool = False) -> None:
-        """A user transcript, which may be faster than its item, and slower than its deletion."""
+    def transcribe(
+        self, item_id: str, index: int, text: str, *, whole: bool = False, logprobs: Any = None
+    ) -> None:
+        """A user transcript, which may be faster than its item, and slower than its deletion.
+
+        Args:
+            item_id: Whose.
+            index: Of which part.
+            text: A piece, or all of it.
+            whole: All of it.
+            logprobs: Of its tokens, as the event has them.
+        """
         if item_id not in self._deleted:
             audio = [{"type": "input_audio"}]
             wire = {"id": item_id, "type": "message", "role": "user", "content": audio}
             record = self.record(item_id, Item.model_validate(wire))
-            record.add_transcript(index, text, whole=whole)
+            sure = logprobs_of(logprobs)
+            record.add_transcript(index, text, whole=whole, logprobs=sure)
 
     def forget_unplaced(self, item_ids: list[str]) -> None:
         """Let go of items that belong to no conversation, their response being over."""

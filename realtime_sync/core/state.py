@@ -374,9 +374,8 @@ class SessionState:
 
     def _user_transcript_done(self, event: Any) -> None:
         self.running.spend(self.running.usage.plus_transcription(event.usage))
-        self.conversation.transcribe(
-            event.item_id, event.content_index or 0, event.transcript, whole=True
-        )
+        told = event.item_id, event.content_index or 0, event.transcript
+        self.conversation.transcribe(*told, whole=True, logprobs=event.logprobs)
 
 
 #: Server event -> what it changes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -151,3 +152,22 @@ def test_truncation_keeps_whole_words(text: str, heard: float, left: str) -> Non
     record.part(0, spoken=True).audio_ms = 100
     record.truncate(0, heard)
     assert (record.snapshot().transcript, record.snapshot().status) == (left, "incomplete")
+
+
+def test_how_sure_a_transcript_is() -> None:
+    """An item has the confidence of all its transcripts; a new whole beats the old."""
+    record = ItemRecord("a", message("a", {"type": "input_audio"}, role="user"))
+    record.add_transcript(0, "He")
+    assert record.snapshot().confidence is None
+    record.add_transcript(0, "Hey", whole=True, logprobs=(math.log(0.1),))
+    assert record.snapshot().confidence == pytest.approx(0.1)
+    record.add_transcript(0, "Hello", whole=True, logprobs=(math.log(0.9), math.log(0.4)))
+    item = record.snapshot()
+    assert (item.transcript, item.confidence) == ("Hello", pytest.approx(0.6))
+    record.add_transcript(1, "you", whole=True, logprobs=(0.0,))
+    assert record.snapshot().confidence == pytest.approx(0.36 ** (1 / 3))
+    record.update(message("a", {"type": "input_audio"}, role="user"), final=True)
+    assert record.snapshot().confidence == pytest.approx(0.36 ** (1 / 3))
+    record.add_transcript(0, "Hi", whole=True)
+    record.add_transcript(1, "you", whole=True)
+    assert record.snapshot().confidence is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -243,6 +244,24 @@ def test_transcription(talk: Talk) -> None:
     assert "session.updated" in talk.names
     with pytest.raises(ConfigurationError):
         session.ask("Hello?")
+
+
+@pytest.mark.parametrize("kind", ["realtime", "transcription"])
+def test_how_sure_a_transcript_is(kind: str) -> None:
+    """Where the server sends log-probabilities, event and item say how sure it was."""
+    heard = {"logprobs": [("Hi", math.log(0.9)), (" you", math.log(0.4))]}
+    sound = {"transcription": {"model": "gpt-4o-transcribe"}, "turn_detection": None}
+    include = ["item.input_audio_transcription.logprobs"]
+    with LocalServer(speed=None, transcripts=[heard, "no more"]) as server:
+        config = {"type": kind, "audio": {"input": sound}, "include": include}
+        with RealtimeSession(endpoint=server.endpoint, config=config) as session:
+            for confidence in (pytest.approx(0.6), None):
+                session.input_audio_buffer.append(SECOND)
+                with session.expect(events.ConversationItemInputAudioTranscriptionCompleted) as due:
+                    item = session.input_audio_buffer.commit()
+                    assert due.result(timeout=LIMIT).confidence == confidence
+                (now,) = (one for one in session.conversation.items if one.id == item.id)
+                assert now.confidence == confidence
 
 
 # --- what beta has no words for
