@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RealtimeError, ResponseFailed
 from ..events.base import ServerEvent
-from ..events.items import Item
+from ..events.items import AUDIO_PARTS, Item
 from ..events.output import ErrorDetails, ResponseObject
 
 if TYPE_CHECKING:
@@ -99,6 +99,17 @@ class ResponseRecord:
     def metadata(self) -> dict[str, Any]:
         """The user's metadata; our tag is not theirs."""
         return {k: v for k, v in (self.object.metadata or {}).items() if k != TAG}
+
+    @property
+    def unspoken(self) -> tuple[Item, ...]:
+        """Messages in text, of a response of which none was spoken though it was to be."""
+        if self.status != "completed" or "audio" not in (self.object.output_modalities or ()):
+            return ()
+        messages = [item for item in self.output if item.type == "message"]
+        parts = [part for item in messages for part in item.content or ()]
+        if self.timings.first_audio is not None or any(p.type in AUDIO_PARTS for p in parts):
+            return ()
+        return tuple(item for item in messages if item.text)
 
     def take(self, told: ResponseObject) -> None:
         """Take over what the server says of the response; what it leaves out stays."""

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from ..errors import BudgetExceeded, RealtimeError, copy_of
 from ..events.items import Item
-from ..events.local import ResponseMetrics
+from ..events.local import ResponseMetrics, ResponseModalityMismatch
 from ..events.output import OutputEvent, ResponseObject
 from .conversation import Conversation, ItemRecord
 from .creates import Create, Creates, is_default
@@ -52,6 +52,7 @@ class Running:
         self.max_tokens: int | None = None  # that the session may use; None: as many as it likes
         self.spent: BudgetExceeded | None = None  # it has used them
         self.rate_limits: dict[str, RateLimit] = {}  # by name
+        self.retry_text_reply = False  # text where audio was to come: asked for once more
         self.functions: frozenset[str] = frozenset()  # tools that are run on our side
         self.reported: frozenset[str] = frozenset()  # tools whose calls the caller answers
         self.output_format = "audio/pcm"  # of the session
@@ -239,7 +240,23 @@ class Running:
                     self._effects.append(
                         Call(call_id, item.name or "", item.arguments or "", record, turn)
                     )
-        self._sequencer.ended(record, calls, failure=failure)
+        again = self._unspoken(record, calls)
+        self._sequencer.ended(record, calls, failure=failure, instead_of=again)
+
+    def _unspoken(self, record: ResponseRecord, calls: list[str]) -> tuple[str, ...]:
+        """Tell of text where speech was to come; ids of what is to be said once more."""
+        found, turn = record.unspoken, record.turn
+        if not found:
+            return ()
+        done = turn is None or turn.abandoned or turn.retried or calls or self.spent is not None
+        ids = tuple(item.id for item in found if item.id)
+        retried = self.retry_text_reply and not done and bool(ids)
+        text = "".join(item.text or "" for item in found)
+        event = ResponseModalityMismatch(
+            response_id=record.id, item_ids=ids, text=text, retried=retried
+        )
+        self._effects.append(Emit(event))
+        return ids if retried else ()
 
     def _to_answer(self, record: ResponseRecord) -> list[Item]:
         if record.status != "completed" or not self.functions:

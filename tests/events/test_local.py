@@ -31,6 +31,7 @@ def test_all_of_them() -> None:
         "tool.finished",
         "playback.interrupted",
         "response.metrics",
+        "response.modality_mismatch",
         "turn.started",
         "turn.ended",
         "callback.error",
