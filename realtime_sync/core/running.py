@@ -10,15 +10,15 @@ from weakref import WeakValueDictionary
 
 from ..errors import BudgetExceeded, RealtimeError, copy_of
 from ..events.items import Item
-from ..events.local import ResponseMetrics, ResponseModalityMismatch
+from ..events.local import ResponseMetrics
 from ..events.output import OutputEvent, ResponseObject
 from .conversation import Conversation, ItemRecord
 from .creates import Create, Creates, is_default
 from .effects import Call, Effect, Emit, End, Reject, Retry, Settle, Wake
-from .responses import ResponseRecord, bytes_per_ms, failure_of
+from .responses import ResponseRecord, bytes_per_ms, failure_of, text_reply
 from .sequencer import Sequencer
 from .turns import Turn
-from .usage import RateLimit, SessionUsage, metrics
+from .usage import RateLimit, SessionUsage, exceeded, metrics
 
 __all__ = ["RESPONSE_ACTS", "Running"]
 
@@ -206,13 +206,9 @@ class Running:
     def spend(self, usage: SessionUsage) -> None:
         """The session has used so much in all; the end of its budget is the end of it."""
         self.usage = usage
-        used = usage.total_tokens + usage.transcription_tokens
-        if self.max_tokens is None or used < self.max_tokens or self.spent is not None:
+        self.spent = self.spent or exceeded(usage, self.max_tokens)
+        if self.spent is None or self._sequencer.over:
             return
-        self.spent = BudgetExceeded(
-            f"the session has used {used} tokens; max_tokens={self.max_tokens} ended it",
-            limit="max_tokens",
-        )
         self._sequencer.over = True
         self._effects.append(End(self.spent))
 
@@ -240,23 +236,11 @@ class Running:
                     self._effects.append(
                         Call(call_id, item.name or "", item.arguments or "", record, turn)
                     )
-        again = self._unspoken(record, calls)
+        told = text_reply(record, retry=self.retry_text_reply and not calls and not self.spent)
+        if told is not None:
+            self._effects.append(Emit(told))
+        again = told.item_ids if told is not None and told.retried else ()
         self._sequencer.ended(record, calls, failure=failure, instead_of=again)
-
-    def _unspoken(self, record: ResponseRecord, calls: list[str]) -> tuple[str, ...]:
-        """Tell of text where speech was to come; ids of what is to be said once more."""
-        found, turn = record.unspoken, record.turn
-        if not found:
-            return ()
-        done = turn is None or turn.abandoned or turn.retried or calls or self.spent is not None
-        ids = tuple(item.id for item in found if item.id)
-        retried = self.retry_text_reply and not done and bool(ids)
-        text = "".join(item.text or "" for item in found)
-        event = ResponseModalityMismatch(
-            response_id=record.id, item_ids=ids, text=text, retried=retried
-        )
-        self._effects.append(Emit(event))
-        return ids if retried else ()
 
     def _to_answer(self, record: ResponseRecord) -> list[Item]:
         if record.status != "completed" or not self.functions:
