@@ -45,6 +45,10 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ],
     ),
     "voice-example": (lambda server: None, ["[your speech, 0.5 s]\n"]),
+    "transcription-example": (
+        lambda server: server.script.transcripts(["a question", {"transcript": "una pregunta"}]),
+        ["a\na question\n", "a question None ()\n", "una pregunta[speech, 0.1 s]  500.0 ms of audio\n"],
+    ),
     "buffer-example": (lambda server: None, ["500.0 ms of audio"]),
     "callbacks-example": (lambda server: None, ["How can I help you? => completed", "Hello!\n"]),
     "tools-example": (

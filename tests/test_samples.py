@@ -24,6 +24,8 @@ SHOWS = {
     "callbacks.py": ["Hello! You said", "heard: 1, 2, 3.\n", "2  response.done", "[completed]"],
     "pump.py": ["the wizard's speech is completed"],
     "speech.py": ["question.wav: Hello! You said", "reply.wav: [your speech, "],
+    "transcribe.py": ["speech.wav: [speech, "],
+    "translate.py": ["heard: [speech, ", "es: [speech, ", "translated.wav: "],
 }
 
 
