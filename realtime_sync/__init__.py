@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from .runtime.endpoints import Compatible, OpenAI
     from .session import RealtimeSession, connect
     from .tools import McpTool, NoReply, Tool, ToolContext, tool
+    from .transcription import TranscriptionSession, connect_transcription
+    from .translation import Translation, TranslationSession, connect_translation
 
 __version__ = "0.1.0"
 

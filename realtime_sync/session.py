@@ -49,7 +49,8 @@ class RealtimeSession(Asking):
         endpoint: `OpenAI`, `Azure` or `Compatible`, instead of the two above; or a list of them,
             tried in order.
         call_id: "rtc_…": joins the session of a WebRTC or SIP call beside its caller, who has the
-            audio: both see all events. With a key of your own; without `model`.
+            audio: both see all events. With a key of your own; without `model`. A lost link ends
+            it: join again.
         config: A `SessionConfig`, or a dict of its shape. The fields below beat the same fields of
             it.
         tools: Functions, `Tool`s, wire dicts, `McpTool`s; they follow those of `config`.
@@ -153,7 +154,8 @@ class RealtimeSession(Asking):
             max_duration=max_duration,
             on_call=self.tools._submit,
             handle=self._handle,
-            reconnect=reconnect,
+            # what a call holds is not lost with our link, and must not be told it again
+            reconnect=reconnect if call_id is None else None,
         )
         self.conversation = Conversation(self)
         self.response = Responses(self)

@@ -24,6 +24,8 @@ _BLOCK = re.compile(
 )
 BLOCKS = {match["name"]: dedent(match["code"]) for match in _BLOCK.finditer(README)}
 
+OFFER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
+
 Prepare = Callable[[LocalServer], object]
 
 #: Block -> what the server is told to answer, and what the block must print.
@@ -47,7 +49,15 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "voice-example": (lambda server: None, ["[your speech, 0.5 s]\n"]),
     "transcription-example": (
         lambda server: server.script.transcripts(["a question", {"transcript": "una pregunta"}]),
-        ["a\na question\n", "a question None ()\n", "una pregunta[speech, 0.1 s]  500.0 ms of audio\n"],
+        [
+            "a\na question\n",
+            "a question None ()\n",
+            "una pregunta[speech, 0.1 s]  500.0 ms of audio\n",
+        ],
+    ),
+    "calls-example": (
+        lambda server: Path("offer.sdp").write_text(OFFER, encoding="ascii"),
+        ["1, 2, 3.\n"],
     ),
     "buffer-example": (lambda server: None, ["500.0 ms of audio"]),
     "callbacks-example": (lambda server: None, ["How can I help you? => completed", "Hello!\n"]),

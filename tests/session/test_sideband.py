@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import Any
 
@@ -128,6 +129,22 @@ def test_hanging_up_ends_it(server: LocalServer, call_id: str) -> None:
         rest.calls.hangup(call_id)
     assert next(watch).type == "connection.closed"
     assert session.state == "closed"
+    session.close()
+
+
+def test_a_lost_link_ends_it(peer: Peer) -> None:
+    """It is not made anew: the call goes on, and must not be told its own items again."""
+    session = RealtimeSession(endpoint=peer.endpoint, call_id="rtc_1", ping_interval=None)
+    opening = threading.Thread(target=session.open)
+    opening.start()
+    link = peer.link()
+    link.hear("session.update")
+    link.say("session.updated", session={"id": "sess_1", "type": "realtime"})
+    opening.join(LIMIT)
+    waiting = session.events("connection.*")
+    link.connection.socket.shutdown(socket.SHUT_RDWR)
+    link.over.set()
+    assert next(waiting).retrying is False  # type: ignore[attr-defined]
     session.close()
 
 

@@ -11,12 +11,19 @@ from realtime_sync import (
     Azure,
     Compatible,
     Item,
+    ItemTranscript,
     OpenAI,
     RealtimeSession,
     ReconnectPolicy,
     Response,
     SessionConfig,
+    Transcript,
+    TranscriptionSession,
+    Translation,
+    TranslationSession,
     connect,
+    connect_transcription,
+    connect_translation,
     items,
 )
 from realtime_sync.errors import ConnectionLost, RealtimeError, ServerError
@@ -97,3 +104,20 @@ def errors() -> None:
         assert_type(exc.code, str | None)
     except ConnectionLost as exc:
         assert_type(exc.code, int | None)
+
+
+def transcription() -> None:
+    with connect_transcription(language="en") as session:
+        assert_type(session, TranscriptionSession)
+        whole = session.transcribe("a.wav", on_partial=lambda item: print(item.text))  # noqa: T201
+        assert_type(whole, Transcript)
+        assert_type(whole.items[0].confidence, float | None)
+        for item in session.stream(b""):
+            assert_type(item, ItemTranscript)
+
+
+def translation() -> None:
+    with connect_translation("es") as session:
+        assert_type(session, TranslationSession)
+        assert_type(session.update("fr"), SessionConfig)
+        assert_type(session.translate("a.wav"), Translation)
