@@ -223,7 +223,7 @@ def _refusal(exc: Any, what: str, hidden: Callable[[str], str]) -> ConnectError:
     words = [f"{what}: refused with {status}"]
     said = _words(body)
     if said:
-        words.append(f"the server says: {said}")
+        words.append(f"the server says: {said.rstrip('.')}")
     if status in _CURES:
         words.append(_CURES[status])
     elif status < 400:

@@ -170,7 +170,7 @@ class Answer(NamedTuple):
         words = [what + (f" {phrase}" if phrase else "")]
         said = _words(text)
         if said:
-            words.append(f"the server says: {said}")
+            words.append(f"the server says: {said.rstrip('.')}")
         if 300 <= self.status < 400:
             words.append(self._redirect())
         elif self.status in _CURES:

@@ -524,12 +524,12 @@ def replying(serve: Any, reply: bytes, *, after: Any = None) -> Server:
 )
 def test_f8_statuses(serve, status, kind, cure):
     """A refusal has the type of its status, its body, and the server's words if they are JSON."""
-    body = json.dumps({"error": {"message": f"no\r\n\x1b[31m {KEY} luck"}}).encode()
+    body = json.dumps({"error": {"message": f"no\r\n\x1b[31m {KEY} luck."}}).encode()
     error = refused(replying(serve, http(status, body, "x-request-id: req_1")))
     assert type(error) is kind
     assert error.status == status
-    assert json.loads(error.body)["error"]["message"] == "no\r\n\x1b[31m … luck"
-    assert "the server says: no [31m … luck" in str(error)
+    assert json.loads(error.body)["error"]["message"] == "no\r\n\x1b[31m … luck."
+    assert "the server says: no [31m … luck; " in str(error)
     assert "request req_1" in str(error)
     assert cure in str(error)
     html = refused(replying(serve, http(status, b"<html>no</html>")))
