@@ -75,6 +75,8 @@ def serve(host: str, port: int, speed: float | None, api_key: str | None, verbos
     try:
         server.start()
         click.echo(server.url)
+        if host in ("", "0.0.0.0", "::"):
+            click.echo("others reach it at an address of this machine, same port", err=True)
         wanted = "any" if api_key is None else "KEY"
         click.echo(f"try: realtime-sync chat --url {server.url} --api-key {wanted}", err=True)
         _wait()

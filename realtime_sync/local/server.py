@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalServer"]
 
+#: Where programs of this machine reach a server that listens on every address.
+_LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _SESSION_SECONDS = 3600.0
 _SECONDS_MOST = 1e9  # beyond it no clock can say when that is
 
@@ -135,10 +137,13 @@ class LocalServer:
     def url(self) -> str:
         """The base URL, "http://127.0.0.1:PORT/v1"; WebSocket clients turn http into ws.
 
+        It is for this machine, also where the server listens on every address of it.
+
         Raises:
             ConfigurationError: The server was never started.
         """
-        host, port = self._listener.host, self._listener.port
+        port = self._listener.port
+        host = _LOOPBACK_OF.get(self._listener.host, self._listener.host)
         if not port:
             raise ConfigurationError("the server has no URL yet: start() it, or use `with`")
         return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from realtime_sync import RealtimeSession
 from realtime_sync.local import LocalServer
 from realtime_sync.local.answers import Call
 
@@ -21,6 +22,15 @@ def test_url_and_repr(server: LocalServer) -> None:
     assert server.url.startswith("http://127.0.0.1:")
     assert repr(server) == f"<LocalServer {server.url}, 0 events received>"
     assert server.received == ()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", ""])
+def test_a_server_on_every_address(host: str) -> None:
+    """Its URL is one that programs of this machine can use, and so is its endpoint."""
+    with LocalServer(host=host, speed=None) as everywhere:
+        assert everywhere.url.startswith("http://127.0.0.1:")
+        with RealtimeSession(endpoint=everywhere.endpoint) as session:
+            assert session.state == "open"
 
 
 def test_start_twice(server: LocalServer) -> None:
