@@ -9,9 +9,10 @@ tested, without a thread in sight.
 - `sideband`: the state of a session inside a call that others hold.
 - `translation`: the state of a translation session: one stream.
 - `dictation`: user transcripts, put into the order of what was said.
-- `conversation`: the mirror of the server's items, in its order.
+- `conversation`: the mirror of the server's items, in its order; `items`: one of them.
 - `responses`: one response as it grows.
-- `running`: all responses; their tool calls.
+- `running`: all responses; their tool calls. `growing`: what comes inside one.
+- `edits`: what is asked of the server about single items; `frames`: of a camera.
 - `turns`: a turn, and the creates it still waits for.
 - `sequencer`: one response at a time; turns, rounds of tool calls.
 - `recovery`, `held`: what each new session hears first, what a lost link leaves, what waits.

@@ -9,16 +9,18 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..errors import BudgetExceeded, RealtimeError, copy_of
+from ..events.base import ClientEvent
 from ..events.items import Item
 from ..events.local import ResponseMetrics
-from ..events.output import OutputEvent, ResponseObject
-from .conversation import Conversation, ItemRecord
+from ..events.output import ResponseObject
+from .conversation import Conversation
 from .creates import Create, Creates, is_default
-from .effects import Call, Effect, Emit, End, Reject, Retry, Settle, Wake
-from .responses import ResponseRecord, bytes_per_ms, failure_of, text_reply
+from .effects import Call, Effect, Emit, End, Reject, Retry, Settle
+from .growing import Growing
+from .responses import ResponseRecord, bytes_per_ms, failure_of
 from .sequencer import Sequencer
 from .turns import Turn
-from .usage import RateLimit, SessionUsage, exceeded, metrics
+from .usage import RateLimit, SessionUsage, metrics
 
 __all__ = ["RESPONSE_ACTS", "Running"]
 
@@ -30,7 +32,7 @@ ADOPT_DELAY = 1.0
 REMEMBERED = 1000
 
 
-class Running:
+class Running(Growing):
     """What the server tells about its responses."""
 
     def __init__(
@@ -39,11 +41,13 @@ class Running:
         conversation: Conversation,
         creates: Creates,
         sequencer: Sequencer,
+        send: Callable[[ClientEvent], None],
     ) -> None:
         self._effects = effects  # shared with the state: what is to be done
         self._conversation = conversation
         self._creates = creates
         self._sequencer = sequencer
+        self._send = send  # registers what answers an event, and queues it
         self.responses: dict[str, ResponseRecord] = {}  # running, in the order they began
         # over; alive as long as somebody holds them, and the last one by us
         self.finished: WeakValueDictionary[str, ResponseRecord] = WeakValueDictionary()
@@ -52,7 +56,6 @@ class Running:
         self.max_tokens: int | None = None  # that the session may use; None: as many as it likes
         self.spent: BudgetExceeded | None = None  # it has used them
         self.rate_limits: dict[str, RateLimit] = {}  # by name
-        self.retry_text_reply = False  # text where audio was to come: asked for once more
         self.functions: frozenset[str] = frozenset()  # tools that are run on our side
         self.reported: frozenset[str] = frozenset()  # tools whose calls the caller answers
         self.output_format = "audio/pcm"  # of the session
@@ -104,6 +107,10 @@ class Running:
         for record in list(self.responses.values()):
             for known in record.outputs.values():
                 known.interrupt()
+                self._conversation.changed(known)
+            afterwards, record.afterwards = record.afterwards, []
+            for event in afterwards:
+                self._send(event)
             self.lost(record, error(record))
 
     def created(self, event: Any) -> None:
@@ -157,6 +164,13 @@ class Running:
             if turn is not None and turn is own:
                 self.calls[call_id] = job.turn
 
+    def maker(self, item_id: str) -> ResponseRecord | None:
+        """The running response that makes this item."""
+        for record in self.responses.values():
+            if any(known.id == item_id for known in record.outputs.values()):
+                return record
+        return None
+
     def find(self, response_id: Any) -> ResponseRecord | None:
         """The running response of that id; without one, the default conversation's."""
         if isinstance(response_id, str) and response_id:
@@ -175,7 +189,9 @@ class Running:
             record.events.append(event)
         record.take(told)
         for index, item in enumerate(told.output or ()):
-            self._output(record, index, item.id, item).update(item, final=True)
+            known = self._output(record, index, item.id, item)
+            known.update(item, final=True)
+            self._conversation.changed(known)
         self.over(record, told.status or "completed")
 
     def unreadable_end(self, raw: dict[str, Any]) -> None:
@@ -206,9 +222,13 @@ class Running:
     def spend(self, usage: SessionUsage) -> None:
         """The session has used so much in all; the end of its budget is the end of it."""
         self.usage = usage
-        self.spent = self.spent or exceeded(usage, self.max_tokens)
-        if self.spent is None or self._sequencer.over:
+        used = usage.total_tokens + usage.transcription_tokens
+        if self.max_tokens is None or used < self.max_tokens or self.spent is not None:
             return
+        self.spent = BudgetExceeded(
+            f"the session has used {used} tokens; max_tokens={self.max_tokens} ended it",
+            limit="max_tokens",
+        )
         self._sequencer.over = True
         self._effects.append(End(self.spent))
 
@@ -236,11 +256,7 @@ class Running:
                     self._effects.append(
                         Call(call_id, item.name or "", item.arguments or "", record, turn)
                     )
-        told = text_reply(record, retry=self.retry_text_reply and not calls and not self.spent)
-        if told is not None:
-            self._effects.append(Emit(told))
-        again = told.item_ids if told is not None and told.retried else ()
-        self._sequencer.ended(record, calls, failure=failure, instead_of=again)
+        self._sequencer.ended(record, calls, failure=failure)
 
     def _to_answer(self, record: ResponseRecord) -> list[Item]:
         if record.status != "completed" or not self.functions:
@@ -268,109 +284,24 @@ class Running:
         if len(self._over) > REMEMBERED:
             del self._over[next(iter(self._over))]
         self._conversation.forget_unplaced([known.id for known in record.outputs.values()])
+        self._send_afterwards(record)
         record.waiters += record.enders
         record.enders = []
         self._wake(record)
 
-    def _wake(self, record: ResponseRecord) -> None:
-        if record.waiters:
-            self._effects.append(Wake(tuple(record.waiters)))
-            record.waiters.clear()
+    def _send_afterwards(self, record: ResponseRecord) -> None:
+        """What was to wait for its end; a link that is lost takes nothing any more."""
+        for event in record.afterwards:
+            if record.error is None:
+                self._send(event)
+            else:
+                self._effects.append(Reject(event.event_id or "", copy_of(record.error)))
+        record.afterwards.clear()
 
     def limited(self, event: Any) -> None:
         """What is left of the account's limits; those that the server leaves out stay."""
         told = [RateLimit.of(limit) for limit in event.rate_limits]
         self.rate_limits = self.rate_limits | {limit.name: limit for limit in told}
-
-    # --- inside a response: the hot path
-
-    def output(self, event: Any) -> ResponseRecord | None:
-        """Anything inside a response: keep it, and wake who follows."""
-        record = self.responses.get(event.response_id)
-        if record is not None:
-            record.events.append(event)
-            if record.waiters:
-                self._wake(record)
-            if record.muted:
-                self.silent = event.type.endswith(".delta")
-        return record
-
-    def output_item(self, event: Any) -> None:
-        """An output item, new or complete."""
-        record = self.output(event)
-        if record is not None:
-            known = self._output(record, event.output_index, event.item.id, event.item)
-            final = event.type == "response.output_item.done"
-            known.update(event.item, final=final)
-            if final:
-                record.completed(known)
-
-    def text_delta(self, event: Any) -> None:
-        """A piece of text or transcript."""
-        record = self.output(event)
-        if record is not None:
-            if record.timings.first_text is None:
-                record.timings.first_text = self.now
-            spoken = event.type == "response.output_audio_transcript.delta"
-            self._item(record, event).add_text(event.content_index, event.delta, spoken=spoken)
-
-    def text_done(self, event: Any) -> None:
-        """A whole text or transcript."""
-        record = self.output(event)
-        if record is not None:
-            spoken = event.type == "response.output_audio_transcript.done"
-            text = event.transcript if spoken else event.text
-            self._item(record, event).set_text(event.content_index, text, spoken=spoken)
-
-    def audio_delta(self, event: Any) -> None:
-        """A piece of audio."""
-        record = self.output(event)
-        if record is not None:
-            if record.timings.first_audio is None:
-                record.timings.first_audio = self.now
-                self.spoken = True
-            known = self._item(record, event)
-            if not known.truncated:  # else nobody will hear it, and a second cut goes by the first
-                part = known.part(event.content_index, spoken=True)
-                part.audio_ms += len(event.audio) / record.bytes_per_ms
-
-    def arguments_delta(self, event: Any) -> None:
-        """A piece of a call's arguments."""
-        record = self.output(event)
-        if record is not None:
-            self._item(record, event).add_arguments(event.delta)
-
-    def arguments_done(self, event: Any) -> None:
-        """A call's whole arguments."""
-        record = self.output(event)
-        if record is not None:
-            self._item(record, event).add_arguments(event.arguments, whole=True)
-
-    def _item(self, record: ResponseRecord, event: OutputEvent) -> ItemRecord:
-        known = record.outputs.get(event.output_index)
-        if known is not None and known.id == event.item_id:
-            return known
-        return self._output(record, event.output_index, event.item_id)
-
-    def _output(
-        self, record: ResponseRecord, index: int, item_id: str | None, item: Item | None = None
-    ) -> ItemRecord:
-        """An output's record: by its id, else by its place; a new one where there is none."""
-        if not item_id:
-            known = record.outputs.get(index)
-        else:
-            known = next((o for o in record.outputs.values() if o.id == item_id), None)
-        if known is not None:
-            return known
-        # an item out of band, or without an id, stands in no conversation
-        if item_id and record.default:
-            known = self._conversation.record(item_id, item)
-        else:
-            known = ItemRecord(item_id or "", item)
-        if index in record.outputs:  # the server counts otherwise than we do
-            index = max(record.outputs) + 1
-        record.outputs[index] = known
-        return known
 
 
 #: Server event -> what it changes of a response: nearly all of the traffic.

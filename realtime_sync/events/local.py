@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from ..errors import RealtimeError
 from .base import Event, LocalEvent
+from .items import Item
+from .value import Value
 
 
 class ConnectionLost(LocalEvent):
@@ -38,6 +40,40 @@ class SessionExpiring(LocalEvent):
 
     type: Literal["session.expiring"] = "session.expiring"
     expires_at: float
+
+
+class ItemDelta(Value):
+    """What has come of an item; one of these is set, the others are None.
+
+    Attributes:
+        text, transcript, arguments: The piece.
+        audio: Bytes, in the response's output format.
+        content_index: Which of the item's parts it belongs to; None for arguments.
+    """
+
+    text: str | None = None
+    transcript: str | None = None
+    arguments: str | None = None
+    audio: bytes | None = None
+    content_index: int | None = None
+
+
+class ConversationUpdated(LocalEvent):
+    """An item of the conversation has changed, or is new, or was deleted.
+
+    It only sums up what other events say, so it is made only where somebody asks for it: by its
+    name, its class or "conversation.*", not by "*" alone.
+
+    Attributes:
+        item: As it is now; one that was deleted, as it was.
+        delta: What has come, where it came as a piece; else None.
+        deleted: It is in the conversation no more.
+    """
+
+    type: Literal["conversation.updated"] = "conversation.updated"
+    item: Item
+    delta: ItemDelta | None = None
+    deleted: bool = False
 
 
 class ToolStarted(LocalEvent):
@@ -102,22 +138,6 @@ class TurnEnded(LocalEvent):
     status: str
     rounds: int = 0
     error: Exception | None = None
-
-
-class ResponseModalityMismatch(LocalEvent):
-    """A response that was to be spoken came as text alone.
-
-    Attributes:
-        item_ids: The messages in text.
-        text: What they say.
-        retried: It is deleted and asked for once more; see `retry_text_reply`.
-    """
-
-    type: Literal["response.modality_mismatch"] = "response.modality_mismatch"
-    response_id: str
-    item_ids: tuple[str, ...] = ()
-    text: str = ""
-    retried: bool = False
 
 
 class ResponseMetrics(LocalEvent):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from realtime_sync.core.conversation import REMEMBERED, Conversation, ItemRecord
+from realtime_sync.core.conversation import REMEMBERED, Conversation
+from realtime_sync.events.client import ConversationItemCreate
 from realtime_sync.events.items import Item
 
 
@@ -46,20 +48,12 @@ def test_order(places: list[tuple[str, str | None]], order: str) -> None:
 def test_front() -> None:
     """What answers our own wish to be first is first."""
     conversation = placed(("a", None))
-    conversation.place(message("b"), None, front=True)
+    item = message("b")
+    wish = ConversationItemCreate(item=item, previous_item_id="root")
+    conversation.place(item, None, ours=wish)
     assert ids(conversation) == ["b", "a"]
     assert "b" in conversation
     assert "c" not in conversation
-
-
-def test_snapshots_do_not_change() -> None:
-    """An item that was handed out stays as it was, and is the same as long as nothing changes."""
-    record = ItemRecord("a")
-    record.add_text(0, "Hel", spoken=False)
-    early = record.snapshot()
-    assert record.snapshot() is early
-    record.add_text(0, "lo", spoken=False)
-    assert (early.text, record.snapshot().text) == ("Hel", "Hello")
 
 
 def test_records_live_as_long_as_they_are_known() -> None:
@@ -85,89 +79,90 @@ def test_a_placed_item_is_not_forgotten() -> None:
     assert ids(conversation) == ["a"]
 
 
-@pytest.mark.parametrize("index", [-1, 7])
-def test_content_indices_that_cannot_be(index: int) -> None:
-    """A part that is not there is put last; nothing raises."""
-    record = ItemRecord("a", message("a", {"type": "output_text", "text": "x"}))
-    record.add_text(index, "y", spoken=False)
-    record.add_transcript(index, "z")
-    record.truncate(index, 5)
-    assert record.snapshot().text in ("xyz", "xz")
+def told(conversation: Conversation, effects: list[Any]) -> list[tuple[Any, ...]]:
+    """What listeners got since the last call: text of the item, the piece, whether deleted."""
+    events = [effect.event for effect in effects]
+    effects.clear()
+    return [
+        (event.item.text, event.delta and event.delta.wire(), event.deleted) for event in events
+    ]
 
 
-def test_nothing_changes_a_final_item_but_another_final_event() -> None:
-    """Late deltas, whole texts, arguments and a doubled beginning are passed over."""
-    record = ItemRecord("a")
-    told = message("a", {"type": "output_text", "text": "all"})
-    record.update(told, final=True)
-    record.add_text(0, "late", spoken=False)
-    record.set_text(0, "late", spoken=False)
-    record.add_arguments("late")
-    record.update(message("a"), final=False)
-    assert record.snapshot() == told
-    record.update(message("a", {"type": "output_text", "text": "more"}), final=True)
-    assert record.snapshot().text == "more"
+def test_every_change_is_told() -> None:
+    """Each change once, with the item as it is then; nothing where nothing has changed."""
+    effects: list[Any] = []
+    conversation = Conversation(effects)
+    conversation.listened = True
+    sound = message("u", {"type": "input_audio", "transcript": None}, role="user")
+    conversation.place(sound, None)
+    conversation.place(sound, None, final=True)
+    assert told(conversation, effects) == [("", None, False)]
+    conversation.transcribe("u", 0, "Hel")
+    conversation.transcribe("u", 0, "")
+    conversation.transcribe("u", 0, "Hello.", whole=True)
+    conversation.transcribe("u", 0, "Hello.", whole=True)
+    assert told(conversation, effects) == [
+        ("Hel", {"transcript": "Hel", "content_index": 0}, False),
+        ("Hello.", None, False),
+    ]
+    conversation.untranscribed("u", 0)
+    assert told(conversation, effects) == []
+    conversation.delete("u")
+    conversation.delete("u")
+    conversation.transcribe("u", 0, "late")
+    conversation.untranscribed("u", 0)
+    assert told(conversation, effects) == [("Hello.", None, True)]
 
 
-def test_audio_alone_makes_an_empty_part() -> None:
-    """Audio before any transcript: the part is there, and what the item said of it stays."""
-    record = ItemRecord("a")
-    record.part(0, spoken=True).audio_ms += 100
-    assert [p.type for p in record.snapshot().content or ()] == ["output_audio"]
-    told = ItemRecord("b", message("b", {"type": "output_audio", "transcript": "said"}))
-    told.part(0, spoken=True).audio_ms += 100
-    assert told.snapshot().transcript == "said"
+def test_truncation_is_told() -> None:
+    """A cut is a change; of an item that is not there it is none."""
+    effects: list[Any] = []
+    conversation = Conversation(effects)
+    conversation.place(message("a", {"type": "output_audio", "transcript": "one two"}), None)
+    conversation.records["a"].part(0, spoken=True).audio_ms = 100
+    conversation.listened = True
+    conversation.truncate("a", 0, 50)
+    conversation.truncate("nowhere", 0, 50)
+    assert told(conversation, effects) == [("one", None, False)]
 
 
-def test_an_item_without_id_gets_the_one_it_is_known_by() -> None:
-    """The wire's id, or ours; none where nobody gave one."""
-    assert ItemRecord("a", Item(type="message")).snapshot().id == "a"
-    assert ItemRecord("", Item(type="message")).snapshot().id is None
+def test_what_stands_nowhere_is_not_told() -> None:
+    """A transcript before its item is told with the item, in one."""
+    effects: list[Any] = []
+    conversation = Conversation(effects)
+    conversation.listened = True
+    conversation.transcribe("u", 0, "early")
+    assert effects == []
+    conversation.place(message("u", {"type": "input_audio"}, role="user"), None)
+    assert told(conversation, effects) == [("early", None, False)]
 
 
-def test_a_final_event_keeps_images_and_parts_without_words() -> None:
-    """Parts that never have words are as the server tells them."""
-    image = {"type": "input_image", "image_url": "data:image/png;base64,AA=="}
-    record = ItemRecord("a", message("a", image, role="user"))
-    record.update(message("a", image, {"type": "input_audio"}, role="user"), final=True)
-    wire = record.snapshot().wire()
-    assert wire["content"] == [image, {"type": "input_audio"}]
+def test_nobody_listens() -> None:
+    """Then nothing is made, not even a snapshot."""
+    effects: list[Any] = []
+    conversation = Conversation(effects)
+    conversation.place(message("a"), None)
+    conversation.transcribe("a", 0, "x")
+    conversation.delete("a")
+    assert effects == []
 
 
-@pytest.mark.parametrize(
-    ("text", "heard", "left"),
-    [
-        ("one two three", 100, "one two three"),
-        ("one two three", 250, "one two three"),
-        ("one two three", 54, "one two"),
-        ("one two three", 50, "one"),
-        ("one two three", 5, ""),
-        ("ohnezwischenraum", 50, ""),
-        ("", 50, ""),
-    ],
-)
-def test_truncation_keeps_whole_words(text: str, heard: float, left: str) -> None:
-    """What was heard, by its share of the audio, and no half words."""
-    record = ItemRecord("a", message("a", {"type": "output_audio", "transcript": text}))
-    record.part(0, spoken=True).audio_ms = 100
-    record.truncate(0, heard)
-    assert (record.snapshot().transcript, record.snapshot().status) == (left, "incomplete")
-
-
-def test_how_sure_a_transcript_is() -> None:
-    """An item has the confidence of all its transcripts; a new whole beats the old."""
-    record = ItemRecord("a", message("a", {"type": "input_audio"}, role="user"))
-    record.add_transcript(0, "He")
-    assert record.snapshot().confidence is None
-    record.add_transcript(0, "Hey", whole=True, logprobs=(math.log(0.1),))
-    assert record.snapshot().confidence == pytest.approx(0.1)
-    record.add_transcript(0, "Hello", whole=True, logprobs=(math.log(0.9), math.log(0.4)))
-    item = record.snapshot()
-    assert (item.transcript, item.confidence) == ("Hello", pytest.approx(0.6))
-    record.add_transcript(1, "you", whole=True, logprobs=(0.0,))
-    assert record.snapshot().confidence == pytest.approx(0.36 ** (1 / 3))
-    record.update(message("a", {"type": "input_audio"}, role="user"), final=True)
-    assert record.snapshot().confidence == pytest.approx(0.36 ** (1 / 3))
-    record.add_transcript(0, "Hi", whole=True)
-    record.add_transcript(1, "you", whole=True)
-    assert record.snapshot().confidence is None
+@given(st.data())
+def test_the_chain_is_a_list(data: st.DataObject) -> None:
+    """Placing and deleting at random gives the order that a plain list would have."""
+    conversation, order = Conversation(), list[str]()
+    for number in range(data.draw(st.integers(0, 30))):
+        previous = data.draw(st.sampled_from(["?", "root", *order]))
+        if order and data.draw(st.booleans()):
+            gone = data.draw(st.sampled_from(order))
+            conversation.delete(gone)
+            order.remove(gone)
+        item = message(f"i{number}")
+        wish = ConversationItemCreate(item=item, previous_item_id=previous)
+        conversation.place(item, previous, ours=wish)
+        place = 0 if previous == "root" else len(order)
+        if previous in order:
+            place = order.index(previous) + 1
+        order.insert(place, f"i{number}")
+        assert ids(conversation) == order
+        assert all(known in conversation for known in order)

@@ -9,7 +9,8 @@ from realtime_sync.errors import RealtimeError
 from realtime_sync.events.base import Event, UnknownEvent
 from realtime_sync.events.client import CLIENT_EVENTS
 from realtime_sync.events.codec import client_event, server_event
-from realtime_sync.events.local import LOCAL_EVENTS
+from realtime_sync.events.items import Item
+from realtime_sync.events.local import LOCAL_EVENTS, ItemDelta
 from realtime_sync.events.server import SERVER_EVENTS
 
 ITEM = {
@@ -41,6 +42,8 @@ LOCAL: dict[str, Any] = {
     "status": "completed",
     "metrics": Metrics(None, None, None, 1.0, None),
     "callback": print,
+    "item": Item.model_validate(ITEM),
+    "delta": ItemDelta(text="a", content_index=0),
     "event": UnknownEvent(type="x"),
 }
 
