@@ -215,7 +215,12 @@ class Listening:
         return known
 
     def _request(
-        self, event: ClientEvent, convert: Callable[[Any], Any] | None, *, by_hand: bool = False
+        self,
+        event: ClientEvent,
+        convert: Callable[[Any], Any] | None = None,
+        act: Callable[[SessionState], Any] | None = None,
+        *,
+        by_hand: bool = False,
     ) -> Reply[Any]:
         def send(state: SessionState) -> None:
             if by_hand:
@@ -223,7 +228,7 @@ class Listening:
             state.sending(event)
 
         reply = self._connection.do(
-            send,
+            act or send,
             key=event.event_id,
             what=event.type,
             convert=convert,
@@ -231,10 +236,15 @@ class Listening:
         assert reply is not None
         return reply
 
-    def _ask_server(self, event: ClientEvent, deadline: Deadline) -> Any:
+    def _ask_server(
+        self,
+        event: ClientEvent,
+        deadline: Deadline,
+        act: Callable[[SessionState], Any] | None = None,
+    ) -> Any:
         may_wait()  # before anything is sent: nobody could take the answer
         self._connection.check(event)
-        return self._wait(self._request(event, None), event.event_id or "", deadline)
+        return self._wait(self._request(event, None, act), event.event_id or "", deadline)
 
     def _wait(self, reply: Reply[T], key: str, deadline: Deadline) -> T:
         answer: T = self._connection.wait(reply, key, deadline)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ..events.base import ClientEvent
+from ..events.client import InputAudioBufferAppend
+
 __all__ = ["Buffer"]
 
 
@@ -17,6 +20,11 @@ class Buffer:
         """User audio goes out."""
         self.size += size
         self._in_all += size
+
+    def sent(self, event: ClientEvent) -> None:
+        """An event goes out: it may bring audio, as the wire has it."""
+        if isinstance(event, InputAudioBufferAppend):
+            self.append(len(event.audio) * 3 // 4 - event.audio.count("=", -2))
 
     def speech_stopped(self, end_ms: int) -> None:
         """The server's turn detection says where the speech ended, in ms of the session's audio."""

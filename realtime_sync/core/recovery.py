@@ -250,6 +250,8 @@ class Recovery:
         for request in self._requests.drain():
             if not request.setup:  # else it is made anew
                 self._left(request, fresh)
+            for key in request.sharers:
+                self.hold(request.event.model_copy(update={"event_id": key}))
         for create in self._creates.drain():
             if create.job is not None or create.abandoned:
                 continue  # the sequencer knows of the one, nobody wants the other
@@ -271,6 +273,8 @@ class Recovery:
             turn.unheard = 0
             if not turn.done and isinstance(event, ConversationItemCreate):
                 turn.items = (*turn.items, event)
+            elif not turn.done and event.type == "input_audio_buffer.commit":
+                turn.items = (*turn.items, *turn.audio, event)
         elif event.type == "input_audio_buffer.commit":
             # its audio is gone; alone it would be refused
             self._lost_audio += request.audio
@@ -284,7 +288,7 @@ class Recovery:
         def fresh(record: ResponseRecord | None) -> RealtimeError:
             return copy_of(error, record)
 
-        asked = [request.key for request in self._requests.drain()]
+        asked = [key for request in self._requests.drain() for key in request.keys]
         held = [e.event_id or "" for e in self._held.drain() if isinstance(e, ClientEvent)]
         loose = [c.key for c in self._creates.drain() if c.job is None and not c.abandoned]
         for key in [*asked, *held, *self._running.cancels, *loose]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ..errors import RealtimeError, copy_of
 
 if TYPE_CHECKING:
     from ..events import ClientEvent
@@ -70,11 +72,21 @@ class Request:
     setup: bool = False  # part of what a fresh session hears first
     turn: Turn | None = None  # whose user item this is
     audio: int = 0  # bytes of user audio that a commit or clear takes away
+    sharers: list[str] = field(default_factory=list)  # further keys that its answer settles
 
     @property
     def key(self) -> str:
         """Its event id, under which somebody may wait."""
         return self.event.event_id or ""
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys under which somebody may wait for its answer."""
+        return [self.key, *self.sharers]
+
+    def refusals(self, error: RealtimeError) -> list[tuple[str, RealtimeError]]:
+        """Each of these keys, with an error of its own."""
+        return [(key, copy_of(error)) for key in self.keys]
 
 
 class Requests:
@@ -84,14 +96,32 @@ class Requests:
         self._by_key: dict[str, Request] = {}
         self._by_answer: dict[tuple[str, Any], deque[Request]] = {}
 
-    def expect(self, request: Request) -> None:
-        """Register before the event is queued: the answer must never be faster."""
+    def expect(self, request: Request) -> bool:
+        """Register before the event is queued: the answer must never be faster.
+
+        Returns:
+            False where nothing answers such an event.
+        """
         ack = _ACKS.get(request.event.type)
         if ack is None:
-            return
+            return False
         name, match = ack
         self._by_key[request.key] = request
         self._by_answer.setdefault((name, match(request.event)), deque()).append(request)
+        return True
+
+    def share(self, event: ClientEvent) -> bool:
+        """Whether the same was asked and not answered yet: one answer will do for both."""
+        name, match = _ACKS[event.type]
+        waiting = self._by_answer.get((name, match(event)))
+        if not waiting:
+            return False
+        waiting[-1].sharers.append(event.event_id or "")
+        return True
+
+    def creates(self, item_id: str) -> bool:
+        """Whether an item of this id is on its way."""
+        return ("conversation.item.added", item_id) in self._by_answer
 
     def answered(self, event: Any) -> Request | None:
         """The oldest request that this server event answers."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..errors import RealtimeError, ResponseActive, ServerError
+from ..errors import RealtimeError, ResponseActive, ServerError, copy_of
 from ..events.base import ClientEvent
-from ..events.client import ConversationItemDelete, ResponseCancel, ResponseCreate
+from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
 from ..events.items import Item
-from ..events.local import TurnStarted
+from ..events.local import TurnEnded, TurnStarted
 from .effects import Effect, Emit, Reject, Retry, Settle, Wake
 from .responses import ResponseRecord
 from .turns import Job, Turn
@@ -54,7 +54,7 @@ class Sequencer:
 
     def begin(self, turn: Turn) -> None:
         """A turn is to run once its time has come."""
-        self.queue.append(turn.job(self._new_key(), first=True))
+        self.queue.append(self._job(turn, first=True))
         self.advance()
 
     def create(self, create: ResponseCreate, *, on_active: str, parent: Turn | None) -> bool:
@@ -145,12 +145,7 @@ class Sequencer:
         self.advance()
 
     def ended(
-        self,
-        record: ResponseRecord,
-        calls: list[str],
-        *,
-        failure: RealtimeError | None,
-        instead_of: tuple[str, ...] = (),
+        self, record: ResponseRecord, calls: list[str], *, failure: RealtimeError | None
     ) -> None:
         """A response of the default conversation is over.
 
@@ -158,29 +153,19 @@ class Sequencer:
             record: The response; `done` is set.
             calls: Ids of its calls that we answer, in order.
             failure: Why its turn fails with it, if so.
-            instead_of: Ids of items; they are deleted, and another response is asked for.
         """
         if self.active is record:
             self.active = None
         self.held = False
         turn = record.turn
         if turn is not None:
-            if instead_of:
-                self._again(turn, instead_of)
-            elif failure is not None or turn.abandoned or not calls:
+            if failure is not None or turn.abandoned or not calls:
                 self._end(turn, failure)
             else:
                 turn.calls = dict.fromkeys(calls)
                 turn.reply = False
                 turn.rounds += 1
         self.advance()
-
-    def _again(self, turn: Turn, instead_of: tuple[str, ...]) -> None:
-        turn.retried = True
-        for item_id in instead_of:
-            event = ConversationItemDelete(event_id=self._new_key(), item_id=item_id)
-            self._send(event)
-        self.queue.appendleft(turn.job(self._new_key(), first=not turn.rounds))
 
     def adopted(self, record: ResponseRecord, job: Job) -> None:
         """A response that is over, and was taken for somebody else's, was the job's.
@@ -206,7 +191,7 @@ class Sequencer:
                 self._effects.append(Settle(job.key, record))
             self._join(record, turn)
             if replying:
-                self.queue.appendleft(turn.job(self._new_key(), first=False))
+                self.queue.appendleft(self._job(turn, first=False))
         self.advance()
 
     def tool_finished(self, turn: Turn, call_id: str, output: str, *, respond: bool) -> list[str]:
@@ -230,7 +215,7 @@ class Sequencer:
         if turn.calls or turn.done:
             return
         if turn.reply and not self._answered_by_another(turn):
-            self.queue.appendleft(turn.job(self._new_key(), first=False))
+            self.queue.appendleft(self._job(turn, first=False))
         else:
             self._end(turn, None)
         self.advance()
@@ -365,6 +350,19 @@ class Sequencer:
             for job in self.queue
         )
 
+    def _job(self, turn: Turn, *, first: bool) -> Job:
+        params = dict(turn.params)
+        if not first:
+            params.pop("tool_choice", None)
+        if turn.rounds >= turn.max_rounds:
+            params["tool_choice"] = "none"
+        create = ResponseCreate(
+            type="response.create",
+            event_id=self._new_key(),
+            response=ResponseParams.model_validate(params),
+        )
+        return Job(create, turn, first=first, handle=False)
+
     def _end(self, turn: Turn, failure: RealtimeError | None) -> None:
         if turn.done:
             return
@@ -375,14 +373,26 @@ class Sequencer:
         for record in turn.records:
             record.turn = None  # else a response and its turn would keep each other alive
         if turn.announced == 1:
-            turn.announced = 2
-            self._effects.append(Emit(turn.told()))
+            self._announce_end(turn)
         if turn.key is not None and not turn.abandoned:
             if failure is not None:
                 self._effects.append(Reject(turn.key, failure))
             else:
                 self._effects.append(Settle(turn.key, turn.records[-1]))
         self._wake(turn)
+
+    def _announce_end(self, turn: Turn) -> None:
+        turn.announced = 2
+        self._effects.append(
+            Emit(
+                TurnEnded(
+                    response_ids=tuple(record.id for record in turn.records),
+                    status=turn.records[-1].status,
+                    rounds=turn.rounds,
+                    error=turn.error and copy_of(turn.error),
+                )
+            )
+        )
 
     def _wake(self, turn: Turn) -> None:
         if turn.waiters:

@@ -19,6 +19,7 @@ from ..events.server import SERVER_EVENTS
 from .changes import check_changes
 from .conversation import Conversation
 from .creates import Creates
+from .edits import Edits
 from .effects import Effect, Reject, Send, Settle, Unclaimed
 from .recovery import OPEN, Recovery
 from .requests import Request, Requests
@@ -57,11 +58,13 @@ class SessionState:
         self._new_item_id = new_item_id
         self.session = SessionConfig()  # what the server holds
         self.over = False  # the server has said its last word
-        self.conversation = Conversation()
+        self.conversation = Conversation(self._effects)
         self.requests = Requests()
         self.creates = Creates()
         self.sequencer = Sequencer(self._effects, self._send, new_key)
-        self.running = Running(self._effects, self.conversation, self.creates, self.sequencer)
+        known = self._effects, self.conversation, self.creates, self.sequencer
+        self.running = Running(*known, self._send)
+        self.edits = Edits(self.conversation, self.requests, self.running, self.sending)
         self.recovery = Recovery(
             *(self._effects, self.conversation, self.requests),
             *(self.creates, self.sequencer, self.running),
@@ -102,16 +105,16 @@ class SessionState:
             return
         if isinstance(event, ResponseCreate):
             create = self.creates.add(event, job=None, at=self.running.now)
-            # first, or Ctrl-C in between has us wait for the answer to what was never sent
-            self._effects.append(Send(create.event))
             if create.default:
                 self.sequencer.loose[create.key] = False
+            event = create.event
         else:
             if isinstance(event, ConversationItemCreate) and event.item.id is None:
+                # its answer is known by its id
                 item = event.item.model_copy(update={"id": self._new_item_id()})
-                event = event.model_copy(update={"item": item})  # its answer is known by its id
-            self._effects.append(Send(event))
+                event = event.model_copy(update={"item": item})
             self._register(event)
+        self._effects.append(Send(event))
 
     def begin(self, turn: Turn) -> None:
         """Run a turn once its time has come; its key is settled with its last response."""
@@ -220,11 +223,11 @@ class SessionState:
         if event.type == "response.cancel":
             self.running.cancels[event.event_id or ""] = getattr(event, "response_id", None)
         else:
+            self.buffer.sent(event)
             request = Request(event, setup=setup, turn=turn)
             if event.type in ("input_audio_buffer.commit", "input_audio_buffer.clear"):
                 request.audio, self.buffer.size = self.buffer.size, 0
-            self.requests.expect(request)
-            if turn is not None:
+            if self.requests.expect(request) and turn is not None:
                 turn.unheard += 1
 
     def _send(self, event: ClientEvent) -> None:
@@ -271,7 +274,7 @@ class SessionState:
     def _answered(self, event: Any) -> Request | None:
         request = self.requests.answered(event)
         if request is not None:
-            self._effects.append(Settle(request.key, event))
+            self._effects.extend(Settle(key, event) for key in request.keys)
             if request.turn is not None:
                 request.turn.unheard -= 1
             self.recovery.confirmed(request)
@@ -314,7 +317,7 @@ class SessionState:
             self.recovery.refused(request, error)
             self._check_ready()
         elif turn is None or turn.done:
-            self._effects.append(Reject(key, error))
+            self._effects.extend(Reject(*each) for each in request.refusals(error))
         else:  # its asker hears of it
             self.sequencer.fail(turn, error)
         return True
@@ -343,11 +346,9 @@ class SessionState:
     def _item_placed(self, event: Any) -> None:
         final = event.type == "conversation.item.done"
         request = None if final else self._answered(event)
-        if not event.item.id:
-            return
-        wish = request.event if request is not None else None
-        front = isinstance(wish, ConversationItemCreate) and wish.previous_item_id == "root"
-        self.conversation.place(event.item, event.previous_item_id, final=final, front=front)
+        if event.item.id:
+            ours: Any = request.event if request is not None else None
+            self.conversation.place(event.item, event.previous_item_id, final=final, ours=ours)
 
     def _item_deleted(self, event: Any) -> None:
         self._answered(event)
@@ -355,9 +356,7 @@ class SessionState:
 
     def _item_truncated(self, event: Any) -> None:
         self._answered(event)
-        record = self.conversation.records.get(event.item_id)
-        if record is not None:
-            record.truncate(event.content_index, event.audio_end_ms)
+        self.conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
 
     def audio_format(self, side: str) -> str:
         """The session's "input" or "output" format, e.g. "audio/pcm"."""
@@ -371,6 +370,9 @@ class SessionState:
 
     def _user_transcript(self, event: Any) -> None:
         self.conversation.transcribe(event.item_id, event.content_index or 0, event.delta or "")
+
+    def _user_transcript_failed(self, event: Any) -> None:
+        self.conversation.untranscribed(event.item_id, event.content_index or 0)
 
     def _user_transcript_done(self, event: Any) -> None:
         self.running.spend(self.running.usage.plus_transcription(event.usage))
@@ -391,6 +393,7 @@ _ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
     "conversation.item.retrieved": SessionState._answered,
     "conversation.item.input_audio_transcription.delta": SessionState._user_transcript,
     "conversation.item.input_audio_transcription.completed": SessionState._user_transcript_done,
+    "conversation.item.input_audio_transcription.failed": SessionState._user_transcript_failed,
     "input_audio_buffer.speech_stopped": SessionState._speech_stopped,
     "input_audio_buffer.committed": SessionState._committed,
     "input_audio_buffer.cleared": SessionState._answered,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import RealtimeError, copy_of
-from ..events.client import ConversationItemCreate, ResponseCreate, ResponseParams
-from ..events.local import TurnEnded
+from ..errors import RealtimeError
+from ..events.base import ClientEvent
+from ..events.client import ResponseCreate
 from .responses import ResponseRecord
 
 __all__ = ["DEFAULT_ROUNDS", "Job", "Turn"]
@@ -27,12 +27,14 @@ class Turn:
         key: str | None = None,
         *,
         params: dict[str, Any] | None = None,
-        items: tuple[ConversationItemCreate, ...] = (),
+        items: tuple[ClientEvent, ...] = (),
         max_rounds: int = DEFAULT_ROUNDS,
         parent: Turn | None = None,
     ) -> None:
         self.key = key  # who waits for its end; None: nobody
         self.params = params or {}  # the `response` object of its creates
+        # of them: what its commit needs, should that have to be asked for once more
+        self.audio = tuple(e for e in items if e.type == "input_audio_buffer.append")
         self.items = items  # sent together with the first create
         self.unheard = 0  # of them: sent, and not answered yet
         self.max_rounds = max_rounds
@@ -41,32 +43,11 @@ class Turn:
         self.records: list[ResponseRecord] = []  # its responses, oldest first
         self.calls: dict[str, str | None] = {}  # of this round: call id -> output, None: running
         self.reply = False  # an output of this round asks for a response
-        self.retried = False  # a response in text was asked for once more
         self.announced = 0  # 1: `turn.started` has been told, 2: `turn.ended` too
         self.done = False
         self.error: RealtimeError | None = None  # why it failed
         self.abandoned = False  # its caller has gone
         self.waiters: list[Callable[[], None]] = []  # called once when there is more
-
-    def job(self, key: str, *, first: bool) -> Job:
-        """The next of its creates, under this event id; `first`: before any round of calls."""
-        params = dict(self.params)
-        if not first:
-            params.pop("tool_choice", None)
-        if self.rounds >= self.max_rounds:
-            params["tool_choice"] = "none"
-        response = ResponseParams.model_validate(params)
-        create = ResponseCreate(type="response.create", event_id=key, response=response)
-        return Job(create, self, first=first, handle=False)
-
-    def told(self) -> TurnEnded:
-        """What is told of it at its end."""
-        return TurnEnded(
-            response_ids=tuple(record.id for record in self.records),
-            status=self.records[-1].status,
-            rounds=self.rounds,
-            error=self.error and copy_of(self.error),
-        )
 
     def within(self, other: Turn) -> bool:
         """Whether this turn was begun by a tool of the other, however deep."""

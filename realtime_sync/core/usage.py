@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BudgetExceeded
-
 if TYPE_CHECKING:
     from ..events.output import Usage
     from ..events.server import TranscriptionUsage
     from .responses import ResponseRecord
 
-__all__ = ["exceeded", "Metrics", "RateLimit", "SessionUsage", "metrics"]
+__all__ = ["Metrics", "RateLimit", "SessionUsage", "metrics"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +129,6 @@ class Metrics:
     done: float | None
     tokens_per_second: float | None
     speech_to_audio: float | None = None
-
-
-def exceeded(usage: SessionUsage, max_tokens: int | None) -> BudgetExceeded | None:
-    """The end of a session that has used up its tokens; None: it has not."""
-    used = usage.total_tokens + usage.transcription_tokens
-    if max_tokens is None or used < max_tokens:
-        return None
-    return BudgetExceeded(
-        f"the session has used {used} tokens; max_tokens={max_tokens} ended it", limit="max_tokens"
-    )
 
 
 def metrics(record: ResponseRecord) -> Metrics:

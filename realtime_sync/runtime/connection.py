@@ -35,7 +35,6 @@ from ..errors import (
 from ..events import local
 from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
 from ..policy import ReconnectPolicy
-from . import clock
 from . import loop as io
 from .carrier import Carrier, Convert, Todo
 from .clock import Deadline, Signal, may_wait, monotonic
@@ -64,6 +63,8 @@ ATTEMPT = 10.0
 TEXT = 1
 #: The close code of a server that does not accept the key. Source: wire.md (g).
 KEY_REFUSED = 3000
+#: Made only for those who ask for it: it costs a snapshot of an item each time.
+_UPDATED = "conversation.updated"
 
 T = TypeVar("T")
 
@@ -133,9 +134,9 @@ class Connection:
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up
-        self._cleaned = clock.Event()  # set when nothing of it is left
+        self._cleaned = threading.Event()  # set when nothing of it is left
         self._last_moment = math.inf  # until then the peer may answer our close frame
-        self._closed = clock.Event()  # set when nothing more will happen
+        self._closed = threading.Event()  # set when nothing more will happen
         _all.add(self)
 
     def _new_carrier(
@@ -577,10 +578,12 @@ class Connection:
         over: list[ResponseRecord] = []  # response.get() must find them in their callbacks
         collect = self._carrier.collect
         at = monotonic()
+        listened = self._handlers.ask_for(_UPDATED) or self._watches.ask_for(_UPDATED)
         with self._lock:
             if self._link is not link:
                 return  # open() has given up meanwhile: this belongs to nobody
             state, running = self._state, self._state.running
+            state.conversation.listened = listened
             last = running.last
             for event in events:
                 state.received(event, at)

@@ -73,6 +73,13 @@ class _Handler:
             return event.type.startswith(self.wanted[:-1])
         return names(event) == self.wanted
 
+    def asks_for(self, kind: str) -> bool:
+        """Whether it wants such events in particular, and not everything only."""
+        wanted = self.wanted
+        if not isinstance(wanted, str) or wanted == "*":
+            return False
+        return kind.startswith(wanted[:-1]) if wanted.endswith("*") else kind == wanted
+
 
 class Handlers:
     """Handlers in order of registration. Readers need no lock: the tuple is never changed."""
@@ -80,6 +87,7 @@ class Handlers:
     def __init__(self) -> None:
         self._all: tuple[_Handler, ...] = ()
         self._cache: dict[tuple[str, type[Event]], tuple[_Handler, ...]] = {}
+        self._asked: dict[str, bool] = {}  # like the cache, of `ask_for`
         # guards the replacement of the tuple: two threads may register at once
         self._changing = threading.Lock()
 
@@ -92,7 +100,7 @@ class Handlers:
         _check(fn)
         with self._changing:
             self._all = (*self._all, _Handler(wanted, fn, once))
-            self._cache = {}
+            self._cache, self._asked = {}, {}
 
     def remove(self, wanted: Wanted, fn: Callable[[Any], object]) -> bool:
         """Take the oldest such registration off; whether there was one."""
@@ -100,7 +108,7 @@ class Handlers:
             for handler in self._all:
                 if handler.wanted == wanted and handler.fn == fn:
                     self._all = tuple(h for h in self._all if h is not handler)
-                    self._cache = {}
+                    self._cache, self._asked = {}, {}
                     return True
         return False
 
@@ -118,6 +126,14 @@ class Handlers:
         """Whether anybody listens to such an event. The hot path: no lock."""
         return bool(self._all) and bool(self._for(event))
 
+    def ask_for(self, kind: str) -> bool:
+        """Whether anybody listens to such events in particular. The hot path: no lock."""
+        asked = self._asked
+        known = asked.get(kind)
+        if known is None:
+            known = asked[kind] = any(handler.asks_for(kind) for handler in self._all)
+        return known
+
     def take(self, event: Event) -> Iterator[Callable[[Any], object]]:
         """Whom to call with this event; those registered by `once` are taken off.
 
@@ -129,7 +145,7 @@ class Handlers:
                     if handler not in self._all:
                         continue  # another thread was faster
                     self._all = tuple(h for h in self._all if h is not handler)
-                    self._cache = {}
+                    self._cache, self._asked = {}, {}
             elif handler not in self._all:
                 continue
             yield handler.fn

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from ..events.base import Event
+from ..events.local import ConversationUpdated
 
 __all__ = ["MAX_BYTES", "MAX_EVENTS", "Entry", "Inbox", "Keep"]
 
@@ -38,6 +39,15 @@ def _weight(entry: Entry) -> int:
     # only deltas weigh; the count bounds the rest
     delta = getattr(entry, "delta", None)
     return len(delta) if isinstance(delta, str) else 0
+
+
+def _is_delta(entry: Entry) -> bool:
+    """Whether it only repeats what the session knows anyway."""
+    if not isinstance(entry, Event):
+        return False
+    return entry.type.endswith(".delta") or (
+        isinstance(entry, ConversationUpdated) and entry.delta is not None
+    )
 
 
 class Inbox:
@@ -113,7 +123,7 @@ class Inbox:
         dropped = 0
         for entry in taken:
             over = excess > 0 or surplus > 0
-            if over and isinstance(entry, Event) and entry.type.endswith(".delta"):
+            if over and _is_delta(entry):
                 excess -= 1
                 surplus -= _weight(entry)
                 self._put_bytes -= _weight(entry)

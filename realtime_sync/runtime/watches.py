@@ -42,6 +42,10 @@ class Watch:
             or isinstance(event, self._classes)
         )
 
+    def asks_for(self, kind: str) -> bool:
+        """Whether it waits for such events in particular, and not for everything only."""
+        return kind in self._exact or any(p and kind.startswith(p) for p in self._prefixes)
+
     def put(self, events: list[Event]) -> None:
         """Runs on the I/O thread; never blocks."""
         self._inbox.put(events)
@@ -117,6 +121,14 @@ class Watches:
     def _gone(self, dead: weakref.ref[Watch]) -> None:
         with self._changing:
             self._all = tuple(ref for ref in self._all if ref is not dead)
+
+    def ask_for(self, kind: str) -> bool:
+        """Whether anybody waits for such events in particular. The hot path: no lock."""
+        for ref in self._all:
+            watch = ref()
+            if watch is not None and watch.asks_for(kind):
+                return True
+        return False
 
     def feed(self, events: Sequence[Event]) -> None:
         """Runs on the I/O thread; never blocks."""

@@ -110,6 +110,12 @@ class Play:
             self.answers[sent.event_id or ""] = 0
         self.state.sending(sent)
 
+    def edit(self, event: dict[str, Any]) -> None:
+        """A retrieve, truncate or delete as `session.conversation` asks for it."""
+        sent = client_event(event)
+        self.answers[sent.event_id or ""] = 0
+        getattr(self.state.edits, sent.type.rpartition(".")[2])(sent)
+
     def give_up(self, key: str) -> None:
         if self.answers.get(key) == 0:  # else he has his answer
             del self.answers[key]
@@ -195,6 +201,8 @@ def _send(effect: fx.Send) -> str:
         case "conversation.item.create":
             words.append(event.item.id)
             words += [event.item.output] if event.item.type == "function_call_output" else []
+        case "conversation.item.truncate":
+            words += [event.item_id, str(event.audio_end_ms)]
         case _:
             words.append(getattr(event, "item_id", event.event_id))
     return " ".join(words)
@@ -250,7 +258,7 @@ _STATE: dict[str, Callable[[Play], Any]] = {
 _WISHES: dict[str, Callable[..., str | None]] = {
     name: getattr(Play, name)
     for name in (
-        *("begin", "create", "send", "give_up", "tool", "lost", "retry", "append"),
+        *("begin", "create", "send", "edit", "give_up", "tool", "lost", "retry", "append"),
         *("linked", "finish"),
     )
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pipe import LIMIT, Task
 
-from realtime_sync.events import Event, parse
+from realtime_sync.events import ConversationUpdated, Event, Item, ItemDelta, parse
 from realtime_sync.runtime import inbox as module
 from realtime_sync.runtime.inbox import Entry, Inbox, Keep
 
@@ -134,6 +134,18 @@ def test_nothing_but_deltas_is_dropped(small: Inbox, caplog: pytest.LogCaptureFi
         small.post(lambda: None)
     assert len(drained(small)) == 150
     assert not caplog.records
+
+
+def test_pieces_of_items_are_deltas(small: Inbox) -> None:
+    """Of `conversation.updated` those with a piece may go, the others stay."""
+    item = Item(id="a", type="message")
+    whole = [ConversationUpdated(item=item) for _ in range(3)]
+    pieces = [ConversationUpdated(item=item, delta=ItemDelta(text="x")) for _ in range(20)]
+    small.put([*whole[:2], *pieces, whole[2]])
+    left = drained(small)
+    assert [entry for entry in left if entry.delta is None] == whole  # type: ignore[union-attr]
+    assert len(left) == 5
+    assert small.dropped == 18
 
 
 def test_looking_for_deltas_is_not_done_each_time(
