@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .events.config import NOT_GIVEN, SessionConfig
     from .events.items import Item
     from .policy import ReconnectPolicy
+    from .resources.sync import SyncReport
     from .response import Response
     from .runtime.azure import Azure
     from .runtime.endpoints import Compatible, OpenAI
@@ -69,6 +70,7 @@ _HOMES: dict[str, str | None] = {
     "items": None,
     "Response": "response",
     "SessionUsage": "core.usage",
+    "SyncReport": "resources.sync",
     "tool": "tools",
     "Tool": "tools",
     "McpTool": "tools",
@@ -100,6 +102,7 @@ __all__ = [
     "items",
     "Response",
     "SessionUsage",
+    "SyncReport",
     "tool",
     "Tool",
     "McpTool",

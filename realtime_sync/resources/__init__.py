@@ -8,6 +8,7 @@ from __future__ import annotations
 from .buffer import InputAudioBuffer
 from .conversation import Conversation
 from .responses import Responses
+from .sync import SyncReport
 from .tools import Tools
 
-__all__ = ["Conversation", "InputAudioBuffer", "Responses", "Tools"]
+__all__ = ["Conversation", "InputAudioBuffer", "Responses", "SyncReport", "Tools"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ServerError
+from ..errors import ConfigurationError
 from ..events.client import (
     ConversationItemCreate,
     ConversationItemDelete,
@@ -13,9 +13,10 @@ from ..events.client import (
     ConversationItemTruncate,
 )
 from ..events.items import Item
-from ..history import paired
+from ..history import check_pairs, named, paired
 from ..items import as_item, in_format, sendable
 from ..runtime.clock import Deadline, may_wait
+from .sync import Sync, SyncReport, kept
 
 if TYPE_CHECKING:
     from ..listening import Listening
@@ -26,15 +27,21 @@ __all__ = ["Conversation", "ItemLike", "item_event"]
 ItemLike = Item | Mapping[str, Any] | str
 
 
-def item_event(session: Listening, item: ItemLike, previous: str | None, audio_format: str) -> Any:
+def item_event(
+    session: Listening,
+    item: ItemLike,
+    previous: str | None,
+    audio_format: str,
+    where: str = "item",
+) -> Any:
     """The event that creates an item; an id is chosen where it has none.
 
     Raises:
         TypeError, ValueError: It cannot be sent; nothing was.
     """
-    made = sendable(as_item(item))
+    made = sendable(as_item(item, where))
     if made is None:
-        raise ValueError("item: it has neither text, audio nor image that could be sent")
+        raise ValueError(f"{where}: it has neither text, audio nor image that could be sent")
     made = in_format(made, audio_format)
     if made.id is None:
         made = made.model_copy(update={"id": session.new_id("item")})
@@ -42,6 +49,12 @@ def item_event(session: Listening, item: ItemLike, previous: str | None, audio_f
     if previous is not None:
         fields["previous_item_id"] = previous
     return session._event(ConversationItemCreate, **fields)
+
+
+def _number(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError(f"{name}: a whole number from 0 on, not {value!r}")
+    return value
 
 
 class Conversation:
@@ -76,13 +89,15 @@ class Conversation:
         return placed if audio is None else placed.with_audio(audio)
 
     def retrieve(self, item_id: str, *, timeout: float | None = 10) -> Item:
-        """The item as the server has it, with audio.
+        """The item as the server has it, with audio. Threads that ask at once share a request.
 
         Raises:
             ServerError: No such item.
         """
-        event = self._session._event(ConversationItemRetrieve, item_id=item_id)
-        item: Item = self._session._ask_server(event, Deadline(timeout)).item
+        session = self._session
+        event = session._event(ConversationItemRetrieve, item_id=item_id)
+        answer = session._ask_server(event, Deadline(timeout), lambda s: s.edits.retrieve(event))
+        item: Item = answer.item
         return item
 
     def truncate(
@@ -93,18 +108,26 @@ class Conversation:
         *,
         timeout: float | None = 10,
     ) -> None:
-        """Cut an assistant's audio at what was heard, in milliseconds.
+        """Cut an assistant's audio at what was heard; its transcript, too: an estimate by time.
+
+        Args:
+            audio_end_ms: Milliseconds from the beginning of the item; past its end: nothing is
+                cut. 0: the item is deleted, after its `response.done` if it is still being made.
+            content_index: Which part of the item; the server takes 0 only.
+            timeout: Seconds; None waits for ever.
 
         Raises:
-            ServerError: No such item, no assistant audio, or shorter already.
+            ServerError: No such item, no assistant audio, or the server has cut it shorter already.
+            ConfigurationError: Not a whole number of milliseconds; nothing was sent.
         """
-        event = self._session._event(
+        session = self._session
+        event = session._event(
             ConversationItemTruncate,
             item_id=item_id,
-            audio_end_ms=audio_end_ms,
-            content_index=content_index,
+            audio_end_ms=_number(audio_end_ms, "audio_end_ms"),
+            content_index=_number(content_index, "content_index"),
         )
-        self._session._ask_server(event, Deadline(timeout))
+        session._ask_server(event, Deadline(timeout), lambda s: s.edits.truncate(event))
 
     def delete(self, item_id: str, *, timeout: float | None = 10) -> None:
         """Take an item out.
@@ -115,22 +138,49 @@ class Conversation:
         event = self._session._event(ConversationItemDelete, item_id=item_id)
         self._session._ask_server(event, Deadline(timeout))
 
-    def clear(self, *, timeout: float | None = 30) -> None:
-        """Delete all items; one that is gone already is no error."""
+    def sync(self, items: Iterable[ItemLike], *, timeout: float | None = 30) -> SyncReport:
+        """Make the server's conversation equal to these items, by the fewest creates and deletes.
+
+        Items are matched by id. One that is there with other content, or out of order, is deleted
+        and created anew under its id; one without an id is always created. What the server
+        refuses is in the report, and stops nothing else. An item that is still being made stays as
+        it is if it is among `items`, else it goes after its `response.done`.
+
+        Args:
+            items: In order; what `create` takes. `sync(export())` changes nothing.
+            timeout: Seconds for all of it; None waits for ever.
+
+        Raises:
+            TypeError, ValueError: One cannot be sent, an id twice, an output without its call, a
+                new call without its output; names the item, and nothing was sent.
+            RealtimeTimeout: Not all was confirmed in time; what was sent is done nevertheless.
+        """
         deadline = Deadline(timeout)
         may_wait()
-        self._session._check_open()
-        events = [
-            ConversationItemDelete(event_id=self._session.new_id("event"), item_id=item.id or "")
-            for item in self.items
-        ]
-        replies = [(event, self._session._request(event, None)) for event in events]
-        for event, reply in replies:
-            try:
-                self._session._wait(reply, event.event_id or "", deadline)
-            except ServerError as exc:
-                if exc.code != "item_delete_invalid_item_id":
-                    raise
+        session = self._session
+        session._check_open()
+        wanted = named(items, "items")
+        current = self.items
+        check_pairs(wanted, "items", {item.id or "" for item in current})
+        stay = kept(current, wanted)
+        creates = []
+        for number, item in enumerate(wanted):
+            if number in stay:  # perhaps it could not be created again: it need not
+                creates.append(ConversationItemCreate(item=item))
+                continue
+            event = item_event(session, item, None, session.input_format, f"items[{number}]")
+            session._connection.check(event)
+            creates.append(event)
+        return Sync(session, current, creates, stay).run(deadline)
+
+    def clear(self, *, timeout: float | None = 30) -> None:
+        """Delete all items; one that is gone already is no error.
+
+        Raises:
+            ServerError: One could not be deleted; the others are.
+        """
+        for error in self.sync((), timeout=timeout).rejected.values():
+            raise error
 
     def export(self) -> list[dict[str, Any]]:
         """All items as JSON-ready dicts, ids included, as `history=` accepts them.
