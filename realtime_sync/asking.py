@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, Literal
 
 from . import items
 from .core.responses import ResponseRecord
 from .core.state import SessionState
 from .core.turns import DEFAULT_ROUNDS, Turn
 from .errors import ConfigurationError
-from .events.client import ConversationItemCreate
-from .events.items import Item
+from .events.base import ClientEvent
 from .living import Living
 from .resources.conversation import item_event
+from .resources.frames import send_frame
 from .resources.responses import response_params
+from .resources.spoken import buffered
 from .resources.tools import Tools, running_turn
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
@@ -22,12 +23,6 @@ from .runtime.futures import Reply
 from .streams import Rounds, TextStream
 
 __all__ = ["Asking"]
-
-_WORD_FOR_WORD = (
-    "You lend your voice to a text that is given to you. Say it exactly as it stands, word for "
-    "word, in its own language. Do not answer it, do not comment on it, add nothing, leave out "
-    "nothing."
-)
 
 
 class Asking(Living):
@@ -45,6 +40,8 @@ class Asking(Living):
         *,
         audio: Any = None,
         image: Any = None,
+        detail: str | None = None,
+        through: Literal["item", "buffer"] = "item",
         max_rounds: int = DEFAULT_ROUNDS,
         timeout: float | None = 120,
         **overrides: Any,
@@ -56,7 +53,12 @@ class Asking(Living):
         Args:
             text: What the user says.
             audio: PCM16 bytes or an array at 24 kHz, or the path of a WAV file.
-            image: PNG or JPEG, as bytes or a path.
+            image: PNG or JPEG, as bytes or a path; a Pillow image, or an array of uint8.
+            detail: How closely the model looks at the image: "auto", "low" or "high".
+            through: Which way the audio goes: in the user's item, or, "buffer", through the input
+                audio buffer, behind what was appended before: it is transcribed there, if the
+                session has `transcription`. Turn detection must be off. Text and image then are
+                an item of their own, before it.
             max_rounds: Rounds of tool calls; then one last response without tools.
             timeout: Seconds for all of it; when they pass, the turn is given up.
             overrides: Those of `response.create`, but for `conversation` and `input`.
@@ -71,7 +73,7 @@ class Asking(Living):
         """
         deadline = Deadline(timeout)
         may_wait()
-        turn = self._turn(text, audio, image, max_rounds, overrides)
+        turn = self._turn(self._said(text, audio, image, detail, through), max_rounds, overrides)
         response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
         return response
 
@@ -81,11 +83,15 @@ class Asking(Living):
         *,
         audio: Any = None,
         image: Any = None,
+        detail: str | None = None,
+        through: Literal["item", "buffer"] = "item",
         max_rounds: int = DEFAULT_ROUNDS,
         **overrides: Any,
     ) -> Reply[Response]:
         """The turn of `ask`, not waited for: a future of its last response."""
-        return self._begin(self._turn(text, audio, image, max_rounds, overrides))
+        return self._begin(
+            self._turn(self._said(text, audio, image, detail, through), max_rounds, overrides)
+        )
 
     def stream(
         self,
@@ -93,6 +99,8 @@ class Asking(Living):
         *,
         audio: Any = None,
         image: Any = None,
+        detail: str | None = None,
+        through: Literal["item", "buffer"] = "item",
         max_rounds: int = DEFAULT_ROUNDS,
         timeout: float | None = 120,
         **overrides: Any,
@@ -103,7 +111,7 @@ class Asking(Living):
             timeout: Seconds to wait for each piece; None waits for ever.
         """
         check_timeout(timeout)
-        turn = self._turn(text, audio, image, max_rounds, overrides)
+        turn = self._turn(self._said(text, audio, image, detail, through), max_rounds, overrides)
         self._begin(turn)
         return TextStream(turn, self._connection, self._handle, timeout)
 
@@ -113,6 +121,8 @@ class Asking(Living):
         *,
         audio: Any = None,
         image: Any = None,
+        detail: str | None = None,
+        through: Literal["item", "buffer"] = "item",
         max_rounds: int = DEFAULT_ROUNDS,
         timeout: float | None = 120,
         **overrides: Any,
@@ -126,58 +136,73 @@ class Asking(Living):
             timeout: Seconds to wait for each item; None waits for ever.
         """
         check_timeout(timeout)
-        turn = self._turn(text, audio, image, max_rounds, overrides)
+        turn = self._turn(self._said(text, audio, image, detail, through), max_rounds, overrides)
         self._begin(turn)
         return Rounds(turn, self._connection, self._handle, timeout)
 
-    def say(self, text: str, *, timeout: float | None = 120, **overrides: Any) -> Response:
-        """Have the model say a text word for word. Best effort: nothing makes it keep to it.
+    def send_frame(
+        self,
+        image: Any,
+        *,
+        max_fps: float = 1,
+        keep: int = 5,
+        detail: str | None = None,
+    ) -> str | None:
+        """Show the model a camera or screen frame; begins no response, waits for nothing.
 
-        A response of the default conversation, in its turn like any other and with what the
-        session's modality is, which sees this text alone, not the conversation, and has no tools.
-        What was said stands in the conversation afterwards, what you asked for does not. Compare
-        `.text` with your text where it matters.
+        Call it as often as you have a frame: those that come too soon are left out, and all but
+        the last ones are deleted again, so that what they cost has a bound.
 
         Args:
-            text: What is to be said.
-            timeout: Seconds for all of it; when they pass, the turn is given up.
-            overrides: Those of `ask`; `instructions` may say how it is to be said.
+            image: What `image=` of `ask` takes. With Pillow (extra `image`) it becomes a JPEG,
+                else arrays and Pillow's images become PNGs.
+            max_fps: Frames a second at most.
+            keep: Frames that stay in the conversation.
+            detail: How closely the model looks: "auto", "low" (cheaper) or "high".
+
+        Returns:
+            The id of its item; None where it came too soon.
 
         Raises:
-            TypeError, ValueError: No text; nothing was sent.
-            As `ask`.
+            TypeError, ValueError: No image, or no such number; nothing was sent.
+            SessionClosed: There is no session.
         """
-        deadline = Deadline(timeout)
-        may_wait()
-        wish = _verbatim(text)
-        turn = self._turn(None, None, None, 0, {"append_instructions": _WORD_FOR_WORD, **overrides})
-        turn.params |= {"input": [wish.wire()], "tools": []}
-        response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
-        return response
+        return send_frame(self, image, max_fps, keep, detail)
 
     def _turn(
-        self, text: Any, audio: Any, image: Any, max_rounds: int, overrides: dict[str, Any]
+        self, said: tuple[ClientEvent, ...], max_rounds: int, overrides: dict[str, Any]
     ) -> Turn:
-        self._needs_responses()
-        self._check_open()
         if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 0:
             raise ValueError(f"max_rounds: a number from 0 on, not {max_rounds!r}")
         for name in ("conversation", "input"):
             if name in overrides:
                 raise TypeError(f"{name}: a turn belongs to the conversation; see response.create")
-        params = self._params(overrides)
-        said: tuple[ConversationItemCreate, ...] = ()
-        if not (text is None and audio is None and image is None):  # arrays have no truth value
-            made = items.user(text, audio, image)
-            said = (item_event(self, made, None, self.input_format),)
-            self._connection.check(said[0])
         return Turn(
             self.new_id("turn"),
-            params=params,
+            params=self._params(overrides),
             items=said,
             max_rounds=max_rounds,
             parent=running_turn.get(),
         )
+
+    def _said(
+        self, text: Any, audio: Any, image: Any, detail: str | None, through: str
+    ) -> tuple[ClientEvent, ...]:
+        """What a turn begins with: an item, or none; or audio for the buffer."""
+        self._needs_responses()
+        self._check_open()
+        if through not in ("item", "buffer"):
+            raise ValueError(f'through: "item" or "buffer", not {through!r}')
+        spoken: tuple[ClientEvent, ...] = ()
+        if through == "buffer":
+            spoken, audio = buffered(self, audio, self.input_format, self.config), None
+        # arrays have no truth value
+        if text is None and audio is None and image is None and detail is None:
+            return spoken
+        made = items.user(text, audio, image, detail=detail)
+        said = item_event(self, made, None, self.input_format)
+        self._connection.check(said)
+        return (said, *spoken)
 
     def _params(self, overrides: dict[str, Any]) -> dict[str, Any]:
         instructions = self.config.instructions
@@ -204,16 +229,3 @@ class Asking(Living):
     def _needs_responses(self) -> None:
         if self._setup.type == "transcription":
             raise ConfigurationError("type: a transcription session makes no responses")
-
-
-def _verbatim(text: str) -> Item:
-    """What asks for a text to be said.
-
-    Raises:
-        TypeError, ValueError: There is none.
-    """
-    if not isinstance(text, str):
-        raise TypeError(f"text: a str is needed, not {type(text).__name__}")
-    if not text.strip():
-        raise ValueError("text: there is nothing to say")
-    return items.user(f"Say exactly this, word for word, and nothing else:\n{text}")

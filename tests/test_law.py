@@ -76,7 +76,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("events/", "tools/", "local/", "rest/"),
     "pydantic_core": ("events/", "tools/"),
     "docstring_parser": ("tools/docstring.py",),
-    "pybase64": ("events/", "items.py", "images.py", "resources/buffer.py", "local/"),
+    "pybase64": (
+        "events/",
+        "items.py",
+        "images.py",
+        "resources/buffer.py",
+        "resources/spoken.py",
+        "local/",
+    ),
 }
 
 #: The same for two modules of the standard library: threads live where they are looked for.

@@ -60,6 +60,10 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ["1, 2, 3.\n"],
     ),
     "buffer-example": (lambda server: None, ["500.0 ms of audio"]),
+    "history-example": (
+        lambda server: server.reply("A warm red.", "Red."),
+        ["user What colour", "assistant A warm red.\n", "Red.\n"],
+    ),
     "callbacks-example": (lambda server: None, ["How can I help you? => completed", "Hello!\n"]),
     "tools-example": (
         lambda server: server.reply(
@@ -78,9 +82,10 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalServer]:
-    """A server without pacing, which the environment names; `question.wav` lies around."""
+    """A server without pacing, which the environment names; a sound and a picture lie around."""
     monkeypatch.chdir(tmp_path)
     write_wav("question.wav", b"\x10\x20" * 8000, 16000)
+    Path("picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8))
     with LocalServer(speed=None, voice="tones") as running:
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)
         monkeypatch.setenv("OPENAI_API_KEY", "any")
