@@ -12,11 +12,12 @@ from .core.turns import DEFAULT_ROUNDS, Turn
 from .errors import ConfigurationError
 from .events.base import ClientEvent
 from .living import Living
+from .resources.calls import running_call, running_turn
 from .resources.conversation import item_event
 from .resources.frames import send_frame
 from .resources.responses import response_params
 from .resources.spoken import buffered
-from .resources.tools import Tools, running_turn
+from .resources.tools import Tools
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.futures import Reply
@@ -183,6 +184,7 @@ class Asking(Living):
             items=said,
             max_rounds=max_rounds,
             parent=running_turn.get(),
+            caller=running_call.get(),
         )
 
     def _said(

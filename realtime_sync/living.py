@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .core.effects import Call
+from .core.effects import CallEffect
 from .core.responses import ResponseRecord
 from .core.state import SessionState
 from .core.usage import RateLimit, SessionUsage
@@ -38,7 +38,7 @@ class Living(Listening):
         dispatcher: str | Dispatch,
         ping_interval: float | None,
         max_duration: float | None = None,
-        on_call: Callable[[Call], None],
+        on_call: Callable[[CallEffect], None],
         handle: Callable[[ResponseRecord], Any],
         reconnect: ReconnectPolicy | None = None,
     ) -> None:

@@ -9,19 +9,23 @@ from typing import Any
 from .asking import Asking
 from .core.sideband import SidebandState
 from .core.state import SessionState
+from .core.turns import Turn
 from .errors import ConfigurationError, ResponseActive, copy_of
 from .events.client import ResponseCreate
 from .events.config import FLAT_FIELDS, NOT_GIVEN, NotGiven, SessionConfig, session_config
+from .events.items import Item
 from .items import sendable
 from .opening import Setup, endpoints_of
 from .policy import ReconnectPolicy
 from .resources import Conversation, InputAudioBuffer, Responses, Tools
+from .resources.approval import Approver
+from .resources.calls import Calls, running_call, running_turn
 from .resources.conversation import ItemLike, item_event
-from .resources.tools import running_turn
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
+from .tools.execution import DEFAULT_LIMIT
 
 __all__ = ["RealtimeSession", "connect"]
 
@@ -68,6 +72,11 @@ class RealtimeSession(Asking):
             counts them. The response that uses up the last of them is still given to whoever waits
             for it; nothing is asked for after it. Either end is `close()` at once: whoever waits
             gets `BudgetExceeded` with what came in `.response`, `connection.closed` has it too.
+        approver: Asked about calls that need approval, one after the other, on a thread of its
+            own: given the `tool.approval_required` event, it returns True to approve; everything
+            else rejects, and a str says why.
+        approval_timeout: Seconds until an undecided call is rejected; None: never.
+        tool_threads: Tools that run at a time; those of a turn begun inside a tool do not count.
         ssl_context: For wss; else the system's certificates, checked.
         proxy: http:// or socks5:// URL (extra `proxy`); none is taken from the environment.
         instructions, output_modalities, ...: Fields of the configuration in short; left out: not
@@ -97,6 +106,9 @@ class RealtimeSession(Asking):
         save_audio: bool = False,
         max_duration: float | None = None,
         max_tokens: int | None = None,
+        approver: Approver | None = None,
+        approval_timeout: float | None = 300,
+        tool_threads: int = DEFAULT_LIMIT,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         instructions: str | NotGiven = NOT_GIVEN,
@@ -143,12 +155,23 @@ class RealtimeSession(Asking):
         self._reconnect = reconnect
         self._save_audio = save_audio
         self.tools = Tools(self, self._setup.entries)
+        if approver is not None and not callable(approver):
+            raise ConfigurationError("approver: a function of the tool.approval_required event")
+        if isinstance(tool_threads, bool) or not isinstance(tool_threads, int) or tool_threads < 1:
+            raise ConfigurationError(f"tool_threads: a number from 1 on, not {tool_threads!r}")
+        self._calls = Calls(
+            self,
+            self.tools,
+            threads=tool_threads,
+            approver=approver,
+            approval_timeout=check_timeout(approval_timeout, "approval_timeout"),
+        )
         self._begin_life(
             self._new_state,
             dispatcher=dispatcher,
             ping_interval=ping_interval,
             max_duration=max_duration,
-            on_call=self.tools._submit,
+            on_call=self._calls.act,
             handle=self._handle,
             # what a call holds is not lost with our link, and must not be told it again
             reconnect=reconnect if call_id is None else None,
@@ -168,10 +191,10 @@ class RealtimeSession(Asking):
             timeout: Seconds for all of it; neither a silent peer nor a slow callback can hold it.
         """
         deadline = Deadline(timeout)
-        self.tools._stop()
+        self._calls.stop()
         self._connection.close(deadline)
         if not self._connection.in_loop:
-            self.tools._join(deadline)
+            self._calls.join(deadline)
 
     @property
     def output_format(self) -> str:
@@ -210,6 +233,55 @@ class RealtimeSession(Asking):
             tools = self.tools._known(changes.tools)
         return self.tools._replace(tools, changes, deadline)
 
+    # --- calls
+
+    def approve(self, call_id: str, always: bool = False) -> bool:
+        """Let a call run that needs approval; see the event `tool.approval_required`.
+
+        Args:
+            call_id: The event's; of an MCP call that of the approval request.
+            always: Every later call of this tool too, and those that wait now.
+
+        Returns:
+            False where the call is decided already, or was never asked about.
+        """
+        return self._calls.approval.approve(call_id, always=always)
+
+    def reject(self, call_id: str, message: str | None = None) -> bool:
+        """Do not let a call run; the model is told so.
+
+        Args:
+            call_id: As in `approve`.
+            message: Why, in words that the model may read.
+
+        Returns:
+            False where the call is decided already, or was never asked about.
+        """
+        return self._calls.approval.reject(call_id, message)
+
+    def submit_tool_output(
+        self, call_id: str, output: Any, respond: bool = True, *, timeout: float | None = 10
+    ) -> Item:
+        """Answer a call of a tool that was given as a wire dict.
+
+        Args:
+            call_id: The call's, from `Response.function_calls`.
+            output: As a tool may return it: a str as it is, everything else as JSON.
+            respond: Have the model go on once all such calls of the response are answered; a
+                response begun so is one that you did not wait for: see its events, or give False
+                and `ask()`.
+            timeout: Seconds for the server to confirm; None waits for ever.
+
+        Returns:
+            The output as an item of the conversation.
+
+        Raises:
+            ValueError: The call is answered already, or by a tool of ours.
+            ToolError: The output cannot be written as JSON; nothing was sent.
+            ServerError: The server refused it.
+        """
+        return self._calls.submit_output(call_id, output, respond, Deadline(timeout))
+
     # --- for our own use
 
     def _new_state(self) -> SessionState:
@@ -225,7 +297,7 @@ class RealtimeSession(Asking):
             sendable=sendable,
             keep_audio=self._reconnect.keep_audio if self._reconnect is not None else 0,
         )
-        state.set_tools(*self.tools._kinds())
+        state.calls.set_tools(*self.tools._kinds())
         state.running.max_tokens = self._max_tokens
         return state
 
@@ -234,12 +306,12 @@ class RealtimeSession(Asking):
     ) -> Response | None:
         may_wait()
         wanted: list[bool] = []
+        params = event.response.wire() if event.response is not None else {}
+        turn = Turn(params=params, parent=running_turn.get(), caller=running_call.get())
         key = event.event_id or ""
         try:
             reply = self._connection.do(
-                lambda s: wanted.append(
-                    s.create(event, on_active=on_active, parent=running_turn.get())
-                ),
+                lambda s: wanted.append(s.create(event, turn, on_active=on_active)),
                 key=key,
                 what="response.create",
                 convert=self._handle,

@@ -28,6 +28,17 @@ OFFER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/
 
 Prepare = Callable[[LocalServer], object]
 
+
+def owe(server: LocalServer) -> None:
+    """A model that looks something up and wants to pay."""
+    server.script.mcp("docs", {"search": "You owe Ada 300 euros."})
+    server.reply(
+        server.mcp_call("docs", "search", query="debts"),
+        server.call("pay", euros=300.0, to="Ada"),
+        "I may not pay 300 euros.",
+    )
+
+
 #: Block -> what the server is told to answer, and what the block must print.
 EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "ten-lines": (
@@ -70,6 +81,14 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
             server.call("price_of", drink="coffee", cups=3), "Three coffees cost 7.50."
         ),
         ["price_of 7.5 None\n", "Three coffees cost 7.50."],
+    ),
+    "approval-example": (
+        owe,
+        [
+            "may I search {'query': 'debts'}\n",
+            "may I pay {'euros': 300.0, 'to': 'Ada'}\n",
+            "I may not pay 300 euros.",
+        ],
     ),
     "endpoints-example": (lambda server: None, ["Hello!"]),
     "errors-example": (

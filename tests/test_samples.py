@@ -20,7 +20,13 @@ SAMPLES = sorted((ROOT / "samples").glob("*.py"))
 SHOWS = {
     "hello.py": ["Hello! You said", "1, 2, 3, 4, 5.", "tokens for both"],
     "stream.py": ["Once upon a time", " ...\n", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10.\n"],
-    "tool.py": ["(in_stock was called for apples)", "in_stock returned: 12", "we have no bananas"],
+    "tool.py": [
+        "(in_stock was called for apples)",
+        "in_stock returned: 12",
+        "we have no bananas",
+        "20 pears are on their way",
+        "there is no room for so many",
+    ],
     "callbacks.py": ["Hello! You said", "heard: 1, 2, 3.\n", "2  response.done", "[completed]"],
     "pump.py": ["the wizard's speech is completed"],
     "speech.py": ["question.wav: Hello! You said", "reply.wav: [your speech, "],

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Append",
     "Call",
+    "CallEffect",
     "Effect",
     "Emit",
     "End",
+    "Interrupted",
+    "McpApproval",
     "Reject",
     "Retry",
     "Send",
@@ -80,6 +83,29 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Nobody waits for these calls any more; those that run are told.
+
+    Attributes:
+        call_ids: Calls without an output, perhaps not all of them ours.
+        unwanted: Those that have not begun are not to run at all.
+    """
+
+    call_ids: tuple[str, ...]
+    unwanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class McpApproval:
+    """An MCP server is to be called, if somebody approves."""
+
+    request_id: str
+    name: str
+    server_label: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """Tell watchers and callbacks of this local event."""
 
@@ -107,4 +133,7 @@ class Retry:
     delay: float
 
 
-Effect = Send | Append | Settle | Reject | Wake | Call | Emit | Unclaimed | Retry | End
+#: What concerns tools.
+CallEffect = Call | Interrupted | McpApproval
+
+Effect = Send | Append | Settle | Reject | Wake | CallEffect | Emit | Unclaimed | Retry | End

@@ -7,6 +7,7 @@ from typing import Any
 from ..events.items import Item
 from ..events.local import ItemDelta
 from ..events.output import OutputEvent
+from .calls import Calls
 from .conversation import Conversation, ItemRecord
 from .effects import Effect, Wake
 from .responses import ResponseRecord
@@ -19,6 +20,7 @@ class Growing:
 
     _effects: list[Effect]
     _conversation: Conversation
+    _calls: Calls
     responses: dict[str, ResponseRecord]
     silent: bool
     spoken: bool
@@ -45,6 +47,7 @@ class Growing:
             if final:
                 record.completed(known)
             self._conversation.changed(known)
+            self._calls.item(event.item, final=final)
 
     def text_delta(self, event: Any) -> None:
         """A piece of text or transcript."""

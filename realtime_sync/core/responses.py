@@ -33,7 +33,7 @@ def bytes_per_ms(audio_format: str) -> int:
 class Timings:
     """Moments of one response, in seconds of the session's monotonic clock; None: never came."""
 
-    __slots__ = ("asked", "created", "done", "first_audio", "first_text", "speech")
+    __slots__ = ("asked", "created", "done", "first_audio", "first_text", "speech", "tools")
 
     def __init__(self) -> None:
         self.speech: float | None = None  # the end of the speech that it follows
@@ -42,6 +42,7 @@ class Timings:
         self.first_text: float | None = None
         self.first_audio: float | None = None
         self.done: float | None = None
+        self.tools: float | None = None  # seconds: how long the calls took that it follows
 
 
 class ResponseRecord:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..errors import BudgetExceeded, RealtimeError, copy_of
 from ..events.base import ClientEvent
-from ..events.items import Item
 from ..events.local import ResponseMetrics
 from ..events.output import ResponseObject
-from .conversation import Conversation
-from .creates import Create, Creates, is_default
-from .effects import Call, Effect, Emit, End, Reject, Retry, Settle
+from .creates import Create, is_default
+from .effects import Effect, Emit, End, Reject, Retry, Settle
 from .growing import Growing
 from .responses import ResponseRecord, bytes_per_ms, failure_of
-from .sequencer import Sequencer
-from .turns import Turn
 from .usage import RateLimit, SessionUsage, metrics
+
+if TYPE_CHECKING:
+    from .state import SessionState
 
 __all__ = ["RESPONSE_ACTS", "Running"]
 
@@ -36,17 +35,14 @@ class Running(Growing):
     """What the server tells about its responses."""
 
     def __init__(
-        self,
-        effects: list[Effect],
-        conversation: Conversation,
-        creates: Creates,
-        sequencer: Sequencer,
-        send: Callable[[ClientEvent], None],
+        self, state: SessionState, effects: list[Effect], send: Callable[[ClientEvent], None]
     ) -> None:
         self._effects = effects  # shared with the state: what is to be done
-        self._conversation = conversation
-        self._creates = creates
-        self._sequencer = sequencer
+        self._conversation = state.conversation
+        self._creates = state.creates
+        self._sequencer = state.sequencer
+        self._calls = state.calls
+        self._speech = state.speech
         self._send = send  # registers what answers an event, and queues it
         self.responses: dict[str, ResponseRecord] = {}  # running, in the order they began
         # over; alive as long as somebody holds them, and the last one by us
@@ -56,12 +52,8 @@ class Running(Growing):
         self.max_tokens: int | None = None  # that the session may use; None: as many as it likes
         self.spent: BudgetExceeded | None = None  # it has used them
         self.rate_limits: dict[str, RateLimit] = {}  # by name
-        self.functions: frozenset[str] = frozenset()  # tools that are run on our side
-        self.reported: frozenset[str] = frozenset()  # tools whose calls the caller answers
         self.output_format = "audio/pcm"  # of the session
         self.cancels: dict[str, str | None] = {}  # event id -> response id; None: whichever runs
-        # call id -> the turn it belongs to; None: answered. A call runs once per session
-        self.calls: dict[str, Turn | None] = {}
         self.silent = False  # nobody wants the event that was received last
         self.speech_ended: float | None = None  # the user's, that no response has followed yet
         self.spoken = False  # the model has been heard, so that its voice cannot change any more
@@ -133,10 +125,14 @@ class Running(Growing):
             job = create.job
             if job is None:
                 self._begun_loose(record, create)
+            elif not job.first:
+                record.timings.tools = job.turn.tools_seconds
         else:
             record.claimant = self._creates.unclear(default=default)
         if default:
             record.timings.speech, self.speech_ended = self.speech_ended, None
+            if create is None:
+                self._speech.answered()
             self._sequencer.created(record, job)
 
     def _begun_loose(self, record: ResponseRecord, create: Create) -> None:
@@ -160,9 +156,8 @@ class Running(Growing):
         self._sequencer.adopted(record, job)
         if own is None:
             self._conclude(record)
-        for call_id, turn in self.calls.items():
-            if turn is not None and turn is own:
-                self.calls[call_id] = job.turn
+        if own is not None:
+            self._calls.moved(own, job.turn)
 
     def maker(self, item_id: str) -> ResponseRecord | None:
         """The running response that makes this item."""
@@ -241,36 +236,17 @@ class Running(Growing):
 
     def _conclude(self, record: ResponseRecord) -> None:
         """What follows a response: its tool calls, or the end of its turn."""
+        waiting, answers = self._calls.of(record, begins=self.spent is None)
         turn = record.turn
-        calls: list[str] = []
         failure: RealtimeError | None = failure_of(record)
-        # past max_rounds it was told to make no call, whether it did or not
-        if turn is not None and not turn.abandoned and turn.rounds < turn.max_rounds:
-            for item in self._to_answer(record):
-                call_id = item.call_id or ""
-                if self.spent is not None:  # no tool runs for an answer that nobody will ask for
-                    failure = copy_of(self.spent, record)
-                elif call_id not in self.calls:
-                    calls.append(call_id)
-                    self.calls[call_id] = turn
-                    self._effects.append(
-                        Call(call_id, item.name or "", item.arguments or "", record, turn)
-                    )
-        self._sequencer.ended(record, calls, failure=failure)
-
-    def _to_answer(self, record: ResponseRecord) -> list[Item]:
-        if record.status != "completed" or not self.functions:
-            return []
-        # tools that were given for this turn alone come as the wire has them: only reported
-        given = record.turn.params.get("tools") if record.turn is not None else None
-        reported = self.reported | {tool.get("name") for tool in given or ()}
-        return [
-            item
-            for item in record.output
-            if item.type == "function_call"
-            and item.call_id
-            and (item.name in self.functions or item.name not in reported)
-        ]
+        if self.spent is not None:  # no tool runs for an answer that nobody will ask for
+            if waiting:
+                failure = copy_of(self.spent, record)
+            waiting = []
+        self._sequencer.ended(record, waiting, failure=failure)
+        if turn is not None and waiting:
+            self._speech.called(turn)
+            self._calls.commit(turn, answers)
 
     def _finish(
         self, record: ResponseRecord, status: str, *, error: RealtimeError | None = None

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..errors import RealtimeError, ResponseActive, ServerError, copy_of
+from ..errors import RealtimeError, ResponseActive, ServerError
 from ..events.base import ClientEvent
 from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
 from ..events.items import Item
-from ..events.local import TurnEnded, TurnStarted
-from .effects import Effect, Emit, Reject, Retry, Settle, Wake
+from ..events.local import TurnStarted
+from .effects import Effect, Emit, Interrupted, Reject, Retry, Settle, Wake
 from .responses import ResponseRecord
 from .turns import Job, Turn
 
@@ -49,6 +49,7 @@ class Sequencer:
         self.held = False  # refused though nothing runs: wait for the retry
         self.over = False  # the session is about to end: nothing more is asked for
         self.linked = True  # False while there is no link: creates stay queued
+        self.speaking = False  # the user speaks, or has, and the server's reply is to come
 
     # --- what callers ask for
 
@@ -57,13 +58,13 @@ class Sequencer:
         self.queue.append(self._job(turn, first=True))
         self.advance()
 
-    def create(self, create: ResponseCreate, *, on_active: str, parent: Turn | None) -> bool:
+    def create(self, create: ResponseCreate, turn: Turn, *, on_active: str) -> bool:
         """A response is to be made; False: skipped.
 
         Raises:
             ResponseActive: Another one is running or queued, and `on_active` is "raise".
         """
-        busy = self._busy(parent)
+        busy = self._busy(turn.parent)
         if busy and on_active == "raise":
             raise ResponseActive(
                 "a response is running or queued; wait for it, or use another on_active",
@@ -71,8 +72,7 @@ class Sequencer:
             )
         if busy and on_active == "skip":
             return False
-        params = create.response.wire() if create.response is not None else {}
-        job = Job(create, Turn(params=params, parent=parent), first=True, handle=True)
+        job = Job(create, turn, first=True, handle=True)
         if on_active == "cancel":
             job.urgent = True
             self.queue.appendleft(job)
@@ -106,7 +106,7 @@ class Sequencer:
             self._end(turn, None)
         self.advance()
 
-    def fail(self, turn: Turn, error: RealtimeError) -> None:
+    def fail(self, turn: Turn, error: RealtimeError | None) -> None:
         """The turn cannot go on, e.g. since its item was refused."""
         self._withdraw(turn)
         if self.active is not None and self.active.turn is turn:
@@ -164,6 +164,8 @@ class Sequencer:
             else:
                 turn.calls = dict.fromkeys(calls)
                 turn.reply = False
+                turn.interrupted = False
+                turn.tools_began = record.timings.done
                 turn.rounds += 1
         self.advance()
 
@@ -205,16 +207,16 @@ class Sequencer:
             ready.append(known)
         return ready
 
-    def outputs_sent(self, turn: Turn, outputs: list[Item]) -> None:
-        """These outputs are queued; after the last, one response answers them all."""
-        for output in outputs:
-            del turn.calls[output.call_id or ""]
+    def outputs_sent(self, turn: Turn, call_ids: list[str], outputs: list[Item]) -> None:
+        """These calls are over, their outputs queued; after the last, one response answers all."""
+        for call_id in call_ids:
+            del turn.calls[call_id]
         if turn.records:  # else nobody asked any more for the response that made the calls
             turn.records[-1].complete += [(None, output) for output in outputs]
             self._wake(turn)
         if turn.calls or turn.done:
             return
-        if turn.reply and not self._answered_by_another(turn):
+        if turn.reply and not turn.superseded and not self._answered_by_another(turn):
             self.queue.appendleft(self._job(turn, first=False))
         else:
             self._end(turn, None)
@@ -238,11 +240,7 @@ class Sequencer:
         self._send(job.create)
 
     def lost(self, error: Callable[[ResponseRecord | None], RealtimeError]) -> None:
-        """The link is gone for good: everybody who waits hears of it.
-
-        Args:
-            error: Makes the error for one waiter, given the response it was waiting for.
-        """
+        """The link is gone for good: everybody who waits hears of it, by an error of his own."""
         jobs = [*self.queue, *([self.asked] if self.asked else [])]
         self.queue.clear()
         self.loose.clear()
@@ -259,7 +257,7 @@ class Sequencer:
         asked, self.asked = self.asked, None
         self.active = None
         self.loose.clear()
-        self.held = False
+        self.held = self.speaking = False
         if asked is not None and not asked.turn.done:
             if asked.again:
                 self._reject(asked, error(None))
@@ -290,7 +288,9 @@ class Sequencer:
         return bool(self.active or self.asked or self.loose or self.queue or others)
 
     def _may_start(self, job: Job) -> bool:
-        if not job.first or job.turn in self.turns:
+        if not job.first:
+            return not (self.speaking and job.turn.overtaken)
+        if job.turn in self.turns:
             return True
         # nested: another turn that waits for its tools may wait for the very tool that asks
         nested = job.turn.parent is not None
@@ -325,6 +325,7 @@ class Sequencer:
     def _join(self, record: ResponseRecord, turn: Turn) -> None:
         record.turn = turn
         turn.records.append(record)
+        turn.overtaken = turn.superseded = False
         if turn not in self.turns:
             self.turns.append(turn)
         if not turn.announced:
@@ -333,6 +334,9 @@ class Sequencer:
         self._wake(turn)
 
     def _requeue(self, job: Job) -> None:
+        if job.turn.superseded:
+            self._end(job.turn, None)
+            return
         # one that was to make room for another goes after it
         self.queue.insert(1 if job.cancelled else 0, job)
         job.cancelled = False
@@ -368,6 +372,10 @@ class Sequencer:
             return
         turn.done = True
         turn.error = failure
+        running = turn.running_calls
+        if running and (turn.abandoned or failure is not None):
+            turn.interrupted = True
+            self._effects.append(Interrupted(running, True))
         if turn in self.turns:
             self.turns.remove(turn)
         for record in turn.records:
@@ -383,16 +391,7 @@ class Sequencer:
 
     def _announce_end(self, turn: Turn) -> None:
         turn.announced = 2
-        self._effects.append(
-            Emit(
-                TurnEnded(
-                    response_ids=tuple(record.id for record in turn.records),
-                    status=turn.records[-1].status,
-                    rounds=turn.rounds,
-                    error=turn.error and copy_of(turn.error),
-                )
-            )
-        )
+        self._effects.append(Emit(turn.told()))
 
     def _wake(self, turn: Turn) -> None:
         if turn.waiters:

@@ -16,6 +16,7 @@ from ..events.client import ConversationItemCreate, ResponseCreate
 from ..events.config import SessionConfig
 from ..events.items import Item
 from ..events.server import SERVER_EVENTS
+from .calls import Calls
 from .changes import check_changes
 from .conversation import Conversation
 from .creates import Creates
@@ -26,6 +27,7 @@ from .requests import Request, Requests
 from .responses import bytes_per_ms
 from .running import RESPONSE_ACTS, Running
 from .sequencer import ALREADY_ACTIVE, Sequencer
+from .speech import Speech
 from .turns import Turn
 
 __all__ = ["OPEN", "SessionState"]
@@ -62,8 +64,9 @@ class SessionState:
         self.requests = Requests()
         self.creates = Creates()
         self.sequencer = Sequencer(self._effects, self._send, new_key)
-        known = self._effects, self.conversation, self.creates, self.sequencer
-        self.running = Running(*known, self._send)
+        self.calls = Calls(self, self._effects, self._send, new_key, new_item_id)
+        self.speech = Speech(self, self._effects)
+        self.running = Running(self, self._effects, self._send)
         self.edits = Edits(self.conversation, self.requests, self.running, self.sending)
         self.recovery = Recovery(
             *(self._effects, self.conversation, self.requests),
@@ -120,8 +123,8 @@ class SessionState:
         """Run a turn once its time has come; its key is settled with its last response."""
         self.sequencer.begin(turn)
 
-    def create(self, event: ResponseCreate, *, on_active: str, parent: Turn | None) -> bool:
-        """Ask for a response; its key is settled with the record when it is created.
+    def create(self, event: ResponseCreate, turn: Turn, *, on_active: str) -> bool:
+        """Ask for a response, which begins a turn; its key is settled when it is created.
 
         Returns:
             False where `on_active` is "skip" and another response is running or queued.
@@ -132,7 +135,7 @@ class SessionState:
         if event.response is not None and event.response.conversation == "none":
             self.sending(event)
             return True
-        return self.sequencer.create(event, on_active=on_active, parent=parent)
+        return self.sequencer.create(event, turn, on_active=on_active)
 
     def give_up(self, key: str) -> None:
         """Nobody waits under this key any more; what only he wanted is withdrawn."""
@@ -144,31 +147,12 @@ class SessionState:
             self.sequencer.advance()
         self.sequencer.give_up(key)
 
-    def tool_finished(self, call_id: str, output: str, *, respond: bool) -> None:
-        """A tool has answered; outputs go out in call order, then one response for all."""
-        turn = self.running.calls.get(call_id)
-        if turn is None:
-            return
-        ready = self.sequencer.tool_finished(turn, call_id, output, respond=respond)
-        kind = "function_call_output"
-        items = [
-            Item(id=self._new_item_id(), type=kind, call_id=known, output=turn.calls[known])
-            for known in ready
-        ]
-        for item in items:
-            self._send(ConversationItemCreate(event_id=self._new_key(), item=item))
-        self.running.calls[call_id] = None
-        self.sequencer.outputs_sent(turn, items)
-
-    def set_tools(self, functions: frozenset[str], reported: frozenset[str]) -> None:
-        """Names of the tools that are run on our side, and of those the caller answers."""
-        self.running.functions = functions
-        self.running.reported = reported
-
     def retry(self) -> None:
         """The delay of a `Retry` effect has passed."""
         self.running.retry()
         self.sequencer.retry()
+        self.speech.retry()
+        self.calls.retry()
 
     def unsaid(self, event: ClientEvent, error: ConfigurationError) -> None:
         """The link's dialect has no words for an event that was to be sent: no answer will come."""
@@ -261,10 +245,13 @@ class SessionState:
         return said is not None
 
     def _check_ready(self) -> None:
-        self.recovery.check_ready(self._input_rate)
+        # a new link does not wait for MCP servers
+        if not (self.recovery.linked and self.calls.listings.missing):
+            self.recovery.check_ready(self._input_rate)
 
     def _take_session(self, event: Any) -> None:
         self.session = event.session
+        self.calls.listings.expect(event.session)
         self.running.output_format = self.audio_format("output")
 
     def _session_updated(self, event: Any) -> None:
@@ -333,13 +320,18 @@ class SessionState:
         if event.type == "response.done" and isinstance(event.raw, dict):
             self.running.unreadable_end(event.raw)
 
-    def _speech_stopped(self, event: Any) -> None:
-        self.buffer.speech_stopped(event.audio_end_ms)
-        self.running.speech_ended = self.running.now
+    def _listed(self, event: Any) -> None:
+        self.calls.listings.over(event)
+        self._check_ready()
 
     def _committed(self, event: Any) -> None:
         if self._answered(event) is None:  # the server's turn detection
             self.buffer.committed(self._input_rate)
+        self.speech.committed()
+
+    def _cleared(self, event: Any) -> None:
+        self._answered(event)
+        self.speech.unanswered()
 
     # --- items
 
@@ -349,6 +341,7 @@ class SessionState:
         if event.item.id:
             ours: Any = request.event if request is not None else None
             self.conversation.place(event.item, event.previous_item_id, final=final, ours=ours)
+            self.calls.item(event.item, final=final)
 
     def _item_deleted(self, event: Any) -> None:
         self._answered(event)
@@ -394,7 +387,12 @@ _ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
     "conversation.item.input_audio_transcription.delta": SessionState._user_transcript,
     "conversation.item.input_audio_transcription.completed": SessionState._user_transcript_done,
     "conversation.item.input_audio_transcription.failed": SessionState._user_transcript_failed,
-    "input_audio_buffer.speech_stopped": SessionState._speech_stopped,
+    "mcp_list_tools.completed": SessionState._listed,
+    "mcp_list_tools.failed": SessionState._listed,
+    "response.mcp_call.completed": lambda state, event: state.calls.call_over(event),
+    "response.mcp_call.failed": lambda state, event: state.calls.call_over(event),
+    "input_audio_buffer.speech_started": lambda state, _: state.speech.started(),
+    "input_audio_buffer.speech_stopped": lambda state, event: state.speech.stopped(event),
     "input_audio_buffer.committed": SessionState._committed,
-    "input_audio_buffer.cleared": SessionState._answered,
+    "input_audio_buffer.cleared": SessionState._cleared,
 }

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import RealtimeError
+from ..errors import RealtimeError, copy_of
 from ..events.base import ClientEvent
 from ..events.client import ResponseCreate
+from ..events.local import TurnEnded
 from .responses import ResponseRecord
 
 __all__ = ["DEFAULT_ROUNDS", "Job", "Turn"]
@@ -30,6 +31,7 @@ class Turn:
         items: tuple[ClientEvent, ...] = (),
         max_rounds: int = DEFAULT_ROUNDS,
         parent: Turn | None = None,
+        caller: str | None = None,
     ) -> None:
         self.key = key  # who waits for its end; None: nobody
         self.params = params or {}  # the `response` object of its creates
@@ -39,15 +41,43 @@ class Turn:
         self.unheard = 0  # of them: sent, and not answered yet
         self.max_rounds = max_rounds
         self.parent = parent  # the turn whose tool began this one
+        self.caller = caller  # and the id of that tool's call
         self.rounds = 0  # of tool calls, so far
         self.records: list[ResponseRecord] = []  # its responses, oldest first
         self.calls: dict[str, str | None] = {}  # of this round: call id -> output, None: running
         self.reply = False  # an output of this round asks for a response
+        self.wrong: dict[str, int] = {}  # tool -> wrong calls of it, one after the other
+        self.interrupted = False  # nobody waits for this round's calls any more
+        self.overtaken = False  # the user has begun to speak since this round's calls
+        self.superseded = False  # and has a reply: there is to be no other for these calls
+        self.tools_began: float | None = None  # when this round's calls began
+        self.tools_seconds: float | None = None  # how long the last round's calls took
+        self.tools_total = 0.0  # and those of all rounds
         self.announced = 0  # 1: `turn.started` has been told, 2: `turn.ended` too
         self.done = False
         self.error: RealtimeError | None = None  # why it failed
         self.abandoned = False  # its caller has gone
         self.waiters: list[Callable[[], None]] = []  # called once when there is more
+
+    def told(self) -> TurnEnded:
+        """What is told of it at its end."""
+        return TurnEnded(
+            response_ids=tuple(record.id for record in self.records),
+            status=self.records[-1].status,
+            rounds=self.rounds,
+            tool_seconds=self.tools_total,
+            error=self.error and copy_of(self.error),
+        )
+
+    @property
+    def may_call(self) -> bool:
+        """Whether calls are run; past max_rounds it was told to make none."""
+        return not self.abandoned and self.rounds < self.max_rounds
+
+    @property
+    def running_calls(self) -> tuple[str, ...]:
+        """Ids of this round's calls that have no output yet."""
+        return tuple(key for key, output in self.calls.items() if output is None)
 
     def within(self, other: Turn) -> bool:
         """Whether this turn was begun by a tool of the other, however deep."""

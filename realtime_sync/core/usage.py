@@ -121,6 +121,8 @@ class Metrics:
         tokens_per_second: Output tokens over the time from `response.created` on.
         speech_to_audio: From the end of the user's speech, as the server's turn detection told it,
             to the first audio delta of the response that followed.
+        tools: Wall time of the tool calls that it follows, from the end of the response that made
+            them to the last output; None where it follows none.
     """
 
     created: float | None
@@ -129,6 +131,7 @@ class Metrics:
     done: float | None
     tokens_per_second: float | None
     speech_to_audio: float | None = None
+    tools: float | None = None
 
 
 def metrics(record: ResponseRecord) -> Metrics:
@@ -153,4 +156,5 @@ def metrics(record: ResponseRecord) -> Metrics:
             if times.first_audio is not None and times.speech is not None
             else None
         ),
+        tools=times.tools,
     )

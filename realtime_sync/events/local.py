@@ -130,6 +130,8 @@ class TurnEnded(LocalEvent):
         response_ids: Its responses, oldest first.
         status: How the last one ended: "completed", "cancelled", "incomplete", "failed", "lost".
         rounds: Of tool calls.
+        tool_seconds: Wall time of these rounds, each from the end of the response that made the
+            calls to the last output.
         error: Why it failed, without its response; None where it did not.
     """
 
@@ -137,6 +139,7 @@ class TurnEnded(LocalEvent):
     response_ids: tuple[str, ...]
     status: str
     rounds: int = 0
+    tool_seconds: float = 0.0
     error: Exception | None = None
 
 

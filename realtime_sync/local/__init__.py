@@ -16,6 +16,7 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
 - The session is in `settings`, the items in `conversation`, a response's events in `responses`
   (`plan`, `usage`), user transcripts in `transcripts`, what is due when in `schedule`.
 - `vocabulary` and `shapes` say which client events are right, `refusal` what a wrong one is told.
+- `mcp` plays MCP servers: their tools, the approval and the calls of them.
 - `beta` speaks the old dialect over a brain that knows GA only.
 - `answers` are the rules that it answers by, `script` and `heard` what a test wants instead,
   `speech` its voice.

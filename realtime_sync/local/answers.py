@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Call", "Fail", "Part", "Question", "Say", "Sound", "answer"]
+__all__ = ["Call", "Fail", "McpCall", "Part", "Question", "Say", "Sound", "answer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,15 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class McpCall:
+    """A call of an MCP server's tool; `arguments` is JSON text."""
+
+    label: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """The response ends as failed."""
 
@@ -65,7 +74,7 @@ class Fail:
         )
 
 
-Part = Say | Sound | Call | Fail
+Part = Say | Sound | Call | McpCall | Fail
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from realtime_sync.local import settings
-from realtime_sync.local.answers import Part, Question, answer
+from realtime_sync.local.answers import McpCall, Part, Question, answer
 from realtime_sync.local.conversation import Conversation, Entry
 from realtime_sync.local.hearing import Hearing
+from realtime_sync.local.mcp import McpResponse, McpServer, Remote, ending, labels, needs_approval
 from realtime_sync.local.plan import Plan, Voice
 from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.responses import Running
@@ -67,7 +68,9 @@ class Brain(Hearing):
         self._clock = clock
         fresh = settings.default_session(self._new_id("sess"), model, expires_at)
         self.session = settings.merged(fresh, {**(preset or {}), "model": model})
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, McpResponse] = {}
+        self._listed: set[str] = set()  # labels of the MCP servers that were asked for their tools
+        self._approved: set[str] = set()  # MCP approval requests that have been answered
         self._remaining = dict(_RATE_LIMITS)
         self._spoken = False  # the voice cannot change once there was assistant audio
 
@@ -95,6 +98,68 @@ class Brain(Hearing):
             )
         return updated
 
+    def _update(self, event: Wire, now: float) -> list[Wire]:
+        updated = super()._update(event, now)
+        before, after = self._listings(self.session["tools"])
+        return [*before, *updated, *after]
+
+    def _listings(self, tools: list[Wire]) -> tuple[list[Wire], list[Wire]]:
+        """MCP servers that are new list their tools: what begins it, and what ends it."""
+        began: list[Wire] = []
+        ended: list[Wire] = []
+        for label in labels(tools):
+            if label in self._listed:
+                continue
+            self._listed.add(label)
+            listed = self._mcp_server(label).listed()
+            item = {"type": "mcp_list_tools", "server_label": label, "tools": listed or []}
+            entry = Entry({"id": self._new_id("mcpl"), **item})
+            began.append(self._event("mcp_list_tools.in_progress", item_id=entry.id))
+            ended += self._added(entry, None) if listed is not None else []
+            kind = "failed" if listed is None else "completed"
+            ended.append(self._event(f"mcp_list_tools.{kind}", item_id=entry.id))
+        return began, ended
+
+    def _mcp_server(self, label: str) -> McpServer:
+        unknown = McpServer(ConnectionError(f"no MCP server {label} is played"))
+        return self._script.mcp_servers.get(label, unknown)
+
+    def _create_item(self, event: Wire, now: float) -> list[Wire]:
+        item = event["item"]
+        if item["type"] != "mcp_approval_response":
+            return super()._create_item(event, now)
+        request = self.conversation.get(item["approval_request_id"])
+        if request is None or request.item["type"] != "mcp_approval_request":
+            raise Refusal(
+                "invalid_value",
+                f"Approval request '{item['approval_request_id']}' does not exist.",
+                param="item.approval_request_id",
+            )
+        if request.id in self._approved:
+            raise Refusal(
+                "invalid_value",
+                f"Approval request '{request.id}' has been answered already.",
+                param="item.approval_request_id",
+            )
+        added = super()._create_item(event, now)
+        self._approved.add(request.id)
+        # a request that the client has put there itself is history: nothing waits for it
+        ours = request.id.startswith(f"mcpr_{self._identity}")
+        return [*added, *(self._approved_call(request) if ours and item["approve"] else [])]
+
+    def _approved_call(self, request: Entry) -> list[Wire]:
+        """The call that has been waiting for its approval; it belongs to no response any more."""
+        wanted = {name: request.item[name] for name in ("server_label", "name", "arguments")}
+        call = {"id": self._new_id("mcp"), "type": "mcp_call", **wanted}
+        entry = Entry({**call, "approval_request_id": request.id})
+        added, done = self._added(entry, None)
+        outcome = self._mcp_server(wanted["server_label"]).call(wanted["name"], wanted["arguments"])
+        entry.item.update(outcome)
+        done["item"] = entry.reported()
+        place = {"item_id": entry.id, "output_index": 0}
+        running = self._event("response.mcp_call.in_progress", **place)
+        return [added, running, self._event(ending(outcome), **place), done]
+
     def _respond(self, event: Wire, now: float) -> list[Wire]:
         wanted = event.get("response") or {}
         beside = wanted.get("conversation") == "none"
@@ -112,10 +177,27 @@ class Brain(Hearing):
         parts = self._script.next_answer()
         if parts is None:
             parts = answer(self._question(options, context))
-        return self._begun(plan, parts, now)
+        before, after = self._listings(options["tools"])
+        return [*before, *after, *self._begun(plan, self._remote(parts, options["tools"]), now)]
 
-    def _begun(self, plan: Plan, parts: list[Part], now: float) -> list[Wire]:
-        running = Running(plan, parts, event=self._event, new_id=self._new_id, voice=self._voice)
+    def _remote(self, parts: list[Part], tools: list[Wire]) -> list[Part | Remote]:
+        """The same, the calls of MCP servers as the session's tools have them."""
+        known = labels(tools)
+        return [
+            self._call_of(part, known.get(part.label, {})) if isinstance(part, McpCall) else part
+            for part in parts
+        ]
+
+    def _call_of(self, call: McpCall, tool: Wire) -> Remote:
+        server = self._mcp_server(call.label)
+        asks = needs_approval(tool, call.name)
+        outcome = {} if asks else server.call(call.name, call.arguments)
+        return Remote(call, asks, outcome, server.late)
+
+    def _begun(self, plan: Plan, parts: list[Part | Remote], now: float) -> list[Wire]:
+        running = McpResponse(
+            plan, parts, event=self._event, new_id=self._new_id, voice=self._voice
+        )
         self._running[plan.id] = running
         self._schedule.add(now, running.steps, running)
         return [running.created()]
@@ -131,6 +213,7 @@ class Brain(Hearing):
 
     def _ended(self, running: Running) -> list[Wire]:
         """What follows `response.done`."""
+        calls = self._running[running.plan.id].endings()
         del self._running[running.plan.id]
         self._spoken = self._spoken or running.spoken
         self._remaining["requests"] = max(0, self._remaining["requests"] - 1)
@@ -139,7 +222,7 @@ class Brain(Hearing):
             {"name": name, "limit": limit, "remaining": self._remaining[name], "reset_seconds": 60}
             for name, limit in _RATE_LIMITS.items()
         ]
-        return [self._event("rate_limits.updated", rate_limits=limits)]
+        return [self._event("rate_limits.updated", rate_limits=limits), *calls]
 
     def _context(self, wanted: list[Wire] | None) -> list[Entry]:
         """What a response answers: the conversation, or the input given in its place."""
@@ -199,6 +282,8 @@ class Brain(Hearing):
 
     ANSWERS: ClassVar[Mapping[str, Callable[..., list[Wire]]]] = {
         **Hearing.ANSWERS,
+        "session.update": _update,
+        "conversation.item.create": _create_item,
         "response.create": _respond,
         "response.cancel": _cancel,
     }

@@ -6,17 +6,18 @@ No sockets, no protocol. The queues are deques, whose ends are safe to use from 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
-from realtime_sync.local.answers import Call, Fail, Part, Say, Sound
+from realtime_sync.local.answers import Call, Fail, McpCall, Part, Say, Sound
 from realtime_sync.local.heard import Heard, Spoken, heard_of
+from realtime_sync.local.mcp import McpServer
 
 __all__ = ["Answer", "Fault", "Refused", "Script", "parts_of"]
 
-Answer = str | bytes | bytearray | Call | BaseException | list[Any] | tuple[Any, ...]
+Answer = str | bytes | bytearray | Call | McpCall | BaseException | list[Any] | tuple[Any, ...]
 """What `LocalServer.reply` takes for one response."""
 
 _PCM_BYTES_PER_SECOND = 48_000
@@ -38,7 +39,7 @@ def _part(given: object) -> Part:
     match given:
         case str():
             return Say(given)
-        case Say() | Sound() | Call() | Fail():
+        case Say() | Sound() | Call() | McpCall() | Fail():
             return given
         case bytes() | bytearray():
             if len(given) % 2:
@@ -98,6 +99,7 @@ class Script:
         beta_names: True makes a GA server use the beta dialect's names of events and parts, as
             some compatible servers do; sessions and responses keep their GA shape.
         expirations: How often `expire` has ended all sessions.
+        mcp_servers: By label, as `mcp` has them.
     """
 
     def __init__(self) -> None:
@@ -106,6 +108,7 @@ class Script:
         self.beta_names = False
         self.expirations = 0
         self.ring: Callable[[], None] = _nobody  # wakes the connections, once there are any
+        self.mcp_servers: dict[str, McpServer] = {}
         self._answers: deque[list[Part]] = deque()
         self._transcripts: deque[Heard | Fail] = deque()
         self._faults: deque[Fault] = deque()
@@ -116,6 +119,20 @@ class Script:
     def reply(self, *answers: Answer) -> None:
         """Queues what the next responses do, one answer each."""
         self._answers.extend([parts_of(answer) for answer in answers])
+
+    def mcp(
+        self, label: str, tools: Mapping[str, Any] | BaseException, *, late: bool = False
+    ) -> None:
+        """Plays an MCP server; one that is not played cannot be reached, and lists nothing.
+
+        Args:
+            label: The `server_label` under which sessions name it.
+            tools: Tool -> what its calls give: text, anything else as JSON, an exception (the call
+                fails), or a function of the arguments. An exception in place of all: the listing
+                fails.
+            late: True: calls end after the `response.done` of the response that makes them.
+        """
+        self.mcp_servers[label] = McpServer(tools, late)
 
     def transcripts(self, words: Iterable[Spoken]) -> None:
         """Queues the transcripts of the next user audio items; an exception fails one.

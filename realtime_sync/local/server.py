@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.local.answers import Call
+from realtime_sync.local.answers import Call, McpCall
 from realtime_sync.local.calls import Calls
 from realtime_sync.local.desk import Desk, Received
 from realtime_sync.local.dialogue import Dialogue
@@ -181,8 +181,8 @@ class LocalServer:
         """Queues what the next responses do, one answer each.
 
         Args:
-            answers: Text; `call(...)`; PCM16 bytes (24 kHz, mono); an exception, which fails the
-                response with its text; or a list of these, all in one response.
+            answers: Text; `call(...)`, `mcp_call(...)`; PCM16 bytes (24 kHz, mono); an exception,
+                which fails the response with its text; or a list of these, all in one response.
 
         Raises:
             TypeError: Anything else.
@@ -193,6 +193,10 @@ class LocalServer:
     def call(self, name: str, **arguments: Any) -> Call:
         """A function call, for `reply`."""
         return Call(name, json.dumps(arguments, ensure_ascii=False))
+
+    def mcp_call(self, label: str, name: str, **arguments: Any) -> McpCall:
+        """A call of an MCP server's tool, for `reply`; see `script.mcp`."""
+        return McpCall(label, name, json.dumps(arguments, ensure_ascii=False))
 
     def start(self) -> LocalServer:
         """Binds and listens; returns self. Started already: nothing happens.

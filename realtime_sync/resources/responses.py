@@ -147,6 +147,8 @@ class Responses:
     def cancel(self, response_id: str | None = None, *, timeout: float | None = 10) -> bool:
         """End a response; the running one of the default conversation if no id is given.
 
+        While tools run instead, they are told (`ToolContext.cancelled`), and no reply follows.
+
         Returns:
             True when it ended as cancelled; False when nothing was active or it was complete.
         """
@@ -155,7 +157,8 @@ class Responses:
         named = {} if response_id is None else {"response_id": response_id}
         event = session._event(ResponseCancel, **named)
         if response_id is None and not session._look(_runs):
-            session._check_open()
+            # it may be the tools' turn: they are told, and their outputs bring no reply
+            session._connection.do(lambda s: s.speech.interrupt_tools())
             return False
         try:
             record = session._ask_server(event, deadline)

@@ -1,37 +1,29 @@
-"""`session.tools`: what the model may call, and the threads that run it."""
+"""`session.tools`: what the model may call."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..core.effects import Call
-from ..core.turns import Turn
-from ..errors import SessionClosed
+from ..errors import RealtimeTimeout
 from ..events.client import SessionUpdate
 from ..events.config import SessionConfig
-from ..events.local import ToolFinished, ToolStarted
 from ..runtime.clock import Deadline, may_wait
-from ..tools.execution import ToolThreads
+from ..runtime.watches import Watch
 
 if TYPE_CHECKING:
     from ..core.state import SessionState
     from ..events.tools import ToolObject
     from ..session import RealtimeSession
-    from ..tools.call import Outcome
     from ..tools.entries import ToolEntry
+    from ..tools.function import Tool
 
-__all__ = ["Tools", "running_turn"]
+__all__ = ["Tools"]
 
 log = logging.getLogger(__name__)
 
 Entries = tuple["ToolEntry", ...]
-
-#: The turn whose tool runs on this thread: what the tool begins is nested in that turn.
-running_turn: ContextVar[Turn | None] = ContextVar("realtime_sync_turn", default=None)
 
 
 class Tools:
@@ -41,9 +33,6 @@ class Tools:
         self._session = session
         self._entries = entries  # what the server was told last
         self._leaving: tuple[ToolEntry, ...] = ()  # taken away, but not confirmed yet
-        # by depth: a tool that waits for a turn of its own must not hold up that turn's tools
-        self._threads: dict[int, ToolThreads[Call]] = {}
-        self._stopped = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -142,12 +131,13 @@ class Tools:
             # calls of the new tools may come before we run on, calls of the old until then
             fresh = {entry.name for entry in entries}
             self._leaving = tuple(entry for entry in before if entry.name not in fresh)
-            state.set_tools(*self._kinds())
+            state.calls.set_tools(*self._kinds())
 
         def settle(state: SessionState, entries: Entries) -> None:
             self._entries, self._leaving = entries, ()
-            state.set_tools(*self._kinds())
+            state.calls.set_tools(*self._kinds())
 
+        listed = session._watches.add(("mcp_list_tools.completed", "mcp_list_tools.failed"))
         reply = session._connection.do(send, key=key, what="session.update")
         assert reply is not None
         try:
@@ -156,7 +146,23 @@ class Tools:
             session._look(lambda state: settle(state, undo(self._entries)))
             raise
         session._look(lambda state: settle(state, self._entries))
+        self._await_listings(listed, deadline)
         return held
+
+    def _await_listings(self, listed: Watch, deadline: Deadline) -> None:
+        """Wait until the MCP servers have listed their tools; one that is slow is no failure."""
+        look, watches = self._session._look, self._session._watches
+        try:
+            while (missing := look(lambda state: state.calls.listings.missing)) and listed.get(
+                deadline
+            ):
+                pass
+        except RealtimeTimeout:
+            log.warning(
+                "MCP servers have not listed their tools yet: %s", ", ".join(sorted(missing))
+            )
+        finally:
+            watches.remove(listed)
 
     def _kinds(self) -> tuple[frozenset[str], frozenset[str]]:
         """Names of the tools that are run here, and of those whose calls are only reported."""
@@ -169,70 +175,12 @@ class Tools:
 
     # --- calls
 
-    def _submit(self, call: Call) -> None:
-        """Have a call run. Runs on the I/O thread; never blocks."""
-        depth, turn = 0, call.turn.parent
-        while turn is not None:
-            depth, turn = depth + 1, turn.parent
-        if depth not in self._threads:
-            self._threads[depth] = ToolThreads(self._run)
-        if not self._stopped:
-            self._threads[depth].submit(call)
+    def function(self, name: str) -> Tool[..., Any] | None:
+        """The tool of that name that is run here; one that is being removed, too."""
+        from ..tools import Tool
 
-    def _run(self, call: Call) -> None:
-        """Answer one call. Runs on a tool thread."""
-        running_turn.set(call.turn)
-        connection = self._session._connection
-        arguments = _shown(call.arguments)
-        connection.emit(ToolStarted(call_id=call.call_id, name=call.name, arguments=arguments))
-        outcome = self._outcome(call)
-        connection.emit(
-            ToolFinished(
-                call_id=call.call_id,
-                name=call.name,
-                output=outcome.output,
-                error=outcome.error,
-                seconds=outcome.seconds,
-            )
-        )
-        try:
-            connection.do(
-                lambda s: s.tool_finished(call.call_id, outcome.output, respond=outcome.respond)
-            )
-        except SessionClosed:
-            log.info("tool %s ended after the session; its result is dropped", call.name)
-
-    def _outcome(self, call: Call) -> Outcome:
-        from ..tools import Outcome, Tool
-
-        entries = (*self._leaving, *self._entries)
-        known = {entry.name: entry for entry in entries if isinstance(entry, Tool)}
-        tool = known.get(call.name)
-        if tool is not None:
-            return tool.invoke(call.arguments)
-        names = ", ".join(sorted(known)) or "none"
-        return Outcome.refused("unknown_tool", f"no tool {call.name!r}; there are: {names}")
-
-    def _stop(self) -> None:
-        """Begin no more calls."""
-        self._stopped = True
-        for threads in list(self._threads.values()):
-            threads.close()
-
-    def _join(self, deadline: Deadline) -> None:
-        """Wait for what runs; what still runs then is logged by name."""
-        for threads in list(self._threads.values()):
-            for call in threads.join(deadline.remaining):
-                log.warning("tool %s still runs; its result is dropped", call.name)
+        entries = (*self._entries, *self._leaving)
+        return next((e for e in entries if e.name == name and isinstance(e, Tool)), None)
 
     def __repr__(self) -> str:
         return f"<Tools {', '.join(self.names) or 'none'}>"
-
-
-def _shown(arguments: str) -> Any:
-    """A call's arguments for events: a dict, or the text if it is no JSON object."""
-    try:
-        value = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return arguments
-    return value if isinstance(value, dict) else arguments

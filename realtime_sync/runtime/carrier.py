@@ -36,7 +36,7 @@ class Todo:
     def __init__(self) -> None:
         self.settled: list[tuple[Reply[Any], Convert | None, Any, Exception | None]] = []
         self.wakes: list[Callable[[], None]] = []
-        self.calls: list[fx.Call] = []
+        self.calls: list[fx.CallEffect] = []
         self.errors: list[Any] = []  # `error` events that nobody waits for
         self.retries: list[float] = []
         self.local: list[LocalEvent] = []
@@ -54,7 +54,7 @@ class Carrier:
         put_audio: Callable[[bytes], None],
         unsaid: Callable[[ClientEvent, ConfigurationError], tuple[fx.Effect, ...]],
         post: Callable[[Callable[[], None]], None],
-        call: Callable[[fx.Call], None],
+        call: Callable[[fx.CallEffect], None],
         later: Callable[[float], None],
         handle: Callable[[ResponseRecord], Any],
         handlers: Handlers,
@@ -63,7 +63,7 @@ class Carrier:
         self._put_audio = put_audio  # queues a frame of audio, which is alike in all dialects
         self._unsaid = unsaid  # tells the core of such a one; what follows from it
         self._post = post  # has a future's done-callback run where callbacks run
-        self._call = call  # starts a tool; never blocks
+        self._call = call  # starts a tool, or has it told that nobody waits; never blocks
         self._later = later  # asks the core again after so many seconds
         self._handle = handle  # makes the caller's handle of a response
         self._handlers = handlers
@@ -173,6 +173,8 @@ _COLLECT: dict[type, Callable[[Carrier, Any, Todo], None]] = {
     fx.Reject: Carrier._rejected,
     fx.Wake: lambda _, effect, todo: todo.wakes.extend(effect.waiters),
     fx.Call: lambda _, effect, todo: todo.calls.append(effect),
+    fx.Interrupted: lambda _, effect, todo: todo.calls.append(effect),
+    fx.McpApproval: lambda _, effect, todo: todo.calls.append(effect),
     fx.Emit: lambda _, effect, todo: todo.local.append(effect.event),
     fx.Unclaimed: lambda _, effect, todo: todo.errors.append(effect.event),
     fx.End: lambda _, effect, todo: setattr(todo, "end", effect.error),

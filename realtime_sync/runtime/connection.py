@@ -94,7 +94,7 @@ class Connection:
         watches: Watches,
         taps: Taps,
         dispatch: str | Dispatch,
-        on_call: Callable[[fx.Call], None],
+        on_call: Callable[[fx.CallEffect], None],
         handle: Callable[[ResponseRecord], Any],
         ping_interval: float | None = 10.0,
         max_duration: float | None = None,
@@ -140,7 +140,7 @@ class Connection:
         _all.add(self)
 
     def _new_carrier(
-        self, on_call: Callable[[fx.Call], None], handle: Callable[[ResponseRecord], Any]
+        self, on_call: Callable[[fx.CallEffect], None], handle: Callable[[ResponseRecord], Any]
     ) -> Carrier:
         return Carrier(
             put=self._queue,
@@ -463,6 +463,10 @@ class Connection:
         loop = self._loop
         if loop is not None:
             loop.call(lambda: self._watches.feed([event]))
+
+    def after(self, delay: float, fn: Callable[[], None]) -> io.Timer | None:
+        """Run `fn` on the I/O thread after so many seconds; None where there is none any more."""
+        return self._loop.call_later(delay, fn) if self._loop is not None else None
 
     def follow(self, waiters: list[Callable[[], None]], ready: Callable[[], bool]) -> Signal | None:
         """A signal for when there is more to read of a live record; None: there is already."""

@@ -112,6 +112,11 @@ class Watches:
                 self._all = (*self._all, weakref.ref(watch, self._gone))
         return watch
 
+    def want(self, event: Event) -> bool:
+        """Whether anybody waits for such an event."""
+        watches = [ref() for ref in self._all]
+        return any(watch is not None and watch.sees(event) for watch in watches)
+
     def remove(self, watch: Watch) -> None:
         """It waits no more; whoever reads on gets what has come, then the end."""
         with self._changing:

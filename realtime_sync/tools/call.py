@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
@@ -68,6 +68,13 @@ class Outcome:
     def asks_again(self) -> bool:
         """Whether the model may correct its call: wrong arguments, or a `ToolRetry`."""
         return isinstance(self.exception, (_BadArguments, ToolRetry))
+
+    def given_up(self) -> Outcome:
+        """The same, for a model that has tried often enough."""
+        kind = (self.error or "").partition(":")[0]
+        why = _words(self.exception) if self.exception is not None else "the tool failed"
+        message = f"{why}; it has failed too often: do not call this tool again"
+        return replace(self, output=_cut(error_text(kind, message)))
 
     @classmethod
     def refused(cls, kind: str, message: str) -> Outcome:

@@ -169,7 +169,7 @@ class Tool(Generic[P, R]):
             return self.needs_approval
         try:
             return bool(self.needs_approval(self._signature.filled(arguments)))
-        except Exception:  # the user's code; when in doubt, a human decides
+        except (Exception, SystemExit):  # the user's code; when in doubt, a human decides
             log.exception("needs_approval of tool %s raised; the call needs approval", self.name)
             return True
 

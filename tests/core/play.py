@@ -50,7 +50,7 @@ class Play:
                 for n, item in enumerate(history)
             ],
         )
-        self.state.set_tools(frozenset(tools[0]), frozenset(tools[1]))
+        self.state.calls.set_tools(frozenset(tools[0]), frozenset(tools[1]))
         self.server = Server()
         self.turns: dict[str, Turn] = {}
         self.records: dict[str, ResponseRecord] = {}
@@ -94,9 +94,8 @@ class Play:
         raw = {"type": "response.create", "event_id": key, "response": response or {}}
         event = ResponseCreate.model_validate(raw)
         try:
-            wanted = self.state.create(
-                event, on_active=on_active, parent=self.turns.get(parent or "")
-            )
+            turn = Turn(params=response, parent=self.turns.get(parent or ""))
+            wanted = self.state.create(event, turn, on_active=on_active)
         except ResponseActive as exc:
             return f"raised ResponseActive {_name(exc.response)}"
         if not wanted:
@@ -122,7 +121,7 @@ class Play:
             self.state.give_up(key)
 
     def tool(self, call_id: str, output: str, respond: bool = True) -> None:
-        self.state.tool_finished(call_id, output, respond=respond)
+        self.state.calls.finished(call_id, output, respond=respond)
 
     def lost(self, reason: str) -> None:
         self.state.lost(ConnectionLost(reason, code=1006))
@@ -139,6 +138,27 @@ class Play:
 
     def append(self, size: int) -> None:
         self.state.appending([(b"", size)])
+
+    def interrupt(self, _: bool) -> None:
+        self.state.speech.interrupt_tools()
+
+    def decide(self, request_id: str, approve: bool, reason: str | None = None) -> None:
+        self.state.calls.approval_decided(request_id, approve=approve, reason=reason)
+
+    def wait(self, seconds: float) -> None:
+        self.at += seconds
+        self.state.running.now = self.at
+
+    def submit(self, call_id: str, output: str, respond: bool = True) -> str | None:
+        said = {"id": f"{call_id}_out", "type": "function_call_output", "call_id": call_id}
+        item = Item.model_validate({**said, "output": output})
+        event = ConversationItemCreate(event_id=f"{call_id}_key", item=item)
+        try:
+            self.state.calls.submit(event, respond=respond, parent=None)
+        except ValueError:
+            return "refused"
+        self.answers[f"{call_id}_key"] = 0
+        return None
 
     # --- the server
 
@@ -200,12 +220,22 @@ def _send(effect: fx.Send) -> str:
             words.append(event.response_id or "-")
         case "conversation.item.create":
             words.append(event.item.id)
-            words += [event.item.output] if event.item.type == "function_call_output" else []
+            words += _shown(event.item)
         case "conversation.item.truncate":
             words += [event.item_id, str(event.audio_end_ms)]
         case _:
             words.append(getattr(event, "item_id", event.event_id))
     return " ".join(words)
+
+
+def _shown(item: Item) -> list[str]:
+    """What an item of ours says, where that is not the same in every scenario."""
+    if item.type == "mcp_approval_response":
+        return [f"{item.approval_request_id} {item.approve} {item.reason or '-'}"]
+    if item.type != "function_call_output":
+        return []
+    output = item.output or ""
+    return [f"error {json.loads(output)['error']['type']}" if '{"error"' in output else output]
 
 
 def _reject(effect: fx.Reject) -> str:
@@ -223,6 +253,10 @@ _SHORT: dict[type, Callable[[Any], str]] = {
     fx.Settle: lambda e: f"settle {e.key} {_name(e.value)}",
     fx.Reject: _reject,
     fx.Call: lambda e: f"call {e.call_id} {e.name} {e.arguments}",
+    fx.Interrupted: lambda e: (
+        f"interrupted {' '.join(e.call_ids)}{' unwanted' if e.unwanted else ''}"
+    ),
+    fx.McpApproval: lambda e: f"approval {e.request_id} {e.server_label}.{e.name} {e.arguments}",
     fx.Wake: lambda e: f"wake {len(e.waiters)}",
     fx.Unclaimed: lambda e: f"unclaimed {e.event.error.code}",
     fx.Retry: lambda e: f"retry {e.delay:g}",
@@ -259,6 +293,6 @@ _WISHES: dict[str, Callable[..., str | None]] = {
     name: getattr(Play, name)
     for name in (
         *("begin", "create", "send", "edit", "give_up", "tool", "lost", "retry", "append"),
-        *("linked", "finish"),
+        *("interrupt", "decide", "wait", "submit", "linked", "finish"),
     )
 }

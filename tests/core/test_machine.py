@@ -51,7 +51,7 @@ class Sessions(RuleBasedStateMachine):
         self.state = SessionState(
             new_key=lambda: self.name("e"), new_item_id=lambda: self.name("item_")
         )
-        self.state.set_tools(frozenset({"add"}), frozenset())
+        self.state.calls.set_tools(frozenset({"add"}), frozenset())
         self.server = Honest()
         self.reference = Reference()
         self.settled: dict[str, str | None] = {}  # who waits: None; then how it ended
@@ -145,7 +145,7 @@ class Sessions(RuleBasedStateMachine):
         event = ResponseCreate.model_validate(
             {"type": "response.create", "event_id": key, "response": {}}
         )
-        if self.state.create(event, on_active=on_active, parent=parent):
+        if self.state.create(event, Turn(parent=parent), on_active=on_active):
             self.wait(key)
         self.carry_out()
 
@@ -196,7 +196,7 @@ class Sessions(RuleBasedStateMachine):
         call = self.tools_at_their_end()[0]
         self.calls.remove(call)
         self.reference.tool(call.call_id, respond)
-        self.state.tool_finished(call.call_id, "out", respond=respond)
+        self.state.calls.finished(call.call_id, "out", respond=respond)
         self.carry_out()
 
     # --- the wires and the server
@@ -339,7 +339,8 @@ class Sessions(RuleBasedStateMachine):
         assert not any((state.running.responses, state.running.cancels))
         assert state.requests.drain() == state.creates.drain() == []
         assert [item.id for item in state.conversation.items()] == self.server.items
-        assert set(state.running.calls.values()) <= {None}
+        assert set(state.conversation.records) == set(self.server.items)
+        assert not state.calls.waited_for
         assert all(record.turn is None for turn in self.turns.values() for record in turn.records)
         self.state.lost(ConnectionLost("the end"))
         assert not [e for e in state.take() if isinstance(e, (fx.Reject, fx.Settle))]

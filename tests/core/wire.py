@@ -119,6 +119,41 @@ class Server:
             {"type": "conversation.item.done", "item": whole},
         ]
 
+    def mcp(self, response: str, item: str, label: str, name: str) -> list[dict[str, Any]]:
+        """An MCP call that has begun to run."""
+        begun = {"id": item, "type": "mcp_call", "server_label": label, "name": name}
+        return self._put(response, {**begun, "arguments": "{}"})
+
+    def mcp_done(
+        self, item: str, label: str, name: str, output: str, request: str = ""
+    ) -> list[dict[str, Any]]:
+        """Its end, as the conversation has it."""
+        done = {"id": item, "type": "mcp_call", "server_label": label, "name": name}
+        whole = {**done, "arguments": "{}", "output": output}
+        if request:
+            whole["approval_request_id"] = request
+        return self._placed(whole)
+
+    def asks(
+        self, response: str, item: str, label: str, name: str, arguments: str
+    ) -> list[dict[str, Any]]:
+        """A request for the approval of an MCP call, whole."""
+        wanted = {"type": "mcp_approval_request", "server_label": label, "name": name}
+        whole = {"id": item, **wanted, "arguments": arguments}
+        begun = self._put(response, whole)
+        index = {"response_id": response, "output_index": begun[0]["output_index"]}
+        return [*begun, {"type": "response.output_item.done", **index, "item": whole}]
+
+    def _put(self, response: str, item: dict[str, Any]) -> list[dict[str, Any]]:
+        output = self._output.setdefault(response, [])
+        place = {"response_id": response, "output_index": len(output)}
+        output.append(item)
+        before = self._after(item["id"])
+        return [
+            {"type": "response.output_item.added", **place, "item": item},
+            {"type": "conversation.item.added", "previous_item_id": before, "item": item},
+        ]
+
     def added(self, item: str, previous: str = "") -> list[dict[str, Any]]:
         """The answer to an item of ours, or anybody's empty one."""
         placed = _message(item, "user", "completed")

@@ -591,6 +591,13 @@ def test_history_is_accepted(driver: Driver) -> None:
         {"type": "function_call", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c1", "output": "o"},
         {
+            "type": "mcp_approval_request",
+            "id": "r",
+            "server_label": "s",
+            "name": "n",
+            "arguments": "{}",
+        },
+        {
             "type": "mcp_approval_response",
             "id": "m",
             "approval_request_id": "r",

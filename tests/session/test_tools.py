@@ -46,19 +46,19 @@ def test_functions_and_tools(make: Opener, server: LocalServer) -> None:
 
 
 def test_several_calls(make: Opener, server: LocalServer) -> None:
-    """Several calls run one after the other; outputs go in call order, with one follow-up."""
-    running = threading.Lock()
+    """Several calls run side by side; outputs go in call order, with one follow-up."""
+    together = threading.Barrier(4)
     threads: set[str] = set()
 
-    def alone(n: int) -> int:
+    def count(n: int) -> int:
         """Counts."""
-        assert running.acquire(blocking=False)
         threads.add(threading.current_thread().name)
-        running.release()
+        if n < 4:
+            together.wait(LIMIT)
         return n
 
-    with make(tools=[alone]) as session:
-        server.reply([server.call("alone", n=n) for n in range(5)], "done")
+    with make(tools=[count]) as session:
+        server.reply([server.call("count", n=n) for n in range(5)], "done")
         assert session.ask("go").text == "done"
         assert outputs(session) == ["0", "1", "2", "3", "4"]
         created = [e["type"] for e in server.received].count("response.create")

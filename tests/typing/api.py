@@ -17,6 +17,7 @@ from realtime_sync import (
     ReconnectPolicy,
     Response,
     SessionConfig,
+    ToolContext,
     Transcript,
     TranscriptionSession,
     Translation,
@@ -25,6 +26,7 @@ from realtime_sync import (
     connect_transcription,
     connect_translation,
     items,
+    tool,
 )
 from realtime_sync.errors import ConnectionLost, RealtimeError, ServerError
 from realtime_sync.events import Event, ResponseDone, UnknownEvent
@@ -71,6 +73,20 @@ def conversation(session: RealtimeSession) -> None:
     assert_type(session.conversation.items, tuple[Item, ...])
     assert_type(session.input_audio_buffer.commit(), Item)
     assert_type(session.update(instructions="x"), SessionConfig)
+
+
+def tools(session: RealtimeSession) -> None:
+    @tool(needs_approval=lambda arguments: bool(arguments["x"]), retries=1, serial=True)
+    def double(x: int, context: ToolContext | None = None) -> int:
+        return 2 * x
+
+    assert_type(double(2), int)
+    assert_type(double.invoke('{"x": 2}').output, str)
+    session.tools.add(double)
+    assert_type(session.tools.names, tuple[str, ...])
+    assert_type(session.approve("call_1", always=True), bool)
+    assert_type(session.reject("call_1", "no"), bool)
+    assert_type(session.submit_tool_output("call_1", {"a": 1}, respond=False), Item)
 
 
 def events(session: RealtimeSession) -> None:

@@ -1,0 +1,132 @@
+"""Tools that talk to the model themselves, several at once; and how long tools take."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from realtime_sync import NoReply, RealtimeSession, tool
+from realtime_sync.errors import ConfigurationError
+from realtime_sync.local import LocalServer
+
+from .conftest import Opener
+
+LIMIT = 5.0
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_tools_that_ask(threads: int, make: Opener, server: LocalServer) -> None:
+    """Each asks the model, which calls a tool again: no thread waits for one that waits for it."""
+
+    def inner(n: int) -> str:
+        """Answers."""
+        return f"inner {n}"
+
+    def outer(n: int) -> str:
+        """Asks."""
+        return session.ask(f'call inner {{"n": {n}}}', timeout=20).text
+
+    with make(tools=[outer, inner], tool_threads=threads) as session:
+        server.reply([server.call("outer", n=n) for n in range(6)])
+        response = session.ask("go", timeout=30)
+        outputs = [
+            item.output or ""
+            for item in session.conversation.items
+            if item.type == "function_call_output"
+        ]
+        assert sorted(text for text in outputs if "returned" not in text) == [
+            f"inner {n}" for n in range(6)
+        ]
+        assert sum("returned" in text for text in outputs) == 6
+        assert "returned" in response.text
+
+
+def test_a_serial_tool_that_calls_itself(make: Opener, server: LocalServer) -> None:
+    """The inner call belongs to the outer one: it does not wait for it, others do."""
+    running = threading.Lock()
+
+    @tool(serial=True)
+    def count(n: int) -> str:
+        """Counts down, by way of the model."""
+        if n == 0:
+            return "zero"
+        assert running.acquire(blocking=False)
+        try:
+            server.reply(server.call("count", n=0), f"from {n}")
+            return session.ask("down", timeout=20).text
+        finally:
+            running.release()
+
+    with make(tools=[count]) as session:
+        server.reply([server.call("count", n=n) for n in (1, 2)])
+        session.ask("go", timeout=30)
+        outputs = {
+            item.output
+            for item in session.conversation.items
+            if item.type == "function_call_output"
+        }
+        assert outputs == {"zero", "from 1", "from 2"}
+
+
+def test_how_long_tools_take(make: Opener, server: LocalServer) -> None:
+    """Per call in tool.finished, per round in the metrics of its reply, in all in turn.ended."""
+    together = threading.Barrier(2)
+
+    def slow(n: int) -> int:
+        """Waits for the other."""
+        together.wait(LIMIT)
+        threading.Event().wait(0.02)
+        return n
+
+    with make(tools=[slow]) as session:
+        seen = session.events("tool.finished", "turn.ended", "response.metrics")
+        pair = [server.call("slow", n=n) for n in range(2)]
+        server.reply(pair, pair, "done")
+        session.ask("go")
+        plain = session.ask("hello")
+    events: list[Any] = list(seen)
+    finished = [event for event in events if event.type == "tool.finished"]
+    ended = [event for event in events if event.type == "turn.ended"]
+    metrics = [event.metrics for event in events if event.type == "response.metrics"]
+    assert len(finished) == 4
+    assert all(event.seconds >= 0.02 for event in finished)
+    assert metrics[0].tools is None
+    for n in (1, 2):
+        first = [event.seconds for event in finished[(n - 1) * 2 : n * 2]]
+        assert max(first) <= metrics[n].tools
+    assert ended[0].tool_seconds == pytest.approx(metrics[1].tools + metrics[2].tools)
+    assert ended[0].rounds == 2
+    assert ended[1].tool_seconds == 0
+    assert plain.metrics.tools is None
+
+
+def test_no_reply_is_in_the_turn(make: Opener, server: LocalServer) -> None:
+    """A round without a reply counts as well."""
+
+    def note() -> NoReply:
+        """Notes."""
+        threading.Event().wait(0.01)
+        return NoReply()
+
+    with make(tools=[note]) as session:
+        with session.expect("turn.ended") as ended:
+            server.reply(server.call("note"))
+            session.ask("go")
+        assert ended.result(timeout=LIMIT).tool_seconds >= 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"tool_threads": 0}, ConfigurationError),
+        ({"tool_threads": True}, ConfigurationError),
+        ({"approver": "me"}, ConfigurationError),
+        ({"approval_timeout": -1}, ValueError),
+    ],
+)
+def test_arguments_that_cannot_be(arguments: Any, error: type[Exception]) -> None:
+    """Checked when the session is made; the message names the argument."""
+    with pytest.raises(error, match=next(iter(arguments))):
+        RealtimeSession(api_key="k", **arguments)
