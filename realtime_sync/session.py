@@ -180,6 +180,25 @@ class RealtimeSession(Asking):
         self.response = Responses(self)
         self.input_audio_buffer = InputAudioBuffer(self)
 
+    def reset(self, *, timeout: float | None = 30) -> None:
+        """Begin again: a new session on the server, configured alike, with an empty conversation.
+
+        A response that runs is lost (`ConnectionLost` to whoever waits for it); queued turns, and
+        calls made meanwhile, go on in the new session. Handlers, watchers and `usage` live on;
+        `connection.restored` tells when it is there.
+
+        Args:
+            timeout: Seconds; None waits for ever. The reset goes on when they have passed.
+
+        Raises:
+            ConnectError: No new link; the old one, if it still works, goes on as it was.
+            RealtimeTimeout: It took longer.
+            ConnectionLost, SessionClosed: There is no session any more.
+        """
+        deadline = Deadline(timeout)
+        may_wait()
+        self._connection.reset(deadline)
+
     def close(self, *, timeout: float | None = 5) -> None:
         """End the session. Idempotent, from any thread, a callback or tool included.
 

@@ -95,6 +95,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         lambda server: server.reply(["Hel", RuntimeError("hiccups")]),
         ["the model failed: server_error after Hel", "refused: item_delete_invalid_item_id"],
     ),
+    "links-example": (lambda server: None, ["How can I help you?\n"]),
     "server-example": (lambda server: None, []),
 }
 

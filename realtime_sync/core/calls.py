@@ -266,6 +266,12 @@ class Calls:
                 log.warning("MCP call %s has not ended within %g s", key, REMOTE_LIMIT)
                 self.finished(key, "", respond=True)
 
+    def unlinked(self) -> None:
+        """The link is gone, and with it what MCP servers were doing for the old session."""
+        for key, known in list(self._known.items()):
+            if known.remote and known.output is None:
+                self.finished(key, "", respond=True)
+
     def item(self, item: Item, *, final: bool) -> None:
         """An item, in a response or in the conversation; those of MCP concern us."""
         if item.type == "mcp_approval_request" and final:

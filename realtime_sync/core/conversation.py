@@ -170,6 +170,11 @@ class Conversation:
             record.told = item
             self._effects.append(Emit(ConversationUpdated(item=item, delta=delta)))
 
+    def clear(self) -> None:
+        """All items are gone."""
+        for item in self.items():
+            self.delete(item.id or "")
+
     def items(self) -> tuple[Item, ...]:
         """All placed items, in order."""
         shown = []

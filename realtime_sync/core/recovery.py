@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ConnectionLost, RealtimeError, ServerError, copy_of
 from ..events.base import ClientEvent
 from ..events.client import ConversationItemCreate, SessionUpdate
-from ..events.config import SessionConfig
+from ..events.config import SessionConfig, merged
 from ..events.items import Item
 from ..events.local import ConnectionRestored
 from ..events.server import (
@@ -35,7 +35,7 @@ from .sequencer import Sequencer
 if TYPE_CHECKING:
     from .responses import ResponseRecord
 
-__all__ = ["OPEN", "Recovery", "merged"]
+__all__ = ["OPEN", "Recovery"]
 
 log = logging.getLogger(__name__)
 
@@ -217,6 +217,24 @@ class Recovery:
                 self._send(waiting)
         self._sequencer.advance()
 
+    # --- a session that is left in good order
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost if this session were left now."""
+        sequencer = self._sequencer
+        busy = sequencer.active or sequencer.asked or sequencer.loose or sequencer.speaking
+        return not (busy or self._running.responses or self._requests)
+
+    def part(self) -> None:
+        """Another session is about to take over: nothing new is begun in this one."""
+        self._sequencer.linked = False
+
+    def stay(self) -> None:
+        """There is no other session: this one goes on."""
+        self._sequencer.linked = True
+        self._sequencer.advance()
+
     # --- the link is gone
 
     def unlinked(
@@ -280,7 +298,8 @@ class Recovery:
             self._lost_audio += request.audio
             self._effects.append(Reject(request.key, fresh(None)))
         else:
-            self.hold(event)
+            for key in request.keys:
+                self.hold(event.model_copy(update={"event_id": key}))
 
     def lost(self, error: RealtimeError) -> None:
         """The link is gone for good: everybody who waits gets (his copy of) this error."""
@@ -301,12 +320,19 @@ class Recovery:
 
     # --- while there is none
 
-    def hold(self, event: ClientEvent) -> None:
-        """Somebody wants this sent: it is done here and now, or waits for the next link."""
+    def hold(self, event: ClientEvent) -> bool:
+        """Somebody wants this sent: it is done here and now, or waits for the next link.
+
+        Returns:
+            False where there is a link: nothing has happened.
+        """
+        if self.linked:
+            return False
         act = _OFFLINE.get(event.type)
         if act is None or not act(self, event):
             self._held.put(event)
         self.buffer.restart(self._held.uncommitted)
+        return True
 
     def hold_audio(self, frames: list[tuple[bytes, int]], bytes_per_ms: int) -> None:
         """User audio waits for the next link: frames, and the bytes of audio in each."""
@@ -373,18 +399,3 @@ _OFFLINE: dict[str, Callable[[Recovery, Any], bool]] = {
     "input_audio_buffer.clear": Recovery._clear,
     "response.cancel": Recovery._cancel,
 }
-
-
-def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with changes, as the server merges them: below the top level too.
-
-    An object of another `type` (turn detection, say) replaces the old one whole.
-    """
-    result = dict(base)
-    for name, value in changes.items():
-        old: Any = result.get(name)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        if both and old.get("type") == value.get("type", old.get("type")):
-            value = merged(old, value)
-        result[name] = value
-    return result

@@ -155,6 +155,9 @@ class Requests:
             del self._by_answer[place]
         return request
 
+    def __bool__(self) -> bool:
+        return bool(self._by_key)
+
     def drain(self) -> list[Request]:
         """All of them, oldest first; none stays."""
         waiting = list(self._by_key.values())

@@ -103,8 +103,7 @@ class SessionState:
             ConfigurationError: It would change what cannot change now; nothing has happened.
         """
         check_changes(event, self.session, self.running.spoken, self.sequencer.active is not None)
-        if not self.recovery.linked:
-            self.recovery.hold(event)
+        if self.recovery.hold(event):
             return
         if isinstance(event, ResponseCreate):
             create = self.creates.add(event, job=None, at=self.running.now)
@@ -171,6 +170,7 @@ class SessionState:
     def unlinked(self, error: ConnectionLost, unsent: list[tuple[bytes, int]]) -> None:
         """The link is gone, and another will be made; see `Recovery.unlinked`."""
         self.recovery.unlinked(error, unsent, self._input_rate)
+        self.calls.unlinked()
 
     def appending(self, frames: list[tuple[bytes, int]]) -> bool:
         """User audio goes out: frames, and the bytes of audio in each; False: it waits here."""
@@ -216,8 +216,7 @@ class SessionState:
 
     def _send(self, event: ClientEvent) -> None:
         """Queue an event of our own."""
-        if not self.recovery.linked:
-            self.recovery.hold(event)
+        if self.recovery.hold(event):
             return
         job = self.sequencer.asked
         if isinstance(event, ResponseCreate):
@@ -358,7 +357,6 @@ class SessionState:
 
     @property
     def _input_rate(self) -> int:
-        """Bytes of a millisecond of user audio."""
         return bytes_per_ms(self.audio_format("input"))
 
     def _user_transcript(self, event: Any) -> None:

@@ -294,3 +294,18 @@ def _ranges(config: SessionConfig) -> None:
             raise ConfigurationError(f"{'.'.join(path)}: {value} is not from {low} to {high}")
     if isinstance(config.max_output_tokens, str) and config.max_output_tokens != "inf":
         raise ConfigurationError('max_output_tokens: an int from 1 to 4096, or "inf"')
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with changes, as the server merges them: below the top level too.
+
+    An object of another `type` (turn detection, say) replaces the old one whole.
+    """
+    result = dict(base)
+    for name, value in changes.items():
+        old: Any = result.get(name)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        if both and old.get("type") == value.get("type", old.get("type")):
+            value = merged(old, value)
+        result[name] = value
+    return result

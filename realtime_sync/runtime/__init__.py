@@ -7,7 +7,8 @@ queue what that wants sent, and wait for a future, which the I/O thread settles 
 Callbacks run on a thread of their own, so one that waits or blocks delays callbacks only.
 
 - `connection`: one session's link, queues and lock; `carrier` carries the core's effects out.
-- `relink`: when a lost link is made anew.
+- `relinking`: a session that goes from one link to the next; `relink` says when, `attempt` makes
+  one, `link` is what is needed of it.
 - `loop`, `timers`: the I/O thread, and what it does later.
 - `transport`: a WebSocket link, with `dial` and `greeting` (its making), `framing` and `wire`
   (its bytes).

@@ -90,6 +90,12 @@ class Carrier:
         """Nobody waits under `key` any more; whether somebody did. Hold the lock."""
         return self._waiters.pop(key, None) is not None
 
+    def settle(self, key: str, value: Any, todo: Todo) -> None:
+        """Answer who waits under `key`, if anybody. Hold the lock."""
+        waiter = self._waiters.pop(key, None)
+        if waiter is not None:
+            todo.settled.append((*waiter, value, None))
+
     def reject(self, key: str, error: Exception, todo: Todo) -> None:
         """Tell who waits under `key`, if anybody. Hold the lock."""
         waiter = self._waiters.pop(key, None)
@@ -118,9 +124,7 @@ class Carrier:
         self._put_audio(effect.frame)
 
     def _settled(self, effect: fx.Settle, todo: Todo) -> None:
-        waiter = self._waiters.pop(effect.key, None)
-        if waiter is not None:
-            todo.settled.append((*waiter, effect.value, None))
+        self.settle(effect.key, effect.value, todo)
 
     def _rejected(self, effect: fx.Reject, todo: Todo) -> None:
         if effect.key in self._waiters:

@@ -1,4 +1,4 @@
-"""Time, and waiting for it to pass. Everything monotonic; the wall clock is never asked."""
+"""Time, and waiting for it to pass. Everything monotonic, but for moments that a server names."""
 
 from __future__ import annotations
 
@@ -96,6 +96,12 @@ class Signal:
         may_wait()
         remaining = deadline.remaining()
         return self._lock.acquire(timeout=-1 if remaining is None else remaining)
+
+
+def until(moment: float) -> float:
+    """Seconds until a moment of the wall clock that a server has named, in epoch seconds."""
+    # the one look at the wall clock: what is done with it is timed on the monotonic one
+    return moment - time.time()
 
 
 def expired(what: str, deadline: Deadline) -> RealtimeTimeout:

@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..core import effects as fx
 from ..core.responses import ResponseRecord
@@ -43,8 +43,10 @@ from .dispatcher import Dispatch, Dispatcher
 from .futures import Reply
 from .handlers import Handlers
 from .inbox import Entry, Keep
+from .link import Connect, Link
 from .outbox import APPEND, Outbox
 from .relink import Relink
+from .relinking import Relinking
 from .taps import Taps
 from .watches import Watches
 
@@ -58,8 +60,6 @@ LINK_BYTES = 256 * 1024
 SOON = 2.0
 #: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
 GRACE = 0.3
-#: Seconds for one attempt to make a lost link anew, until its session is ready.
-ATTEMPT = 10.0
 TEXT = 1
 #: The close code of a server that does not accept the key. Source: wire.md (g).
 KEY_REFUSED = 3000
@@ -69,27 +69,14 @@ _UPDATED = "conversation.updated"
 T = TypeVar("T")
 
 
-class Link(io.Link, Protocol):
-    """What carries the frames: a `Transport`, or a memory link in tests."""
-
-    last_received: float
-
-    def receive(self) -> list[tuple[int, bytes]]: ...
-    def send(self, payload: bytes) -> None: ...
-    def send_close(self, code: int = 1000, reason: str = "") -> None: ...
-    def ping(self) -> None: ...
-    def abort(self) -> None: ...
-    def close(self) -> None: ...
-
-
-class Connection:
+class Connection(Relinking):
     """Runs one session."""
 
     def __init__(
         self,
         new_state: Callable[[], SessionState],
         *,
-        connect: Callable[[Deadline], tuple[Link, Dialect]],
+        connect: Connect,
         handlers: Handlers,
         watches: Watches,
         taps: Taps,
@@ -127,10 +114,7 @@ class Connection:
         self._pinger: io.Timer | None = None
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
         self._asked: float | None = None  # when the server was asked for a sign of life
-        self._relink = Relink(reconnect)
-        self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
-        # the last attempt to make a lost link anew: its thread, and what ends it
-        self._attempting: tuple[threading.Thread, Deadline] | None = None
+        self._begin_relinking(Relink(reconnect))
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up
@@ -197,7 +181,7 @@ class Connection:
         try:
             self._loop = io.acquire()
             thread = threading.Thread(
-                target=self._attempt, args=(reply, deadline), name="realtime-connect", daemon=True
+                target=self._make_link, args=(reply, deadline), name="realtime-connect", daemon=True
             )
             thread.start()
         except (OSError, RuntimeError) as exc:  # no descriptor, or no thread, is left
@@ -229,7 +213,7 @@ class Connection:
             return exc
         return timeout
 
-    def _attempt(self, reply: Reply[Any], deadline: Deadline) -> None:
+    def _make_link(self, reply: Reply[Any], deadline: Deadline) -> None:
         """One attempt; runs on `realtime-connect`."""
         try:
             link, dialect = self._connect(deadline)
@@ -602,9 +586,9 @@ class Connection:
                     collect(effects, todo)
                     out.extend(todo.local)
                     todo.local.clear()
-            opened = self.phase != "open" and state.recovery.ready
+            opened = self.phase in ("connecting", "reconnecting") and state.recovery.ready
             if opened:
-                self._now_open(at)
+                self.phase, self._opening = "open", None
             unfit = state.recovery.unfit
         if self._relink.unproven:
             self._judge(events)
@@ -614,12 +598,20 @@ class Connection:
         self._watches.feed(out)
         self._carrier.carry_out(todo)
         self._dispatch_to(out, over)
-        if opened and self._budget is None and self._max_duration is not None and self._loop:
-            self._budget = self._loop.call_later(self._max_duration, self._time_is_up)
+        if opened:
+            self._now_open()
+        elif self._parting is not None:
+            self._renew_if_idle()
         if todo.end is not None:
             self._end(todo.end)
         elif unfit is not None and self._link is link:
             self._lose(unfit)
+
+    def _now_open(self) -> None:
+        """The session is ready, on its first link or on another. Runs on the I/O thread."""
+        self._relinked()
+        if self._budget is None and self._max_duration is not None and self._loop is not None:
+            self._budget = self._loop.call_later(self._max_duration, self._time_is_up)
 
     def _time_is_up(self) -> None:
         if self.phase not in ("open", "reconnecting"):
@@ -634,16 +626,6 @@ class Connection:
             link.send_close(1000)
             link.flush()
         self._finish(error)
-
-    def _now_open(self, now: float) -> None:
-        """The session is ready. Hold the lock."""
-        if self.phase == "connecting":
-            self.phase, self._opening = "open", None
-        elif self.phase == "reconnecting":
-            self.phase = "open"
-            if self._alarm is not None:
-                self._alarm.cancel()
-        self._relink.linked(now)
 
     def _publish(self, events: Sequence[Event]) -> None:
         """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
@@ -714,132 +696,6 @@ class Connection:
             link.ping()
         self._schedule_ping()
 
-    # --- a lost link
-
-    def _judge(self, events: Sequence[Event]) -> None:
-        """Whether something has come of the present link, but greetings and errors."""
-        idle = ("session.", "error", "conversation.item.")
-        if self.phase == "open" and not all(event.type.startswith(idle) for event in events):
-            self._relink.worked()
-
-    def _lose(self, error: RealtimeError) -> None:
-        """The link, or an attempt to make one, has failed: try again, or end."""
-        now = monotonic()
-        living = self.phase in ("open", "reconnecting")
-        delay = self._relink.delay(error, now) if living else None
-        if delay is None:
-            self._finish(self._final(error, self._relink.cause(error)))
-        else:
-            self._unlink(error, delay)
-
-    def _final(self, error: RealtimeError, cause: RealtimeError) -> RealtimeError:
-        if isinstance(error, ConnectionLost) and cause is error:
-            return error
-        lost = error if isinstance(error, ConnectionLost) else None
-        final = ConnectionLost(
-            f"the link was lost for good: {cause}",
-            code=lost.code if lost is not None else 1006,
-            reason=lost.reason if lost is not None else "",
-        )
-        final.__cause__ = cause
-        return final
-
-    def _unlink(self, error: RealtimeError, delay: float) -> None:
-        """Drop the link, and make another after `delay` seconds."""
-        todo = Todo()
-        loop = self._loop
-        with self._lock:
-            if self.phase not in ("open", "reconnecting") or loop is None:
-                return  # close() was faster: it ends what is left
-            first = self.phase == "open"
-            self.phase = "reconnecting"
-            link, self._link = self._link, None
-            unsent = [(frame, _audio_bytes(frame)) for frame in self._outbox.audio()]
-            room = self._outbox.clear()
-            lost = error if isinstance(error, ConnectionLost) else self._final(error, error)
-            assert isinstance(lost, ConnectionLost)
-            self._state.unlinked(lost, unsent)
-            self._carrier.collect(self._state.take(), todo)
-        if link is not None:
-            self._drop_link(loop, link)
-        for timer in (self._pinger, self._alarm):
-            if timer is not None:
-                timer.cancel()
-        for signal in room:
-            signal.set()
-        self._carrier.carry_out(todo)
-        said: list[LocalEvent] = [*todo.local]
-        if first:
-            log.warning("%s; trying again", error)
-            said.append(local.ConnectionLost(error=lost, retrying=True))
-        self._publish(said)
-        self._alarm = loop.call_later(delay, self._dial_again)
-
-    def _dial_again(self) -> None:
-        """Begin an attempt, on a thread of its own."""
-        deadline = Deadline(ATTEMPT)
-        thread = threading.Thread(
-            target=self._try_again, args=(deadline,), name="realtime-connect", daemon=True
-        )
-        self._attempting = (thread, deadline)
-        try:
-            thread.start()
-        except RuntimeError as exc:  # the interpreter is ending, or there are too many threads
-            self._lose(ConnectError(f"no thread to connect on: {exc}"))
-
-    def _try_again(self, deadline: Deadline) -> None:
-        """One attempt; runs on `realtime-connect`."""
-        loop = self._loop
-        assert loop is not None
-        try:
-            link, dialect = self._connect(deadline)
-        except RealtimeError as exc:
-            failed = exc
-            loop.call(lambda: self._attempt_failed(failed, deadline))
-            return
-        # BaseException: a key function may call sys.exit(), and the session must hear of it
-        except BaseException as exc:
-            log.exception("connecting failed in an unexpected way")
-            unknown = ConnectError(f"connecting: {type(exc).__name__} was raised")
-            loop.call(lambda: self._attempt_failed(unknown, deadline))
-            return
-        with self._lock:
-            wanted = self.phase == "reconnecting" and self._is_current(deadline)
-            if wanted:
-                self._link, self._dialect = link, dialect
-        if wanted:
-            loop.call(lambda: self._adopt_again(link, deadline))
-        else:
-            link.abort()
-            link.close()  # ours still: nobody else has seen it
-
-    def _is_current(self, deadline: Deadline) -> bool:
-        return self._attempting is not None and self._attempting[1] is deadline
-
-    def _attempt_failed(self, error: RealtimeError, deadline: Deadline) -> None:
-        if self.phase == "reconnecting" and self._is_current(deadline):
-            log.info("no link yet: %s", error)
-            self._lose(error)
-
-    def _adopt_again(self, link: Link, deadline: Deadline) -> None:
-        loop = self._loop
-        if self._link is not link or loop is None:
-            return
-        self._alarm = loop.call_later(deadline.remaining() or 0.0, lambda: self._not_ready(link))
-        self._adopt(link)
-
-    def _not_ready(self, link: Link) -> None:
-        if self._link is link and self.phase == "reconnecting":
-            self._lose(ConnectError("the server did not confirm what it was told in time"))
-
-    def _join_attempt(self, deadline: Deadline) -> None:
-        attempt = self._attempting
-        if attempt is None or attempt[0].ident is None:
-            return
-        attempt[0].join(deadline.remaining())
-        if attempt[0].is_alive():
-            log.warning("realtime-connect still waits for the key or for the name's address")
-
     # --- the end
 
     def close(self, deadline: Deadline) -> None:
@@ -869,7 +725,8 @@ class Connection:
             log.warning("a callback still runs on realtime-dispatcher; %d more are dropped", left)
         if not loop.join(deadline.remaining()):
             log.warning("realtime-io still runs")
-        self._join_attempt(deadline)
+        if self._attempt is not None and not self._attempt.join(deadline):
+            log.warning("realtime-connect still waits for the key or for the name's address")
 
     def _say_goodbye(self, deadline: Deadline) -> None:
         link = self._link
@@ -926,11 +783,11 @@ class Connection:
             link, self._link = self._link, None
             room = self._outbox.clear()
             self._reject_all(error or _closed_by_you(), todo)
-        for timer in (self._pinger, self._alarm, self._budget):
+        for timer in (self._pinger, self._alarm, self._renewer, self._budget):
             if timer is not None:
                 timer.cancel()
-        if self._attempting is not None:
-            self._attempting[1].expire()
+        if self._attempt is not None:
+            self._attempt.cancel()
         if self._loop is not None and link is not None:
             self._drop_link(self._loop, link)
         for signal in room:
@@ -977,12 +834,6 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-def _audio_bytes(frame: bytes) -> int:
-    """Bytes of audio in an `input_audio_buffer.append`, without decoding them."""
-    text = frame[frame.rindex(b":") + 2 : -2]
-    return len(text) * 3 // 4 - text.count(b"=")
 
 
 def _binary(payload: bytes) -> UnknownEvent:

@@ -70,6 +70,21 @@ class Relink:
         if event.error.code in FATAL_CODES:
             self._refusal = (refusal(event), now)
 
+    def renewal(self, left: float | None) -> float | None:
+        """Seconds until the session that is ready now is to be renewed; None: never.
+
+        Args:
+            left: Seconds until the server ends it; None: it did not say.
+        """
+        policy = self.policy
+        if policy is None:
+            return None
+        due = [] if policy.renew_every is None else [policy.renew_every]
+        if left is not None and policy.renew_before is not None:
+            # a session shorter than that is renewed at its half, or it would never rest
+            due.append(max(left - policy.renew_before, left / 2, 0.0))
+        return min(due, default=None)
+
     def delay(self, error: RealtimeError, now: float) -> float | None:
         """Seconds until the next attempt; None: there is none, the link is lost for good.
 

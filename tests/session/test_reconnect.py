@@ -18,6 +18,7 @@ from realtime_sync.errors import (
     ServerError,
     SessionClosed,
 )
+from realtime_sync.runtime.clock import Deadline
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
 
@@ -646,9 +647,11 @@ def test_close_ends_an_attempt(line: Line) -> None:
         line.plan(lambda deadline: (held(), late)[1])
         pipe.cut()
         held.wait()
+        attempt = session._connection._attempt
+        assert attempt is not None
         session.close(timeout=0.2)
         assert session.state == "closed"
-    session._connection._attempting[0].join(LIMIT)  # type: ignore[index]
+    attempt.join(Deadline(LIMIT))
     assert late.closed
 
 
@@ -664,7 +667,7 @@ def test_blocking_calls_wait_within_their_timeout(line: Line) -> None:
 
 def test_a_server_that_does_not_confirm(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is not restored in time is tried on another link."""
-    monkeypatch.setattr("realtime_sync.runtime.connection.ATTEMPT", 0.05)
+    monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.05)
     session, pipe = opened(line)
     mute = Pipe()
     line.plan(mute)

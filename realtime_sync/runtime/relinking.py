@@ -1,0 +1,297 @@
+"""A session that goes from one link to the next: lost ones, renewals, a fresh start.
+
+The part of `Connection` that makes a session's second link and all that follow. Everything here
+runs on the I/O thread unless it says otherwise. Whatever the reason, a new link is a new session
+on the server, and hears all that it is to know before anything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConnectError, ConnectionLost, RealtimeError
+from ..events import local
+from ..events.base import Event
+from . import loop as io
+from .attempt import Attempt
+from .carrier import Carrier, Todo
+from .clock import Deadline, monotonic, until
+from .dialect import Dialect
+from .futures import Reply
+from .link import Connect, Link
+from .outbox import Outbox
+from .relink import Relink
+
+if TYPE_CHECKING:
+    from ..core.state import SessionState
+
+__all__ = ["Relinking"]
+
+log = logging.getLogger(__name__)
+
+#: Seconds for one attempt, until its session is ready.
+ATTEMPT = 10.0
+#: Seconds for which a renewal waits for an idle moment.
+PATIENCE = 30.0
+#: Seconds until a renewal that failed is tried again.
+PAUSE = 10.0
+#: The key under which `reset` waits.
+RESET = "reset"
+
+
+class Relinking:
+    """Makes the session's next link."""
+
+    phase: str
+    _lock: threading.RLock
+    _connect: Connect
+    _carrier: Carrier
+    _state: SessionState
+    _outbox: Outbox
+    _link: Link | None
+    _dialect: Dialect
+    _loop: io.Loop | None
+    _pinger: io.Timer | None
+    # of Connection
+    _adopt: Callable[[Link], None]
+    _drop_link: Callable[[io.Loop, Link], None]
+    _finish: Callable[[RealtimeError | None], None]
+    _publish: Callable[[Sequence[Event]], None]
+
+    def _begin_relinking(self, relink: Relink) -> None:
+        """The part of the constructor that concerns links."""
+        self._relink = relink
+        self._attempt: Attempt | None = None  # the last one
+        self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
+        self._renewer: io.Timer | None = None  # what a renewal does next
+        self._parting: float | None = None  # until when a renewal waits for an idle moment
+        self._resetting = False  # the next session begins with an empty conversation
+
+    # --- a link that is lost
+
+    def _judge(self, events: Sequence[Event]) -> None:
+        """Whether something has come of the present link, but greetings and errors."""
+        idle = ("session.", "error", "conversation.item.")
+        if self.phase == "open" and not all(event.type.startswith(idle) for event in events):
+            self._relink.worked()
+
+    def _lose(self, error: RealtimeError) -> None:
+        """The link, or an attempt to make one, has failed: try again, or end."""
+        living = self.phase in ("open", "reconnecting")
+        delay = self._relink.delay(error, monotonic()) if living else None
+        if delay is None:
+            self._finish(_final(error, self._relink.cause(error)))
+            return
+        first = self.phase == "open"
+        loop = self._unlink(error)
+        if loop is None:
+            return  # close() was faster: it ends what is left
+        if first:
+            log.warning("%s; trying again", error)
+            self._publish([local.ConnectionLost(error=_lost(error), retrying=True)])
+        self._alarm = loop.call_later(delay, self._dial_again)
+
+    def _unlink(self, error: RealtimeError) -> io.Loop | None:
+        """Drop the link, and decide what becomes of what was under way; None: the session ends."""
+        todo = Todo()
+        loop = self._loop
+        with self._lock:
+            if self.phase not in ("open", "reconnecting") or loop is None:
+                return None
+            self.phase = "reconnecting"
+            link, self._link = self._link, None
+            unsent = [(frame, _audio_bytes(frame)) for frame in self._outbox.audio()]
+            room = self._outbox.clear()
+            self._state.unlinked(_lost(error), unsent)
+            self._carrier.collect(self._state.take(), todo)
+        for timer in (self._pinger, self._alarm, self._renewer):
+            if timer is not None:
+                timer.cancel()
+        self._parting = None
+        if link is not None:
+            self._drop_link(loop, link)
+        for signal in room:
+            signal.set()
+        self._carrier.carry_out(todo)
+        self._publish(todo.local)
+        return loop
+
+    def _dial_again(self) -> None:
+        """Begin an attempt."""
+        loop = self._loop
+        if loop is None:
+            return
+        self._attempt = attempt = Attempt(
+            self._connect, loop, seconds=ATTEMPT, made=self._arrived, failed=self._attempt_failed
+        )
+        try:
+            attempt.start()
+        except ConnectError as exc:
+            self._attempt_failed(attempt, exc)
+
+    def _attempt_failed(self, attempt: Attempt, error: RealtimeError) -> None:
+        if attempt is not self._attempt:
+            return
+        self._attempt = None
+        log.info("no link: %s", error)
+        if self.phase == "reconnecting":
+            self._lose(error)
+        elif self.phase == "open":
+            self._renewal_failed(error)
+
+    def _arrived(self, attempt: Attempt) -> None:
+        """A link is there: go over to it."""
+        made = attempt.take()
+        if made is None:
+            return
+        link, dialect = made
+        if self.phase == "open" and attempt is self._attempt and self._may_part():
+            self._part()
+        with self._lock:
+            # publish or drop, under the lock: close() may have come meanwhile
+            wanted = self.phase == "reconnecting" and attempt is self._attempt
+            if wanted:
+                self._link, self._dialect = link, dialect
+        loop = self._loop
+        if not wanted or loop is None:
+            link.abort()
+            link.close()  # ours still: nobody else has seen it
+            return
+        left = attempt.deadline.remaining() or 0.0
+        self._alarm = loop.call_later(left, lambda: self._not_ready(link))
+        self._adopt(link)
+
+    def _not_ready(self, link: Link) -> None:
+        if self._link is link and self.phase == "reconnecting":
+            self._lose(ConnectError("the server did not confirm what it was told in time"))
+
+    def _relinked(self) -> None:
+        """The session is ready on its link, the first or another."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._attempt = None
+        self._resetting = False
+        todo = Todo()
+        with self._lock:
+            self._relink.linked(monotonic())
+            self._carrier.settle(RESET, None, todo)
+            expires_at = self._state.session.expires_at
+        self._carrier.carry_out(todo)
+        seconds = self._relink.renewal(None if expires_at is None else until(expires_at))
+        if seconds is not None and self._loop is not None:
+            self._renewer = self._loop.call_later(seconds, self._expiring)
+
+    # --- a session that is renewed
+
+    def _expiring(self) -> None:
+        """The time has come to go over to another session, at the next idle moment."""
+        if self.phase != "open" or self._loop is None:
+            return
+        expires_at = self._state.session.expires_at
+        if expires_at is not None and self._parting is None:
+            self._publish([local.SessionExpiring(expires_at=expires_at)])
+        self._begin_parting(PATIENCE)
+
+    def _begin_parting(self, patience: float) -> None:
+        loop = self._loop
+        assert loop is not None
+        with self._lock:
+            self._state.recovery.part()  # nothing new begins
+        self._parting = monotonic() + patience
+        self._renewer = loop.call_later(patience, self._renew_if_idle)
+        self._renew_if_idle()
+
+    def _may_part(self) -> bool:
+        if self._parting is None:
+            return False
+        with self._lock:
+            return self._state.recovery.idle or monotonic() >= self._parting
+
+    def _renew_if_idle(self) -> None:
+        """Make the next link while the present one still works."""
+        if self.phase == "open" and self._attempt is None and self._may_part():
+            self._dial_again()
+
+    def _part(self) -> None:
+        """Leave the present link in good order: another is there."""
+        link = self._link
+        if link is not None and link.ended is None:
+            link.send_close(1000)
+            link.flush()
+        if self._resetting:
+            with self._lock:
+                self._state.conversation.clear()
+        why = "the session was reset" if self._resetting else "the session was renewed"
+        self._unlink(ConnectionLost(why, code=1000))
+
+    def _renewal_failed(self, error: RealtimeError) -> None:
+        """Stay on the present link as long as it lives, and try again."""
+        self._parting = None
+        todo = Todo()
+        with self._lock:
+            self._state.recovery.stay()
+            self._carrier.collect(self._state.take(), todo)
+            self._carrier.reject(RESET, error, todo)
+        self._carrier.carry_out(todo)
+        loop = self._loop
+        if self._resetting:
+            self._resetting = False
+        elif loop is not None:
+            log.warning("the session could not be renewed: %s; trying again", error)
+            self._renewer = loop.call_later(PAUSE, self._expiring)
+
+    # --- a fresh start
+
+    def reset(self, deadline: Deadline) -> None:
+        """Go over to a new session with an empty conversation. Any thread but the I/O thread.
+
+        Raises:
+            RealtimeError: It did not work; if the old link still works, nothing has changed.
+        """
+        with self._lock:
+            self.check_open()
+            reply = self._carrier.expect(RESET, "reset")
+        loop = self._loop
+        assert loop is not None
+        loop.call(self._begin_reset)
+        self.wait(reply, RESET, deadline)
+
+    def _begin_reset(self) -> None:
+        self._resetting = True
+        if self.phase == "open":
+            self._begin_parting(0.0)
+        elif self.phase == "reconnecting":  # the session that is being made begins so
+            with self._lock:
+                self._state.conversation.clear()
+
+    if TYPE_CHECKING:
+
+        def check_open(self) -> None: ...
+        def wait(self, reply: Reply[Any], key: str, deadline: Deadline) -> Any: ...
+
+
+def _lost(error: RealtimeError) -> ConnectionLost:
+    return error if isinstance(error, ConnectionLost) else _final(error, error)
+
+
+def _final(error: RealtimeError, cause: RealtimeError) -> Any:
+    """Why the session ends, or its link: what is to blame."""
+    if isinstance(error, ConnectionLost) and cause is error:
+        return error
+    lost = error if isinstance(error, ConnectionLost) else None
+    final = ConnectionLost(
+        f"the link was lost for good: {cause}",
+        code=lost.code if lost is not None else 1006,
+        reason=lost.reason if lost is not None else "",
+    )
+    final.__cause__ = cause
+    return final
+
+
+def _audio_bytes(frame: bytes) -> int:
+    """Bytes of audio in an `input_audio_buffer.append`, without decoding them."""
+    text = frame[frame.rindex(b":") + 2 : -2]
+    return len(text) * 3 // 4 - text.count(b"=")

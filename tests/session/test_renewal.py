@@ -1,0 +1,230 @@
+"""A session is renewed before the server ends it, or because you ask for it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from pipe import LIMIT, Line, Pipe, Task, arrived, gate, greeted, settled
+
+from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.errors import ConnectError, ConnectionLost
+from realtime_sync.local import LocalServer
+from realtime_sync.runtime.relink import Relink
+
+AT_ONCE = ReconnectPolicy(delays=(0, 0, 0), renew_before=3600)
+
+
+def expiring(line: Line, seconds: float = 0.0, **arguments: Any) -> tuple[RealtimeSession, Pipe]:
+    """A session whose server will end it soon, so that it is to be renewed at once."""
+    pipe = greeted(expires_at=time.time() + seconds)
+    line.plan(pipe)
+    session = line.session(**{"reconnect": AT_ONCE, **arguments})
+    return session, pipe
+
+
+def test_an_idle_session_is_renewed(line: Line) -> None:
+    """session.expiring is told, and the next session is there before the old link is left."""
+    session, pipe = expiring(line)
+    fresh = Pipe()
+    line.plan(fresh)
+    seen: list[Any] = []
+    session.on("session.expiring", seen.append)
+    session.on("connection.*", seen.append)
+    session.open(timeout=LIMIT)
+    with session.expect("connection.restored") as pending:
+        fresh.greet(id="sess_2")
+        pending.result(timeout=LIMIT)
+    settled(session, fresh)
+    assert session.id == "sess_2"
+    assert [event.type for event in seen] == ["session.expiring", "connection.restored"]
+    assert pipe.closed
+    assert session.state == "open"
+
+
+def test_the_conversation_comes_along(line: Line) -> None:
+    """A renewed session knows what the old one knew, and the next turn goes on in it."""
+    session, pipe = expiring(line, 0.4, history=["hello"], reconnect=AT_ONCE)
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    opening = Task(session.open)
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    opening.result()
+    with session.expect("connection.restored") as pending:
+        repeated = fresh.expect("conversation.item.create")
+        fresh.confirm(repeated)
+        back = pending.result(timeout=LIMIT)
+    assert back.replayed == (repeated["item"]["id"],)
+    asking = Task(session.ask)
+    fresh.respond(fresh.expect("response.create"), "Hi.")
+    assert asking.result().text == "Hi."
+
+
+def test_it_waits_for_the_response_and_holds_what_is_new(line: Line) -> None:
+    """A response that runs is let end; a turn asked for meanwhile goes to the next session."""
+    session, pipe = expiring(line, 0.2)
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    session.open(timeout=LIMIT)
+    with session.expect("session.expiring") as due:
+        asking = Task(session.ask)
+        response_id = pipe.begin(pipe.expect("response.create"))
+        due.result(timeout=LIMIT)
+    queued = session.submit()
+    arrived(session, pipe)
+    assert pipe.no_more()
+    assert len(line.dialled) == 1
+    pipe.finish(response_id, "done")
+    assert asking.result().text == "done"
+    fresh.respond(fresh.expect("response.create"), "Hi.")
+    assert queued.result(LIMIT).text == "Hi."
+
+
+def test_its_patience_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that does not end in time is left behind: lost, with the part that came."""
+    monkeypatch.setattr("realtime_sync.runtime.relinking.PATIENCE", 0.05)
+    session, pipe = expiring(line, 0.2)
+    line.plan(greeted(id="sess_2"))
+    session.open(timeout=LIMIT)
+    with session.expect("connection.restored") as pending:
+        asking = Task(session.ask)
+        pipe.begin(pipe.expect("response.create"))
+        with pytest.raises(ConnectionLost, match="renewed"):
+            asking.result()
+        pending.result(timeout=LIMIT)
+
+
+def test_speech_is_not_cut(line: Line) -> None:
+    """Nobody is interrupted in mid-speech: the commit and the reply are waited for."""
+    session, pipe = expiring(line, 0.2)
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    session.open(timeout=LIMIT)
+    with session.expect("session.expiring") as due:
+        pipe.say({"type": "input_audio_buffer.speech_started", "audio_start_ms": 0})
+        due.result(timeout=LIMIT)
+    arrived(session, pipe)
+    assert len(line.dialled) == 1
+    with session.expect("connection.restored") as pending:
+        pipe.say({"type": "input_audio_buffer.committed", "item_id": "u"})
+        pipe.finish(pipe.begin(None))
+        pending.result(timeout=LIMIT)
+
+
+def test_a_renewal_that_fails_changes_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old link goes on, what was held is sent on it, and it is tried again."""
+    monkeypatch.setattr("realtime_sync.runtime.relinking.PAUSE", 0.0)
+    session, pipe = expiring(line, 0.2)
+    with gate() as held:
+
+        def refuse(_: Any) -> Pipe:
+            held()
+            raise ConnectError("no route")
+
+        line.plan(refuse)
+        fresh = Pipe()
+        line.plan(fresh)
+        session.open(timeout=LIMIT)
+        held.wait()
+        queued = session.submit()
+        arrived(session, pipe)
+        assert pipe.no_more()
+        held.open()
+        pipe.respond(pipe.expect("response.create"), "still here")
+        assert queued.result(LIMIT).text == "still here"
+    with session.expect("connection.restored") as pending:
+        fresh.greet(id="sess_2")
+        pending.result(timeout=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("policy", "left", "due"),
+    [
+        (ReconnectPolicy(), 3600, 3540),
+        (ReconnectPolicy(), 90, 45),
+        (ReconnectPolicy(), 10, 5),
+        (ReconnectPolicy(), -5, 0),
+        (ReconnectPolicy(), None, None),
+        (ReconnectPolicy(renew_before=None), 3600, None),
+        (ReconnectPolicy(renew_every=100), None, 100),
+        (ReconnectPolicy(renew_every=100), 3600, 100),
+        (None, 3600, None),
+    ],
+)
+def test_when(policy: ReconnectPolicy | None, left: float | None, due: float | None) -> None:
+    """A minute before the end, or half-way to it if that is later; or after so many seconds."""
+    assert Relink(policy).renewal(left) == due
+
+
+def test_against_a_server() -> None:
+    """A session of a server that ends them after a second lives on, and remembers."""
+    with (
+        LocalServer(speed=None, voice="tones", expires_in=1.0) as brief,
+        RealtimeSession(
+            endpoint=brief.endpoint, output_modalities=["text"], turn_detection=None
+        ) as session,
+    ):
+        first = session.id
+        session.ask("Hello!")
+        session.wait_for("connection.restored", timeout=LIMIT)
+        assert session.id != first
+        assert [item.role for item in session.conversation.items] == ["user", "assistant"]
+        assert session.ask("Count to 3").text
+
+
+# --- reset
+
+
+def test_reset(line: Line) -> None:
+    """The new session has the configuration, tools and no conversation."""
+    pipe = greeted()
+    line.plan(pipe)
+    session = line.session(instructions="Be brief.", history=["hello"], reconnect=AT_ONCE)
+    opening = Task(session.open)
+    pipe.confirm(pipe.expect("session.update"))
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    opening.result()
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    resetting = Task(session.reset)
+    fresh.confirm(fresh.expect("session.update"))
+    resetting.result()
+    assert session.conversation.items == ()
+    assert fresh.no_more()
+    assert pipe.closed
+
+
+def test_reset_without_reconnect(line: Line) -> None:
+    """A session that is never made anew by itself can be reset all the same."""
+    session, _ = line.open(reconnect=None)
+    line.plan(greeted(id="sess_2"))
+    session.reset(timeout=LIMIT)
+    assert session.id == "sess_2"
+
+
+def test_reset_in_a_turn(line: Line) -> None:
+    """What runs is lost; what is queued goes on in the new session."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    asking = Task(session.ask)
+    pipe.begin(pipe.expect("response.create"))
+    arrived(session, pipe)
+    queued = session.submit("next")
+    fresh = greeted()
+    line.plan(fresh)
+    session.reset(timeout=LIMIT)
+    with pytest.raises(ConnectionLost, match="reset"):
+        asking.result()
+    fresh.take_turn("Hi.")
+    assert queued.result(LIMIT).text == "Hi."
+
+
+def test_reset_that_fails(line: Line) -> None:
+    """Without a new link the old session goes on as it was."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    line.plan(ConnectError("no route"))
+    with pytest.raises(ConnectError, match="no route"):
+        session.reset(timeout=LIMIT)
+    asking = Task(session.ask, "hello")
+    pipe.take_turn("Hi.")
+    assert asking.result().text == "Hi."
