@@ -50,8 +50,7 @@ SURVIVING = frozenset(
         "session.update",
     }
 )
-#: Items that a fresh session makes by itself, from its configuration.
-_REMADE = frozenset({"mcp_list_tools"})
+_REMADE = frozenset({"mcp_list_tools"})  # items that a session makes by itself
 
 
 class Recovery:
