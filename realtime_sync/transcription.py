@@ -55,7 +55,7 @@ class TranscriptionSession(Living):
             print(session.transcribe("interview.wav").text)
 
     It is as `RealtimeSession` is, without responses: the same callbacks, watches, iterators and
-    errors, `conversation` and `input_audio_buffer`. Source: wire.md (c).
+    errors, `conversation` and `input_audio_buffer`. A lost link ends it. Source: wire.md (c).
 
     Args:
         model: Else "gpt-realtime-whisper".

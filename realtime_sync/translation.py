@@ -83,7 +83,7 @@ class TranslationSession(Living):
     items, responses, commits or turns; callbacks, watches and errors are those of
     `RealtimeSession`. Output is driven by input time: a stream that is live must go on while
     nobody speaks, so append silence then, as an open microphone does (`bytes(9600)` is 200 ms of
-    it). Source: wire.md (c).
+    it). A lost link ends it. Source: wire.md (c).
 
     Args:
         target_language: ISO-639-1, e.g. "es"; else the server's default.
