@@ -36,7 +36,7 @@ def test_kinds_of_types(make: Opener) -> None:
     assert seen["all"][0] == "session.created"
     assert seen["all"][-1] == "connection.closed"
     assert "response.output_text.delta" in seen["all"]
-    assert seen["local"] == ["response.metrics", "connection.closed"]
+    assert seen["local"] == ["turn.started", "response.metrics", "turn.ended", "connection.closed"]
 
 
 def test_order_and_double_registration(session: RealtimeSession) -> None:
