@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RealtimeError, ResponseFailed
 from ..events.base import ClientEvent, ServerEvent
 from ..events.items import Item
-from ..events.output import ErrorDetails, ResponseObject
+from ..events.output import ErrorDetails, ResponseObject, ResponseOutputAudioDelta
 
 if TYPE_CHECKING:
     from .conversation import ItemRecord
@@ -64,6 +64,7 @@ class ResponseRecord:
         "muted",
         "object",
         "outputs",
+        "sounding",
         "status",
         "timings",
         "turn",
@@ -77,6 +78,7 @@ class ResponseRecord:
         self.object = ResponseObject(id=response_id)  # the server's latest
         self.status = "in_progress"
         self.events: list[ServerEvent] = []
+        self.sounding: ResponseOutputAudioDelta | None = None  # the newest piece of audio
         self.outputs: dict[int, ItemRecord] = {}  # by output_index
         # items as they were completed; an output of a tool, which answers a call, has no record
         self.complete: list[tuple[ItemRecord | None, Item]] = []
@@ -121,6 +123,9 @@ class ResponseRecord:
         for _, known in sorted(self.outputs.items()):
             if known.final:
                 self.completed(known)
+        for event in self.events:
+            if isinstance(event, ResponseOutputAudioDelta):
+                event.forget()
         self.status = status
         self.error = error
         self.done = True

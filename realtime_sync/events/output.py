@@ -179,6 +179,21 @@ class AudioDelta(ServerEvent):
         audio: bytes = cached[1]
         return audio
 
+    @property
+    def audio_size(self) -> int:
+        """Bytes of `audio`, without decoding it."""
+        return len(self.delta) // 4 * 3 - self.delta.count("=", -2)
+
+    def decoded(self) -> bytes:
+        """`audio`, but not kept: who reads a long response late must not keep it twice."""
+        cached = self.__dict__.get("_decoded")
+        known = cached is not None and cached[0] is self.delta
+        return cached[1] if cached is not None and known else decode_audio(self.delta)
+
+    def forget(self) -> None:
+        """Whoever was to have `audio` at once has had it; `delta` is enough to keep."""
+        self.__dict__.pop("_decoded", None)
+
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
         state["__dict__"] = {k: v for k, v in state["__dict__"].items() if k != "_decoded"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import json
+import tracemalloc
 import weakref
 
 import pytest
@@ -190,6 +193,37 @@ def test_audio_that_comes_after_a_cut_does_not_count() -> None:
     ):
         play.receive(said)
     assert play.shown("items") == ["assistant i1: one (incomplete)"]
+
+
+def test_audio_is_kept_once() -> None:
+    """Although every callback has read `.audio`: what is kept of it is the base64, 4/3 of it."""
+    play = opened()
+    play.receive("created r1")
+    place = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+    count, size = 200, 48_000
+    tracemalloc.start()
+    try:
+        for number in range(count):
+            piece = base64.b64encode(bytes([number]) * size).decode()
+            raw = {"type": "response.output_audio.delta", **place, "delta": piece}
+            event = parse(json.dumps(raw))
+            play.state.received(event, 0.0)
+            assert event.audio == event.decoded() == bytes([number]) * size
+            assert event.audio_size == size
+        kept = tracemalloc.get_traced_memory()[0] / (count * size)
+    finally:
+        tracemalloc.stop()
+    assert 1.33 < kept < 1.5
+    play.receive("done r1")
+    assert "_decoded" not in event.__dict__
+
+
+@pytest.mark.parametrize("size", range(7))
+def test_size_of_audio(size: int) -> None:
+    """Known without decoding it."""
+    piece = base64.b64encode(bytes(size)).decode()
+    event = parse(json.dumps({"type": "response.output_audio.delta", "delta": piece}))
+    assert event.audio_size == len(event.audio) == size
 
 
 def test_items_out_of_band_stay_out_of_the_mirror() -> None:
