@@ -37,10 +37,6 @@ def drops_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sequencer, "_requeue", lambda *_: None)
 
 
-def lets_two_turns_begin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Sequencer, "_may_start", lambda *_: True)
-
-
 def adds_to_what_was_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     update = ItemRecord.update
 
@@ -84,7 +80,6 @@ BUGS = [
     adds_to_what_was_cut,
     counts_no_rounds,
     forgets_the_queue_when_lost,
-    pytest.param(lets_two_turns_begin, marks=pytest.mark.long),  # takes a few hundred runs
 ]
 
 
