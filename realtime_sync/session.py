@@ -202,6 +202,7 @@ class RealtimeSession(Asking):
     def close(self, *, timeout: float | None = 5) -> None:
         """End the session. Idempotent, from any thread, a callback or tool included.
 
+        From a signal handler too; there, on top of a call of this session, it does not wait.
         Sends what was queued, fails what waits with `SessionClosed`, lets callbacks of what had
         arrived run, `connection.closed` last, and joins every thread but its own. A tool that
         still runs is logged by name; its result is dropped.

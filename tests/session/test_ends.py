@@ -348,8 +348,10 @@ def test_ctrl_c_while_a_turn_is_queued(
     assert session.ask("second", timeout=LIMIT).status == "completed"
 
 
-def test_close_in_a_signal_handler(session: RealtimeSession) -> None:
+def test_close_in_a_signal_handler(session: RealtimeSession, server: LocalServer) -> None:
     """A signal handler may close the session, also on top of one of its own calls."""
+    server.script.hold(after=2)
+    server.reply(STORY)
     refused: list[BaseException] = []
 
     def hang_up(*_: object) -> None:

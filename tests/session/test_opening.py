@@ -301,17 +301,15 @@ def test_nothing_given_nothing_sent(server: LocalServer) -> None:
     assert server.received == ()
 
 
+CALL = {"type": "function_call", "call_id": "x" * 60, "name": "ping", "arguments": "{}"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {"voice": "no such voice"},
         {"config": {"temperature": 1}},
-        {
-            "history": [
-                {"type": "function_call", "call_id": "x" * 60, "name": "f", "arguments": ""},
-                {"type": "function_call_output", "call_id": "x" * 60, "output": ""},
-            ]
-        },
+        {"history": [CALL, {"type": "function_call_output", "call_id": "x" * 60, "output": ""}]},
     ],
 )
 def test_refused_setup(arguments: dict[str, object], make: Opener, server: LocalServer) -> None:
