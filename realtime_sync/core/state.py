@@ -107,16 +107,17 @@ class SessionState:
             return
         if isinstance(event, ResponseCreate):
             create = self.creates.add(event, job=None, at=self.running.now)
+            # first, or Ctrl-C in between has us wait for the answer to what was never sent
+            self._effects.append(Send(create.event))
             if create.default:
                 self.sequencer.loose[create.key] = False
-            event = create.event
         else:
             if isinstance(event, ConversationItemCreate) and event.item.id is None:
                 # its answer is known by its id
                 item = event.item.model_copy(update={"id": self._new_item_id()})
                 event = event.model_copy(update={"item": item})
+            self._effects.append(Send(event))
             self._register(event)
-        self._effects.append(Send(event))
 
     def begin(self, turn: Turn) -> None:
         """Run a turn once its time has come; its key is settled with its last response."""

@@ -8,7 +8,7 @@ import time
 
 from ..errors import RealtimeTimeout, WouldDeadlock
 
-__all__ = ["Deadline", "Signal", "check_timeout", "monotonic"]
+__all__ = ["Condition", "Deadline", "Event", "Signal", "check_timeout", "monotonic"]
 
 monotonic = time.monotonic
 
@@ -73,6 +73,26 @@ def may_wait() -> None:
         raise WouldDeadlock(
             "a blocking call inside a tap would wait for itself; make it in a callback instead"
         )
+
+
+class Condition(threading.Condition):
+    """A condition that Ctrl-C cannot leave locked.
+
+    `with` on Python's own enters a function, which a signal may end just after it took the lock
+    and before anybody is there to give it back: the I/O thread would wait for it for ever.
+    """
+
+    # looked up before, then called without a frame of Python in between
+    __enter__ = property(lambda self: self._lock.__enter__)
+    __exit__ = property(lambda self: self._lock.__exit__)
+
+
+class Event(threading.Event):
+    """An event that Ctrl-C cannot leave locked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cond = Condition(threading.Lock())
 
 
 class Signal:

@@ -35,6 +35,7 @@ from ..errors import (
 from ..events import local
 from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
 from ..policy import ReconnectPolicy
+from . import clock
 from . import loop as io
 from .carrier import Carrier, Convert, Todo
 from .clock import Deadline, Signal, may_wait, monotonic
@@ -118,9 +119,9 @@ class Connection(Relinking):
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up
-        self._cleaned = threading.Event()  # set when nothing of it is left
+        self._cleaned = clock.Event()  # set when nothing of it is left
         self._last_moment = math.inf  # until then the peer may answer our close frame
-        self._closed = threading.Event()  # set when nothing more will happen
+        self._closed = clock.Event()  # set when nothing more will happen
         _all.add(self)
 
     def _new_carrier(

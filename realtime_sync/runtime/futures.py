@@ -6,7 +6,7 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .clock import Deadline, expired, may_wait
+from .clock import Condition, Deadline, expired, may_wait
 
 __all__ = ["Reply"]
 
@@ -22,6 +22,7 @@ class Reply(concurrent.futures.Future[T]):
 
     def __init__(self, what: str, post: Callable[[Callable[[], None]], None]) -> None:
         super().__init__()
+        self._condition = Condition()
         self._what = what  # names the call in a timeout's message
         self._post = post  # hands a function to the dispatcher
         # or a caller's cancel() would make our set_result raise, and end the I/O thread

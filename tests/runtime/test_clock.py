@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from pipe import LIMIT, Task
 
 from realtime_sync.errors import WouldDeadlock
 from realtime_sync.runtime import clock
-from realtime_sync.runtime.clock import Deadline, Signal, check_timeout
+from realtime_sync.runtime.clock import Condition, Deadline, Event, Signal, check_timeout
 
 
 @pytest.mark.parametrize("seconds", [None, 0, 1, 0.5, 1e300])
@@ -86,3 +87,24 @@ def test_expired() -> None:
     error = clock.expired("session.update", Deadline(2.5))
     assert str(error) == "session.update: no answer within 2.5 s"
     assert isinstance(error, TimeoutError)
+
+
+@pytest.mark.parametrize("made", [Condition, lambda: Condition(threading.Lock())])
+def test_condition(made: Callable[[], Condition]) -> None:
+    """`with` calls the lock's own methods: no frame of Python in which a signal could end it."""
+    condition = made()
+    assert type(condition).__enter__.__get__(condition) == condition._lock.__enter__  # type: ignore[attr-defined]
+    with condition:
+        assert not condition.wait(0)
+        condition.notify_all()
+    with pytest.raises(RuntimeError):
+        condition.notify()
+
+
+def test_event() -> None:
+    """An event is set once and wakes who waits."""
+    event = Event()
+    task = Task(event.wait, LIMIT)
+    event.set()
+    assert task.result()
+    assert isinstance(event._cond, Condition)
