@@ -113,9 +113,8 @@ class SessionState:
                 self.sequencer.loose[create.key] = False
         else:
             if isinstance(event, ConversationItemCreate) and event.item.id is None:
-                # its answer is known by its id
                 item = event.item.model_copy(update={"id": self._new_item_id()})
-                event = event.model_copy(update={"item": item})
+                event = event.model_copy(update={"item": item})  # its answer is known by its id
             self._effects.append(Send(event))
             self._register(event)
 

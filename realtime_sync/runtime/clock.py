@@ -86,13 +86,22 @@ class Condition(threading.Condition):
     __enter__ = property(lambda self: self._lock.__enter__)
     __exit__ = property(lambda self: self._lock.__exit__)
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it was notified in time. Holds the lock afterwards, whatever is raised."""
+        try:
+            return super().wait(timeout)
+        except BaseException:
+            if not self._is_owned():  # type: ignore[attr-defined]  # has no public name
+                self.acquire()
+            raise
+
 
 class Event(threading.Event):
     """An event that Ctrl-C cannot leave locked."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._cond = Condition(threading.Lock())
+        self._cond = Condition()
 
 
 class Signal:

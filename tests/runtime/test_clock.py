@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from pipe import LIMIT, Task
@@ -89,16 +88,31 @@ def test_expired() -> None:
     assert isinstance(error, TimeoutError)
 
 
-@pytest.mark.parametrize("made", [Condition, lambda: Condition(threading.Lock())])
-def test_condition(made: Callable[[], Condition]) -> None:
+def test_condition() -> None:
     """`with` calls the lock's own methods: no frame of Python in which a signal could end it."""
-    condition = made()
+    condition = Condition()
     assert type(condition).__enter__.__get__(condition) == condition._lock.__enter__  # type: ignore[attr-defined]
     with condition:
         assert not condition.wait(0)
         condition.notify_all()
     with pytest.raises(RuntimeError):
         condition.notify()
+
+
+def test_an_interrupted_condition() -> None:
+    """Ctrl-C in the middle of a wait comes out as itself, and the lock is given back."""
+    condition = Condition()
+    release = condition._release_save  # type: ignore[attr-defined]
+
+    def interrupted() -> None:
+        release()
+        raise KeyboardInterrupt
+
+    condition._release_save = interrupted  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt), condition:
+        condition.wait(LIMIT)
+    task = Task(condition.acquire, timeout=LIMIT)
+    assert task.result()
 
 
 def test_event() -> None:
