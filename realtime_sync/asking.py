@@ -11,6 +11,7 @@ from .core.state import SessionState
 from .core.turns import DEFAULT_ROUNDS, Turn
 from .errors import ConfigurationError
 from .events.base import ClientEvent
+from .events.items import Item
 from .living import Living
 from .resources.calls import running_call, running_turn
 from .resources.conversation import item_event
@@ -24,6 +25,13 @@ from .runtime.futures import Reply
 from .streams import Rounds, TextStream
 
 __all__ = ["Asking"]
+
+
+_WORD_FOR_WORD = (
+    "You lend your voice to a text that is given to you. Say it exactly as it stands, word for "
+    "word, in its own language. Do not answer it, do not comment on it, add nothing, leave out "
+    "nothing."
+)
 
 
 class Asking(Living):
@@ -170,6 +178,33 @@ class Asking(Living):
         """
         return send_frame(self, image, max_fps, keep, detail)
 
+    def say(self, text: str, *, timeout: float | None = 120, **overrides: Any) -> Response:
+        """Have the model say a text word for word. Best effort: nothing makes it keep to it.
+
+        A response of the default conversation, in its turn like any other and with what the
+        session's modality is, which sees this text alone, not the conversation, and has no tools.
+        What was said stands in the conversation afterwards, what you asked for does not. Compare
+        `.text` with your text where it matters.
+
+        Args:
+            text: What is to be said.
+            timeout: Seconds for all of it; when they pass, the turn is given up.
+            overrides: Those of `ask`; `instructions` may say how it is to be said.
+
+        Raises:
+            TypeError, ValueError: No text; nothing was sent.
+            As `ask`.
+        """
+        deadline = Deadline(timeout)
+        may_wait()
+        self._needs_responses()
+        self._check_open()
+        wish = _verbatim(text)
+        turn = self._turn((), 0, {"append_instructions": _WORD_FOR_WORD, **overrides})
+        turn.params |= {"input": [wish.wire()], "tools": []}
+        response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
+        return response
+
     def _turn(
         self, said: tuple[ClientEvent, ...], max_rounds: int, overrides: dict[str, Any]
     ) -> Turn:
@@ -231,3 +266,16 @@ class Asking(Living):
     def _needs_responses(self) -> None:
         if self._setup.type == "transcription":
             raise ConfigurationError("type: a transcription session makes no responses")
+
+
+def _verbatim(text: str) -> Item:
+    """What asks for a text to be said.
+
+    Raises:
+        TypeError, ValueError: There is none.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text: a str is needed, not {type(text).__name__}")
+    if not text.strip():
+        raise ValueError("text: there is nothing to say")
+    return items.user(f"Say exactly this, word for word, and nothing else:\n{text}")

@@ -67,6 +67,8 @@ class RealtimeSession(Asking):
             twice as long is lost. None: never asked.
         max_message_size: Bytes that one message of the server may have.
         save_audio: Keep the audio of every item.
+        retry_text_reply: Where a response that was to be spoken comes as text alone, delete that
+            and ask once more in the same turn. Told either way: `response.modality_mismatch`.
         max_duration: Seconds after which the session ends, counted from the end of `open()`.
         max_tokens: Tokens after which it ends: input, output and transcription, as the server
             counts them. The response that uses up the last of them is still given to whoever waits
@@ -104,6 +106,7 @@ class RealtimeSession(Asking):
         ping_interval: float | None = 10,
         max_message_size: int = MAX_MESSAGE_SIZE,
         save_audio: bool = False,
+        retry_text_reply: bool = False,
         max_duration: float | None = None,
         max_tokens: int | None = None,
         approver: Approver | None = None,
@@ -152,6 +155,7 @@ class RealtimeSession(Asking):
         if check_timeout(max_duration, "max_duration") == 0:
             raise ConfigurationError("max_duration: seconds above 0, or None")
         self._max_tokens = max_tokens
+        self._retry_text_reply = retry_text_reply
         self._reconnect = reconnect
         self._save_audio = save_audio
         self.tools = Tools(self, self._setup.entries)
@@ -319,6 +323,7 @@ class RealtimeSession(Asking):
         )
         state.calls.set_tools(*self.tools._kinds())
         state.running.max_tokens = self._max_tokens
+        state.running.retry_text_reply = self._retry_text_reply
         return state
 
     def _create_response(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RealtimeError, ResponseFailed
 from ..events.base import ClientEvent, ServerEvent
-from ..events.items import Item
+from ..events.items import AUDIO_PARTS, Item
+from ..events.local import ResponseModalityMismatch
 from ..events.output import ErrorDetails, ResponseObject, ResponseOutputAudioDelta
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .creates import Create
     from .turns import Turn
 
-__all__ = ["TAG", "ResponseRecord", "Timings", "bytes_per_ms", "failure_of"]
+__all__ = ["TAG", "ResponseRecord", "Timings", "bytes_per_ms", "failure_of", "text_reply"]
 
 #: Metadata key by which a `response.created` is told to be the answer to our create.
 TAG = "realtime_sync"
@@ -144,4 +145,30 @@ def failure_of(record: ResponseRecord) -> ResponseFailed | None:
         code=error.code,
         type=error.type,
         message=error.message or None,
+    )
+
+
+def text_reply(record: ResponseRecord, *, retry: bool) -> ResponseModalityMismatch | None:
+    """What is told of a response in text that was to be spoken; None: it is no such.
+
+    Args:
+        record: The response; `done` is set.
+        retry: It is to be asked for once more, unless its turn has done so, or nobody waits.
+    """
+    if record.status != "completed" or "audio" not in (record.object.output_modalities or ()):
+        return None
+    messages = [item for item in record.output if item.type == "message"]
+    parts = [part for item in messages for part in item.content or ()]
+    written = [item for item in messages if item.text]
+    spoken = record.timings.first_audio is not None or any(p.type in AUDIO_PARTS for p in parts)
+    if spoken or not written:
+        return None
+    ids = tuple(item.id for item in written if item.id)
+    turn = record.turn
+    alive = turn is not None and not (turn.abandoned or turn.retried)
+    return ResponseModalityMismatch(
+        response_id=record.id,
+        item_ids=ids,
+        text="".join(item.text or "" for item in written),
+        retried=retry and alive and bool(ids),
     )

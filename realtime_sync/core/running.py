@@ -15,7 +15,7 @@ from ..events.output import ResponseObject
 from .creates import Create, is_default
 from .effects import Effect, Emit, End, Reject, Retry, Settle
 from .growing import Growing
-from .responses import ResponseRecord, bytes_per_ms, failure_of
+from .responses import ResponseRecord, bytes_per_ms, failure_of, text_reply
 from .usage import RateLimit, SessionUsage, metrics
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Running(Growing):
         self.usage = SessionUsage()
         self.max_tokens: int | None = None  # that the session may use; None: as many as it likes
         self.spent: BudgetExceeded | None = None  # it has used them
+        self.retry_text_reply = False  # text where audio was to come: asked for once more
         self.rate_limits: dict[str, RateLimit] = {}  # by name
         self.output_format = "audio/pcm"  # of the session
         self.cancels: dict[str, str | None] = {}  # event id -> response id; None: whichever runs
@@ -243,7 +244,12 @@ class Running(Growing):
             if waiting:
                 failure = copy_of(self.spent, record)
             waiting = []
-        self._sequencer.ended(record, waiting, failure=failure)
+        again = self.retry_text_reply and not waiting and self.spent is None
+        told = text_reply(record, retry=again)
+        if told is not None:
+            self._effects.append(Emit(told))
+        instead_of = told.item_ids if told is not None and told.retried else ()
+        self._sequencer.ended(record, waiting, failure=failure, instead_of=instead_of)
         if turn is not None and waiting:
             self._speech.called(turn)
             self._calls.commit(turn, answers)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ..errors import RealtimeError, ResponseActive, ServerError
 from ..events.base import ClientEvent
-from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
+from ..events.client import ConversationItemDelete, ResponseCancel, ResponseCreate
 from ..events.items import Item
 from ..events.local import TurnStarted
 from .effects import Effect, Emit, Interrupted, Reject, Retry, Settle, Wake
@@ -55,7 +55,7 @@ class Sequencer:
 
     def begin(self, turn: Turn) -> None:
         """A turn is to run once its time has come."""
-        self.queue.append(self._job(turn, first=True))
+        self.queue.append(turn.job(self._new_key(), first=True))
         self.advance()
 
     def create(self, create: ResponseCreate, turn: Turn, *, on_active: str) -> bool:
@@ -145,7 +145,12 @@ class Sequencer:
         self.advance()
 
     def ended(
-        self, record: ResponseRecord, calls: list[str], *, failure: RealtimeError | None
+        self,
+        record: ResponseRecord,
+        calls: list[str],
+        *,
+        failure: RealtimeError | None,
+        instead_of: tuple[str, ...] = (),
     ) -> None:
         """A response of the default conversation is over.
 
@@ -153,13 +158,16 @@ class Sequencer:
             record: The response; `done` is set.
             calls: Ids of its calls that we answer, in order.
             failure: Why its turn fails with it, if so.
+            instead_of: Ids of items; they are deleted, and another response is asked for.
         """
         if self.active is record:
             self.active = None
         self.held = False
         turn = record.turn
         if turn is not None:
-            if failure is not None or turn.abandoned or not calls:
+            if instead_of:
+                self._again(turn, instead_of)
+            elif failure is not None or turn.abandoned or not calls:
                 self._end(turn, failure)
             else:
                 turn.calls = dict.fromkeys(calls)
@@ -168,6 +176,12 @@ class Sequencer:
                 turn.tools_began = record.timings.done
                 turn.rounds += 1
         self.advance()
+
+    def _again(self, turn: Turn, instead_of: tuple[str, ...]) -> None:
+        turn.retried = True
+        for item_id in instead_of:
+            self._send(ConversationItemDelete(event_id=self._new_key(), item_id=item_id))
+        self.queue.appendleft(turn.job(self._new_key(), first=not turn.rounds))
 
     def adopted(self, record: ResponseRecord, job: Job) -> None:
         """A response that is over, and was taken for somebody else's, was the job's.
@@ -193,7 +207,7 @@ class Sequencer:
                 self._effects.append(Settle(job.key, record))
             self._join(record, turn)
             if replying:
-                self.queue.appendleft(self._job(turn, first=False))
+                self.queue.appendleft(turn.job(self._new_key(), first=False))
         self.advance()
 
     def tool_finished(self, turn: Turn, call_id: str, output: str, *, respond: bool) -> list[str]:
@@ -217,7 +231,7 @@ class Sequencer:
         if turn.calls or turn.done:
             return
         if turn.reply and not turn.superseded and not self._answered_by_another(turn):
-            self.queue.appendleft(self._job(turn, first=False))
+            self.queue.appendleft(turn.job(self._new_key(), first=False))
         else:
             self._end(turn, None)
         self.advance()
@@ -353,19 +367,6 @@ class Sequencer:
             not job.first and job.turn.key is None and job.turn.params == turn.params
             for job in self.queue
         )
-
-    def _job(self, turn: Turn, *, first: bool) -> Job:
-        params = dict(turn.params)
-        if not first:
-            params.pop("tool_choice", None)
-        if turn.rounds >= turn.max_rounds:
-            params["tool_choice"] = "none"
-        create = ResponseCreate(
-            type="response.create",
-            event_id=self._new_key(),
-            response=ResponseParams.model_validate(params),
-        )
-        return Job(create, turn, first=first, handle=False)
 
     def _end(self, turn: Turn, failure: RealtimeError | None) -> None:
         if turn.done:

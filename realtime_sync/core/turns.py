@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import RealtimeError, copy_of
 from ..events.base import ClientEvent
-from ..events.client import ResponseCreate
+from ..events.client import ResponseCreate, ResponseParams
 from ..events.local import TurnEnded
 from .responses import ResponseRecord
 
@@ -53,6 +53,7 @@ class Turn:
         self.tools_began: float | None = None  # when this round's calls began
         self.tools_seconds: float | None = None  # how long the last round's calls took
         self.tools_total = 0.0  # and those of all rounds
+        self.retried = False  # a response in text was asked for once more
         self.announced = 0  # 1: `turn.started` has been told, 2: `turn.ended` too
         self.done = False
         self.error: RealtimeError | None = None  # why it failed
@@ -78,6 +79,17 @@ class Turn:
     def running_calls(self) -> tuple[str, ...]:
         """Ids of this round's calls that have no output yet."""
         return tuple(key for key, output in self.calls.items() if output is None)
+
+    def job(self, key: str, *, first: bool) -> Job:
+        """The next of its creates, under this event id; `first`: before any round of calls."""
+        params = dict(self.params)
+        if not first:
+            params.pop("tool_choice", None)
+        if self.rounds >= self.max_rounds:
+            params["tool_choice"] = "none"
+        response = ResponseParams.model_validate(params)
+        create = ResponseCreate(type="response.create", event_id=key, response=response)
+        return Job(create, self, first=first, handle=False)
 
     def within(self, other: Turn) -> bool:
         """Whether this turn was begun by a tool of the other, however deep."""

@@ -143,6 +143,22 @@ class TurnEnded(LocalEvent):
     error: Exception | None = None
 
 
+class ResponseModalityMismatch(LocalEvent):
+    """A response that was to be spoken came as text alone.
+
+    Attributes:
+        item_ids: The messages in text.
+        text: What they say.
+        retried: It is deleted and asked for once more; see `retry_text_reply`.
+    """
+
+    type: Literal["response.modality_mismatch"] = "response.modality_mismatch"
+    response_id: str
+    item_ids: tuple[str, ...] = ()
+    text: str = ""
+    retried: bool = False
+
+
 class ResponseMetrics(LocalEvent):
     """A response has ended; its timings."""
 

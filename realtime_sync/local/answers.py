@@ -262,7 +262,12 @@ def _echo(words: str, question: Question) -> Part:
     return Say(f'You said: "{words}". {_HELP}' if words else _HELP)
 
 
+def _say(match: re.Match[str], _question: Question) -> Part:
+    return Say(match.group(1))
+
+
 _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Question], Part]], ...] = (
+    (re.compile(r"\A\W*say exactly this\b[^:\n]*:\s*(.+)\Z", re.IGNORECASE | re.DOTALL), _say),
     (_CALL, _call),
     (re.compile(r"\bcount (?:up )?to (\d+)", re.IGNORECASE), _count),
     (re.compile(r"\btell\b.*?\b(long )?story\b", re.IGNORECASE | re.DOTALL), _story),

@@ -32,6 +32,7 @@ def test_all_of_them() -> None:
         "tool.finished",
         "playback.interrupted",
         "response.metrics",
+        "response.modality_mismatch",
         "turn.started",
         "turn.ended",
         "callback.error",
