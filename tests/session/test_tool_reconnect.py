@@ -1,0 +1,52 @@
+"""A tool that runs while the link is lost: it goes on, and its result reaches the model."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from realtime_sync import ReconnectPolicy, ToolContext
+from realtime_sync.local import LocalServer
+
+from .conftest import Opener
+
+LIMIT = 5.0
+
+
+@pytest.mark.parametrize("when", ["while there is no link", "after the new one"])
+def test_a_result_after_a_loss(when: str, make: Opener, server: LocalServer) -> None:
+    """It runs once, is not told to stop, and has one output and one reply over the new link."""
+    begun, go = threading.Event(), threading.Event()
+    seen: list[Any] = []
+
+    def slow(context: ToolContext) -> str:
+        """Takes its time."""
+        begun.set()
+        assert go.wait(LIMIT)
+        seen.append(context.cancelled.is_set())
+        return "found"
+
+    session = make(tools=[slow], reconnect=ReconnectPolicy(delays=(0.05,), jitter=0))
+    lost = threading.Event()
+
+    @session.on("connection.lost")
+    def _(event: Any) -> None:
+        lost.set()
+        if when == "while there is no link":
+            go.set()
+
+    with session, session.expect("connection.restored") as restored:
+        server.reply(server.call("slow"), "the answer")
+        future = session.submit("go")
+        assert begun.wait(LIMIT)
+        server.script.cut()
+        session.send({"type": "input_audio_buffer.clear"})  # any answer cuts the link
+        assert lost.wait(LIMIT)
+        restored.result(timeout=LIMIT)
+        go.set()
+        assert future.result(LIMIT).text == "the answer"
+        assert seen == [False]
+        outputs = [i.output for i in session.conversation.items if i.output is not None]
+        assert outputs == ["found"]
