@@ -2,6 +2,7 @@
 
 formats     rates, sizes and durations of the session's formats; the only part without numpy
 codecs      PCM16, float32, G.711, resampling; the home of numpy
+polyphase   the filter that changes rates
 rates       resampling of what comes piece by piece
 files       WAV in and out
 sources     a file, an array, a microphone: one kind of stream
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         alaw_encode,
         decode,
         encode,
+        level,
         resample,
         to_pcm16,
         ulaw_decode,
@@ -41,6 +43,7 @@ __all__ = [
     "to_pcm16",
     "encode",
     "decode",
+    "level",
     "read_wav",
     "write_wav",
     "WavSource",
@@ -61,6 +64,7 @@ _HOMES = {
     "to_pcm16": "codecs",
     "encode": "codecs",
     "decode": "codecs",
+    "level": "codecs",
     "read_wav": "files",
     "write_wav": "files",
     "WavSource": "files",

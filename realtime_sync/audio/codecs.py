@@ -7,14 +7,14 @@ channels). What is neither is refused with the format that was expected: wrong g
 
 from __future__ import annotations
 
-from functools import lru_cache
-from math import ceil, gcd
+from math import inf, log10
 from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from .formats import BYTES_PER_MS, RATE, RATES, check_format, duration_ms
+from .polyphase import half_width, interpolated, ratio, turned
 
 __all__ = [
     "BYTES_PER_MS",
@@ -25,6 +25,7 @@ __all__ = [
     "decode",
     "duration_ms",
     "encode",
+    "level",
     "resample",
     "to_pcm16",
     "ulaw_decode",
@@ -45,8 +46,6 @@ EXPECTED: Final = (
 )
 
 MAX_CHANNELS: Final = 32  # more "channels" than that are frames in the wrong axis
-MIN_RATE: Final = 1_000
-MAX_RATE: Final = 768_000
 
 FULL_SCALE: Final = 32_768.0  # int16 -> float32 -> int16 is then exact
 
@@ -63,12 +62,28 @@ def to_pcm16(audio: Bytes | Array, *, sample_rate: int | None = None, rate: int 
         TypeError: Neither bytes nor a numpy array, or another dtype.
         ValueError: Odd byte count, another shape, NaN or infinity, a rate out of range.
     """
-    samples = _samples(audio)
+    samples = samples_of(audio)
     if samples.ndim == 2:
         samples = _downmixed(samples)
     if sample_rate is not None:
         samples = _resampled(samples, sample_rate, rate)
     return _quantised(samples).astype("<i2", copy=False).tobytes()
+
+
+def level(audio: Bytes | Array) -> float:
+    """How loud it is: RMS over all channels in dBFS, a full-scale sine being -3; silence is -inf.
+
+    Args:
+        audio: What `to_pcm16` takes.
+
+    Raises:
+        TypeError, ValueError: As `to_pcm16`.
+    """
+    samples = samples_of(audio)
+    scale = FULL_SCALE if samples.dtype == np.int16 else 1.0
+    flat = samples.ravel().astype(np.float64)
+    power = float(flat @ flat) / max(1, len(flat)) / scale**2
+    return 10 * log10(power) if power else -inf
 
 
 def encode(pcm16: Bytes | Array, format: str) -> bytes:
@@ -108,7 +123,7 @@ def _raw(audio: Any) -> bytes:
     return bytes(audio)
 
 
-def _samples(audio: Any) -> Int16 | Float32:
+def samples_of(audio: Any) -> Int16 | Float32:
     """The audio as a checked native array; bytes as (frames,)."""
     if not isinstance(audio, np.ndarray):
         raw = _raw(audio)
@@ -136,21 +151,12 @@ def _downmixed(samples: Int16 | Float32) -> Int16 | Float32:
 def _quantised(samples: Int16 | Float32) -> Int16:
     if samples.dtype == np.int16:
         return samples  # type: ignore[return-value]  # mypy cannot narrow by dtype
-    return _int16(samples * np.float32(FULL_SCALE))
+    return rounded(samples * np.float32(FULL_SCALE))
 
 
-def _int16(values: Float32) -> Int16:
+def rounded(values: Float32) -> Int16:
     # clipped before the cast: the cast alone wraps, and a wrapped peak is a loud click
     return np.clip(np.rint(values), -32_768, 32_767).astype(np.int16)
-
-
-# Kaiser-windowed sinc: flat up to 0.9 of the lower Nyquist frequency, 80 dB down from 1.0 on.
-PASSBAND: Final = 0.9
-STOPBAND_DB: Final = 80.0
-BETA: Final = 0.1102 * (STOPBAND_DB - 8.7)
-ZERO_CROSSINGS: Final = ceil((STOPBAND_DB - 7.95) / (14.36 * (1 - PASSBAND)))  # a side
-
-BLOCK: Final = 1 << 20  # products at once: 4 MiB of float32, whatever the length of the audio
 
 
 @overload
@@ -173,7 +179,7 @@ def resample(audio: Bytes | Array, source_rate: int, target_rate: int) -> bytes 
         TypeError: Neither bytes nor such an array; a rate that is no int.
         ValueError: Odd byte count, another shape, NaN or infinity, a rate out of range.
     """
-    result = _resampled(_samples(audio), source_rate, target_rate)
+    result = _resampled(samples_of(audio), source_rate, target_rate)
     if isinstance(audio, np.ndarray):
         return result
     return result.astype("<i2", copy=False).tobytes()
@@ -185,64 +191,10 @@ def _resampled(samples: Int16 | Float32, source: int, target: int) -> Int16 | Fl
         return samples.copy()
     frames = samples.astype(np.float32).reshape(len(samples), -1)
     half = half_width(up, down)
-    # turned about its end points, the sound goes on smoothly; within its own peaks, without clicks
-    padded = np.pad(frames, ((half, half), (0, 0)), mode="reflect", reflect_type="odd")
-    np.clip(padded, frames.min(axis=0), frames.max(axis=0), out=padded)
+    padded = turned(frames, half, before=half, after=half)
     result = interpolated(padded, round(len(frames) * target / source), up, down)
     result = result.reshape((-1, *samples.shape[1:]))
-    return _int16(result) if samples.dtype == np.int16 else result
-
-
-def ratio(source: int, target: int) -> tuple[int, int]:
-    for rate in (source, target):
-        if not isinstance(rate, (int, np.integer)) or isinstance(rate, bool):
-            raise TypeError(f"a sample rate is an int in Hz, not {rate!r}")
-        if not MIN_RATE <= rate <= MAX_RATE:
-            raise ValueError(f"a sample rate lies between {MIN_RATE} and {MAX_RATE} Hz, not {rate}")
-    common = gcd(int(source), int(target))
-    return int(target) // common, int(source) // common
-
-
-def half_width(up: int, down: int) -> int:
-    """Input frames that an output frame looks at, on either side."""
-    return ceil(ZERO_CROSSINGS * max(1.0, down / up))
-
-
-def interpolated(padded: Float32, count: int, up: int, down: int) -> Float32:
-    """`count` frames at every down/up-th frame of the input.
-
-    `padded` begins `half_width` frames before the first of them; a stream can therefore hand in
-    what it kept of the last piece instead of a guess.
-    """
-    width = 2 * half_width(up, down)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0)
-    result = np.empty((count, padded.shape[1]), np.float32)
-    step = max(1, BLOCK // (width * padded.shape[1]))
-    small = up * width <= BLOCK
-    for start in range(0, count, step):
-        places = np.arange(start, min(start + step, count), dtype=np.int64) * down
-        phases = places % up
-        rows = _bank(up, down)[phases] if small else _taps(phases, up, down)
-        # einsum, not a matrix product: BLAS rounds differently with the length of a piece
-        pieces = windows[places // up + 1]
-        result[start : start + step] = np.einsum("nct,nt->nc", pieces, rows)
-    return result
-
-
-@lru_cache(maxsize=16)
-def _bank(up: int, down: int) -> Float32:
-    return _taps(np.arange(up, dtype=np.int64), up, down)
-
-
-def _taps(phases: Int64, up: int, down: int) -> Float32:
-    """One row of weights per phase, each summing to one, so that silence stays silence."""
-    half = half_width(up, down)
-    cutoff = min(1.0, up / down) * (1 + PASSBAND) / 2
-    distance = np.arange(1 - half, half + 1) - (phases / up)[:, None]
-    window = np.i0(BETA * np.sqrt(np.maximum(0.0, 1 - (distance / half) ** 2)))
-    taps = np.sinc(cutoff * distance) * window
-    weights: npt.NDArray[np.float64] = taps / taps.sum(axis=1, keepdims=True)
-    return weights.astype(np.float32)
+    return rounded(result) if samples.dtype == np.int16 else result
 
 
 # A G.711 code is a sign and a place on a scale of 128: 8 segments of 16 equal steps, each segment
@@ -349,7 +301,7 @@ def _coded(audio: Bytes, codes: Uint8) -> bytes: ...
 @overload
 def _coded(audio: Array, codes: Uint8) -> Uint8: ...
 def _coded(audio: Bytes | Array, codes: Uint8) -> bytes | Uint8:
-    samples = _samples(audio)
+    samples = samples_of(audio)
     if samples.dtype != np.int16:
         raise TypeError("G.711 takes PCM16 bytes or an int16 array; see to_pcm16 for float32")
     result = codes[np.ascontiguousarray(samples).view(np.uint16)]

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from ..errors import AudioError
-from .codecs import MAX_CHANNELS, MAX_RATE, MIN_RATE, Array, Bytes, Int16, to_pcm16
+from .codecs import MAX_CHANNELS, Array, Bytes, Int16, to_pcm16
 from .formats import RATE
+from .polyphase import MAX_RATE, MIN_RATE
 
 __all__ = ["WavSource", "read_wav", "write_wav"]
 

@@ -177,6 +177,21 @@ def test_a_rate_that_cannot_be_is_refused(rate, error):
         codecs.to_pcm16(b"\0\0", sample_rate=rate)
 
 
+@pytest.mark.parametrize(
+    ("audio", "expected"),
+    [
+        (np.full(100, 32_767, np.int16), 0.0),
+        (np.full((50, 2), -0.5, np.float32), -6.02),
+        (b"", -np.inf),
+        (bytes(200), -np.inf),
+        ((np.sin(np.arange(24_000) / 10) * 32_767).astype("<i2").tobytes(), -3.01),
+    ],
+)
+def test_levels_are_dbfs(audio, expected):
+    """Full scale is 0, half of it -6, a full sine -3, silence and nothing -inf."""
+    assert codecs.level(audio) == pytest.approx(expected, abs=0.01)
+
+
 def test_g711_refuses_what_is_not_sixteen_bits():
     """No float32 into the encoder, no int16 into the decoder, no unknown format."""
     with pytest.raises(TypeError, match="to_pcm16"):
