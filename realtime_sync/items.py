@@ -97,7 +97,7 @@ def _pcm16(audio: Any) -> bytes:
     from .audio import codecs, files
 
     if isinstance(audio, (str, os.PathLike)):
-        pcm, rate = files.read_wav(audio)
+        pcm, rate = files.read_file(audio)
         return bytes(codecs.resample(pcm, rate, codecs.RATE))
     return codecs.to_pcm16(audio)
 

@@ -66,6 +66,10 @@ SEES: dict[str, set[str]] = {
 HOMES: dict[str, tuple[str, ...]] = {
     "websocket": ("runtime/transport.py",),
     "numpy": ("audio/",),
+    "soxr": ("audio/rates.py",),
+    "soundfile": ("audio/libsndfile.py",),
+    "pyaudio": ("audio/pyaudiobackend.py",),
+    "sounddevice": ("audio/sounddevicebackend.py",),
     "websockets": ("local/",),
     "python_socks": ("runtime/dial.py",),
     "PIL": ("images.py",),

@@ -4,7 +4,8 @@ formats     rates, sizes and durations of the session's formats; the only part w
 codecs      PCM16, float32, G.711, resampling; the home of numpy
 polyphase   the filter that changes rates
 rates       resampling of what comes piece by piece
-files       WAV in and out
+files       sound files in, WAV files out
+libsndfile  FLAC, OGG, MP3; the home of soundfile
 sources     a file, an array, a microphone: one kind of stream
 pauses      where speech may be cut
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         ulaw_decode,
         ulaw_encode,
     )
-    from .files import WavSource, read_wav, write_wav
+    from .files import WavSink, WavSource, open_file, read_wav, write_wav
     from .rates import Resampler
     from .sources import AudioSource
 
@@ -47,6 +48,8 @@ __all__ = [
     "read_wav",
     "write_wav",
     "WavSource",
+    "WavSink",
+    "open_file",
     "AudioSource",
     "Resampler",
     "duration_ms",
@@ -68,6 +71,8 @@ _HOMES = {
     "read_wav": "files",
     "write_wav": "files",
     "WavSource": "files",
+    "WavSink": "files",
+    "open_file": "files",
     "AudioSource": "sources",
     "Resampler": "rates",
 }

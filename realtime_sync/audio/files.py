@@ -1,4 +1,7 @@
-"""WAV files into PCM16 and back, by the standard library. No sessions, no devices."""
+"""Sound files into PCM16 and back, piece by piece. No sessions, no devices, no threads.
+
+WAV by the standard library, other kinds by libsndfile.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,21 @@ import os
 import struct
 import wave
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
-from ..errors import AudioError
-from .codecs import MAX_CHANNELS, Array, Bytes, Int16, to_pcm16
+from ..errors import AudioError, AudioUnavailable
+from .codecs import MAX_CHANNELS, Array, Bytes, Int16, samples_of, to_pcm16
 from .formats import RATE
-from .polyphase import MAX_RATE, MIN_RATE
+from .libsndfile import SoundFileSource, file_extra
+from .polyphase import MAX_RATE, MIN_RATE, ratio
 
-__all__ = ["WavSource", "read_wav", "write_wav"]
+__all__ = ["FileSource", "WavSink", "WavSource", "open_file", "read_file", "read_wav", "write_wav"]
 
-_PIECE: Final = 65_536  # frames read at once
+PIECE: Final = 65_536  # frames read at once
+_UNKNOWN: Final = 0xFFFFFFFF  # the length of what is still being made
+_MOST: Final = _UNKNOWN - 36
 _CURE: Final = "convert it, e.g. with: ffmpeg -i in.wav -c:a pcm_s16le -ac 1 -ar 24000 out.wav"
 
 
@@ -33,6 +39,59 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     """
     with WavSource(path) as wav:
         return b"".join(iter(wav.read, b"")), wav.sample_rate
+
+
+def read_file(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+    """As `read_wav`, of any file that `open_file` takes; raises as that does."""
+    file = open_file(path)
+    try:
+        return b"".join(iter(file.read, b"")), file.sample_rate
+    finally:
+        file.close()
+
+
+class FileSource(Protocol):
+    """A sound file, piece by piece: an `AudioSource` to be closed.
+
+    Attributes:
+        sample_rate: The file's own, in Hz.
+    """
+
+    sample_rate: int
+
+    def read(self) -> bytes:
+        """The next PCM16 mono bytes, 65,536 frames at most; b"" at the end."""
+        ...
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        ...
+
+
+def open_file(path: str | os.PathLike[str]) -> FileSource:
+    """A sound file of any rate and number of channels, which are averaged.
+
+    WAV files of linear PCM are read by the standard library; FLAC, OGG, MP3 and other WAV files
+    where `soundfile` is installed.
+
+    Raises:
+        AudioUnavailable: It is no WAV file, and soundfile is not installed.
+        AudioError: It is broken, or no sound file.
+        OSError: It cannot be opened or read.
+    """
+    with open(path, "rb") as file:
+        is_wav = file.read(4) == b"RIFF"
+    if is_wav:
+        try:
+            return WavSource(path)
+        except AudioError:
+            if not file_extra():  # which knows more kinds of WAV than the standard library
+                raise
+    elif not file_extra():
+        raise AudioUnavailable(
+            f"{os.fspath(path)} is no WAV file; others are read by soundfile: pip install soundfile"
+        )
+    return SoundFileSource(path)
 
 
 class WavSource:
@@ -81,7 +140,7 @@ class WavSource:
         # not in one: for a size that a pipe left at its maximum, wave would make room for 4 GB
         while not raw:
             try:
-                piece = self._wav.readframes(_PIECE)
+                piece = self._wav.readframes(PIECE)
             except (wave.Error, EOFError, struct.error) as exc:
                 raise _broken(self._path, exc) from exc
             if not piece:
@@ -134,12 +193,117 @@ def write_wav(path: str | os.PathLike[str], pcm: Bytes | Array, rate: int = RATE
         ValueError: As `to_pcm16`, or the rate is out of range.
         OSError: The file cannot be written.
     """
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise ValueError(f"a sample rate lies between {MIN_RATE} and {MAX_RATE} Hz, not {rate}")
+    ratio(rate, RATE)  # before the file is made: nothing is left of what was refused
     frames = to_pcm16(pcm)
-    with open(path, "wb") as file, wave.open(file, "wb") as wav:
-        wav.setparams((1, 2, rate, len(frames) // 2, "NONE", "not compressed"))
-        wav.writeframes(frames)
+    with WavSink(path, sample_rate=rate) as sink:
+        sink.write(frames)
+
+
+class WavSink:
+    """A WAV file that grows: an `AudioSink` that keeps nothing in memory.
+
+    Its header is brought up to date once a second and at the end, so that what was written is
+    readable whatever becomes of the program. Into a pipe the header goes as pipes have it, without
+    a length. Belongs to one thread at a time.
+
+    Args:
+        path: Where to; what is there is replaced.
+        sample_rate: Of what is written, in Hz.
+        channels: Of what is written.
+
+    Attributes:
+        sample_rate: As given.
+
+    Raises:
+        TypeError, ValueError: A rate or a number of channels that cannot be.
+        OSError: It cannot be written.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, sample_rate: int = RATE, channels: int = 1
+    ) -> None:
+        ratio(sample_rate, RATE)
+        if not 1 <= channels <= MAX_CHANNELS:
+            raise ValueError(f"channels: 1 to {MAX_CHANNELS}, not {channels}")
+        self.sample_rate = sample_rate
+        self._channels = channels
+        self._path = os.fspath(path)
+        self._written = 0  # bytes of sound
+        self._told = 0  # of these, in the header
+        self._file = open(path, "wb")  # noqa: SIM115  # closed by close()
+        self._grows = self._file.seekable()
+        self._file.write(self._header(0 if self._grows else _UNKNOWN))
+
+    def write(self, pcm: Bytes | Array) -> None:
+        """Add sound. Does not wait for it to be heard.
+
+        Args:
+            pcm: PCM16 bytes, channels interleaved, or an int16 or float32 array; an array of
+                another number of channels is averaged, if the file is mono.
+
+        Raises:
+            TypeError: As `to_pcm16`.
+            ValueError: As `to_pcm16`, or part of a frame.
+            AudioError: The file is closed, or full: WAV ends at 4 GiB.
+            OSError: It cannot be written.
+        """
+        frames = self._frames(pcm)
+        if self._file.closed:
+            raise AudioError(f"{self._path} is closed")
+        if self._grows and self._written + len(frames) > _MOST:
+            raise AudioError(f"{self._path} is full: a WAV file ends at 4 GiB; begin another")
+        self._file.write(frames)
+        self._written += len(frames)
+        if self._written - self._told >= 2 * self._channels * self.sample_rate:
+            self._tell()
+
+    def _frames(self, pcm: Bytes | Array) -> bytes:
+        if self._channels == 1:
+            return to_pcm16(pcm)
+        samples = samples_of(pcm)
+        if isinstance(pcm, np.ndarray) and samples.shape[1:] != (self._channels,):
+            raise ValueError(f"{self._path} has {self._channels} channels; not {samples.shape}")
+        if samples.size % self._channels:
+            raise ValueError(f"{len(samples)} samples are no frames of {self._channels} channels")
+        return to_pcm16(samples.ravel())
+
+    def _tell(self) -> None:
+        """Say in the header how much there is."""
+        if self._grows:
+            self._file.seek(0)
+            self._file.write(self._header(self._written))
+            self._file.seek(0, os.SEEK_END)
+        self._file.flush()
+        self._told = self._written
+
+    def _header(self, size: int) -> bytes:
+        frame = 2 * self._channels
+        shape = (1, self._channels, self.sample_rate, self.sample_rate * frame, frame, 16)
+        riff = struct.pack("<4sI4s", b"RIFF", min(size + 36, _UNKNOWN), b"WAVE")
+        form = struct.pack("<4sIHHIIHH", b"fmt ", 16, *shape)
+        return riff + form + struct.pack("<4sI", b"data", size)
+
+    @property
+    def played_ms(self) -> float:
+        """What was written, in milliseconds."""
+        return self._written / (2 * self._channels * self.sample_rate) * 1000
+
+    def close(self) -> None:
+        """Finish the file. Idempotent."""
+        if not self._file.closed:
+            try:
+                self._tell()
+            finally:
+                self._file.close()
+
+    def __enter__(self) -> WavSink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<WavSink {self._path}, {self.sample_rate} Hz, {self.played_ms:.0f} ms>"
 
 
 def _from_8(raw: Any) -> Int16:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol, TypeAlias, overload
 
@@ -161,9 +160,9 @@ class _Soxr:
     """The SoX resampler, at its high quality."""
 
     def __init__(self, source_rate: int, target_rate: int, channels: int) -> None:
-        # when used: an extra
-        soxr: Any = import_module("soxr")
-        self._stream = soxr.ResampleStream(source_rate, target_rate, channels, dtype="float32")
+        import soxr
+
+        self._stream: Any = soxr.ResampleStream(source_rate, target_rate, channels, dtype="float32")
         self._nothing = np.empty((0, channels), np.float32)
 
     def feed(self, frames: Float32) -> Float32:

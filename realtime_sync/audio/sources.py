@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import AudioError
 from .codecs import EXPECTED, to_pcm16
-from .files import WavSource
+from .files import open_file
 from .formats import BYTES_PER_MS, RATE
 from .rates import Resampler
 
@@ -35,15 +35,15 @@ def frames_of(source: Any, *, sample_rate: int | None = None, frame_ms: int) -> 
     Nothing is read before the first frame is asked for, and never more than a frame needs.
 
     Args:
-        source: The path of a WAV file of any rate; PCM16 bytes, or an int16 or float32 array; an
-            `AudioSource`; or an iterable of such bytes or arrays.
-        sample_rate: That of `source`, in Hz; None: its own, else 24 kHz. A WAV file knows its own.
+        source: The path of a sound file of any rate, as `open_file` takes; PCM16 bytes, or an
+            int16 or float32 array; an `AudioSource`; or an iterable of such bytes or arrays.
+        sample_rate: That of `source`, in Hz; None: its own, else 24 kHz. A file knows its own.
         frame_ms: Length of a frame, in milliseconds.
 
     Raises:
         TypeError: None of these.
         ValueError: As `to_pcm16`.
-        AudioError: No such WAV file.
+        AudioError: No sound file.
         OSError: It cannot be read.
     """
     chunks, rate = _opened(source, sample_rate)
@@ -53,8 +53,8 @@ def frames_of(source: Any, *, sample_rate: int | None = None, frame_ms: int) -> 
 def _opened(source: Any, sample_rate: int | None) -> tuple[Iterator[bytes], int]:
     """Its PCM16 mono, and the rate of that."""
     if isinstance(source, (str, os.PathLike)):
-        wav = WavSource(source)
-        return _read(wav, close=True), wav.sample_rate
+        file = open_file(source)
+        return _read(file, close=True), file.sample_rate
     if isinstance(source, io.IOBase):
         raise TypeError(
             "source: an open file does not say what it holds; give the path of a WAV file, or "

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import tracemalloc
 import wave
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from realtime_sync.audio import read_wav, write_wav
-from realtime_sync.errors import AudioError
+from realtime_sync.audio import WavSink, WavSource, open_file, read_wav, write_wav
+from realtime_sync.errors import AudioError, AudioUnavailable
 
 
 def make(
@@ -117,3 +121,152 @@ def test_other_errors_keep_their_kind(tmp_path):
     with pytest.raises(ValueError, match="half a sample"):
         write_wav(tmp_path / "none.wav", b"x")
     assert not (tmp_path / "none.wav").exists()
+
+
+def test_a_sink_streams(tmp_path):
+    """What is written piece by piece is read back whole; its position is what was written."""
+    sink = WavSink(tmp_path / "a.wav", sample_rate=8_000)
+    pieces = [bytes([n, 0]) * 400 for n in range(50)]
+    for piece in pieces:
+        sink.write(piece)
+    assert sink.played_ms == 2_500
+    # a second or two may be missing of what a dead program wrote, never the file
+    left, rate = read_wav(tmp_path / "a.wav")
+    assert (len(left), rate) == (32_000, 8_000)
+    sink.close()
+    sink.close()
+    assert read_wav(tmp_path / "a.wav") == (b"".join(pieces), 8_000)
+    with pytest.raises(AudioError, match="closed"):
+        sink.write(b"")
+
+
+def test_a_sink_of_two_channels(tmp_path):
+    """Interleaved bytes and arrays of its shape are taken; half a frame or another shape is not."""
+    with WavSink(tmp_path / "a.wav", channels=2) as sink:
+        sink.write(struct.pack("<4h", 1, 2, 3, 4))
+        sink.write(np.array([[5, 6]], np.int16))
+        sink.write(np.array([[0.5, -0.5]], np.float32))
+        with pytest.raises(ValueError, match="channels"):
+            sink.write(struct.pack("<3h", 1, 2, 3))
+        with pytest.raises(ValueError, match="channels"):
+            sink.write(np.zeros(2, np.int16))
+    with wave.open(str(tmp_path / "a.wav")) as wav:
+        assert wav.getnchannels() == 2
+        frames = struct.unpack("<8h", wav.readframes(9))
+    assert frames == (1, 2, 3, 4, 5, 6, 16_384, -16_384)
+
+
+@pytest.mark.parametrize(
+    ("pcm", "error"),
+    [(b"abc", ValueError), (np.zeros(3), TypeError), (np.array([np.nan], np.float32), ValueError)],
+)
+def test_a_sink_refuses_noise(tmp_path, pcm, error):
+    """Odd bytes, float64 and NaN leave the file as it was."""
+    with WavSink(tmp_path / "a.wav") as sink:
+        with pytest.raises(error):
+            sink.write(pcm)
+        sink.write(b"\1\0")
+    assert read_wav(tmp_path / "a.wav") == (b"\1\0", 24_000)
+    with pytest.raises(ValueError, match="channels"):
+        WavSink(tmp_path / "b.wav", channels=0)
+
+
+def test_a_sink_into_a_pipe(tmp_path):
+    """A pipe gets a header without a length, as others write it, and every sample."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    with WavSink(pipe) as sink:
+        sink.write(b"\1\0\2\0")
+    said = reader.communicate(timeout=10)[0]
+    (tmp_path / "a.wav").write_bytes(said)
+    assert read_wav(tmp_path / "a.wav") == (b"\1\0\2\0", 24_000)
+
+
+def test_a_file_that_is_full_says_so(tmp_path, monkeypatch):
+    """WAV counts to 4 GiB: beyond that is an error, not a header that lies."""
+    monkeypatch.setattr("realtime_sync.audio.files._MOST", 10)
+    with WavSink(tmp_path / "a.wav") as sink:
+        sink.write(bytes(10))
+        with pytest.raises(AudioError, match="4 GiB"):
+            sink.write(bytes(2))
+    assert len(read_wav(tmp_path / "a.wav")[0]) == 10
+
+
+def test_long_files_are_never_in_memory(tmp_path):
+    """Ten minutes in and out take less than 4 MB."""
+    path, piece = tmp_path / "a.wav", bytes(48_000)
+    tracemalloc.start()
+    try:
+        with WavSink(path) as sink:
+            for _ in range(600):
+                sink.write(piece)
+        with WavSource(path) as source:
+            read = sum(len(chunk) for chunk in iter(source.read, b""))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read == 600 * len(piece)
+    assert peak < 4_000_000
+
+
+SOUNDFILE = pytest.mark.skipif(
+    find_spec("soundfile") is None, reason="needs soundfile: pip install soundfile"
+)
+
+
+@SOUNDFILE
+@pytest.mark.parametrize(
+    ("name", "subtype", "alike"),
+    [
+        ("a.flac", "PCM_24", 0.9999),
+        ("a.ogg", "VORBIS", 0.97),
+        ("a.mp3", "MPEG_LAYER_III", 0.97),
+        ("a.wav", "FLOAT", 0.9999),
+        ("b.wav", "ALAW", 0.99),
+    ],
+)
+def test_other_kinds_of_file(tmp_path, name, subtype, alike):
+    """FLAC, OGG, MP3 and odd WAV files of two channels at 44.1 kHz are read as their mean."""
+    import soundfile
+
+    left = np.sin(np.arange(88_200) / 20) * 0.5
+    stereo = np.stack([left, np.zeros_like(left)], axis=1)
+    soundfile.write(tmp_path / name, stereo, 44_100, subtype=subtype)
+    source = open_file(tmp_path / name)
+    assert source.sample_rate == 44_100
+    chunks = list(iter(source.read, b""))
+    source.close()
+    assert source.read() == b""
+    assert max(map(len, chunks)) <= 2 * 65_536
+    heard = np.frombuffer(b"".join(chunks), "<i2").astype(float)
+    assert abs(len(heard) - 88_200) < 3_000  # an encoder may pad
+    lags = [np.corrcoef(heard[lag : lag + 80_000], left[:80_000])[0, 1] for lag in range(1_200)]
+    assert max(lags) > alike
+    assert np.sqrt(np.mean(heard**2)) / 32_768 == pytest.approx(0.25 / np.sqrt(2), rel=0.05)
+
+
+@SOUNDFILE
+def test_what_no_library_reads(tmp_path):
+    """Text, nothing at all and a cut FLAC file are errors that name the file."""
+    import soundfile
+
+    soundfile.write(tmp_path / "whole.flac", np.random.default_rng(0).normal(0, 0.1, 9_000), 8_000)
+    whole = (tmp_path / "whole.flac").read_bytes()
+    for content in (b"", b"Hello, this is no sound.", b"RIFF", whole[:60]):
+        (tmp_path / "a.flac").write_bytes(content)
+        with pytest.raises(AudioError, match=r"a\.flac"):
+            open_file(tmp_path / "a.flac")
+
+
+def test_other_kinds_need_soundfile(tmp_path, monkeypatch):
+    """Without soundfile the error is the line that installs it; a missing file stays an OSError."""
+    monkeypatch.setattr("realtime_sync.audio.files.file_extra", lambda: False)
+    (tmp_path / "a.flac").write_bytes(b"fLaC")
+    with pytest.raises(AudioUnavailable, match="pip install soundfile"):
+        open_file(tmp_path / "a.flac")
+    (tmp_path / "a.wav").write_bytes(b"RIFF")
+    with pytest.raises(AudioError, match="ffmpeg"):
+        open_file(tmp_path / "a.wav")
+    with pytest.raises(FileNotFoundError):
+        open_file(tmp_path / "none.flac")

@@ -1,0 +1,76 @@
+"""FLAC, OGG, MP3 and odd WAV files, by libsndfile. Here alone is soundfile imported."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Any, Final
+
+from ..errors import AudioError
+from .codecs import to_pcm16
+
+__all__ = ["SoundFileSource", "file_extra"]
+
+_PIECE: Final = 65_536  # frames read at once
+
+
+def file_extra() -> bool:
+    """Whether soundfile is installed."""
+    return find_spec("soundfile") is not None
+
+
+class SoundFileSource:
+    """A sound file, piece by piece: an `AudioSource`.
+
+    Args:
+        path: A file of any kind that libsndfile knows; several channels are averaged.
+
+    Attributes:
+        sample_rate: The file's own, in Hz.
+
+    Raises:
+        AudioError: It is broken, or of no such kind.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        import soundfile
+
+        self._path = os.fspath(path)
+        self._errors: Any = (soundfile.SoundFileError, RuntimeError)
+        try:
+            self._file: Any = soundfile.SoundFile(self._path)
+        except self._errors as exc:
+            raise self._broken(exc) from exc
+        self.sample_rate: int = self._file.samplerate
+
+    def read(self) -> bytes:
+        """The next PCM16 mono bytes, 65,536 frames at most; b"" at the end.
+
+        Raises:
+            AudioError: The file is broken.
+        """
+        if self._file.closed:
+            return b""
+        try:
+            frames = self._file.read(_PIECE, dtype="float32", always_2d=True)
+            return to_pcm16(frames)
+        except (*self._errors, ValueError) as exc:
+            raise self._broken(exc) from exc
+
+    def _broken(self, exc: Exception) -> AudioError:
+        return AudioError(
+            f"{self._path} cannot be read: {exc}; convert it to WAV, e.g. with ffmpeg"
+        )
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._file.close()
+
+    def __enter__(self) -> SoundFileSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SoundFileSource {self._path}, {self.sample_rate} Hz>"
