@@ -105,6 +105,66 @@ class ToolFinished(LocalEvent):
     seconds: float = 0
 
 
+class GuardrailTripped(LocalEvent):
+    """A guardrail has stopped a response.
+
+    Attributes:
+        response_id: The response's.
+        guardrail: The function's name.
+        reason: What it returned, where that was a text.
+        text: What it had read: text or transcript of the response so far.
+        corrected: Whether the model is asked for another reply, after the correction.
+    """
+
+    type: Literal["guardrail.tripped"] = "guardrail.tripped"
+    response_id: str
+    guardrail: str
+    reason: str | None = None
+    text: str = ""
+    corrected: bool = False
+
+
+class StageChanged(LocalEvent):
+    """The conversation has moved to another stage; the server has confirmed prompt and tools.
+
+    Attributes:
+        from_stage: Where it was.
+        to_stage: Where it is: a stage of the router's, or "_end_".
+        outcome: What the model called it with.
+    """
+
+    type: Literal["stage.changed"] = "stage.changed"
+    from_stage: str
+    to_stage: str
+    outcome: str
+
+
+class ConversationEnded(LocalEvent):
+    """The model has ended the conversation; the router stands at its start again.
+
+    Attributes:
+        path: The stages that the conversation went through, in order, but for "_end_".
+    """
+
+    type: Literal["conversation.ended"] = "conversation.ended"
+    path: tuple[str, ...] = ()
+
+
+class AgentHandoff(LocalEvent):
+    """An agent has handed the conversation over; the server has confirmed the other one.
+
+    Attributes:
+        from_agent: Name of the one.
+        to_agent: Name of the other.
+        arguments: What the model called it with: a dict.
+    """
+
+    type: Literal["agent.handoff"] = "agent.handoff"
+    from_agent: str
+    to_agent: str
+    arguments: Any = None
+
+
 class PlaybackInterrupted(LocalEvent):
     """Playback stopped early; `reason`: "speech", "client" or "guardrail"."""
 

@@ -36,6 +36,10 @@ def test_all_of_them() -> None:
         "turn.started",
         "turn.ended",
         "callback.error",
+        "guardrail.tripped",
+        "stage.changed",
+        "conversation.ended",
+        "agent.handoff",
     }
 
 
