@@ -15,6 +15,7 @@ The rooms, each importing only from those above it:
 - `runtime`: the hands: the I/O thread, the connection, the dispatcher, endpoints.
 - `audio`: sound: codecs, resampling, files; ignorant of sessions.
 - `tools`: Python functions, callable by the model.
+- `routing`: what the model may do, and when: stages and agents.
 - `session`, with `asking`, `living`, `listening`, `resources`, `response`, `streams`, `items`,
   `images`, `history`, `opening`, `policy`: what people use.
 - `transcription` with `upload`, `translation`: sessions that write down, and that translate.

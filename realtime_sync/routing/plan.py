@@ -1,0 +1,299 @@
+"""The stages of a conversation as a table tells them, checked. Knows no tool, prompt or session.
+
+The shape is that of intentional's intent router, so its tables load::
+
+    background = "You are the voice of a small bakery."
+
+    [stages.order]
+    accessible_from = "_start_"
+    goal = "Find out what the customer wants."
+    tools = ["price_of"]
+    outcomes.ordered = {description = "The order is clear.", move_to = "payment"}
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import string
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import ConfigurationError
+from .router import Faults
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["ALL", "BACKTRACK", "END", "PLACEHOLDERS", "START", "Outcome", "Plan", "Stage", "load"]
+
+START: Final = "_start_"
+END: Final = "_end_"
+ALL: Final = "_all_"
+BACKTRACK: Final = "_backtrack_"
+
+#: What a template may name.
+PLACEHOLDERS: Final = (
+    *("background", "stage_name", "current_goal"),
+    *("outcomes", "transitions", "intent_router_tool"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stage may end, and where the conversation goes then."""
+
+    description: str
+    move_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage; `transitions`: stages that may be entered from it by their name."""
+
+    name: str
+    goal: str
+    description: str
+    accessible_from: tuple[str, ...]
+    tools: tuple[Any, ...]
+    outcomes: dict[str, Outcome]
+    template: str | None
+    transitions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All stages, in the order of the table."""
+
+    source: str
+    background: str
+    template: str | None
+    stages: dict[str, Stage]
+    start: str
+
+
+def load(config: Mapping[str, Any] | str | os.PathLike[str]) -> Plan:
+    """The stages that a table tells.
+
+    Args:
+        config: A dict, or the path of a .toml or .json file.
+
+    Raises:
+        ConfigurationError: Everything that is wrong with it, each with its key.
+    """
+    if isinstance(config, Mapping):
+        source, table = "stages", config
+    elif isinstance(config, (str, os.PathLike)):
+        source, table = os.fspath(config), _read(Path(config))
+    else:
+        raise ConfigurationError(
+            f"config: a dict, or the path of a .toml or .json file, not {type(config).__name__}"
+        )
+    faults = Faults(source)
+    plan = _Reader(faults, source).plan(table)
+    faults.check()
+    return plan
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigurationError(f"{path}: a .toml or .json file is needed")
+    try:
+        table = reader(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigurationError(f"{path}: {exc.strerror or exc}") from exc
+    except (ValueError, RecursionError) as exc:  # a TOMLDecodeError, JSONDecodeError are such
+        raise ConfigurationError(f"{path}: {exc}") from exc
+    if not isinstance(table, Mapping):
+        raise ConfigurationError(f"{path}: a table is needed, not {type(table).__name__}")
+    return table
+
+
+def _json(text: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{twice!r} is there twice in one object")
+        return table
+
+    return json.loads(text, object_pairs_hook=once)
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {".toml": tomllib.loads, ".json": _json}
+
+
+class _Reader:
+    """Reads a table, and goes on after each fault."""
+
+    def __init__(self, faults: Faults, source: str) -> None:
+        self._faults = faults
+        self._source = source
+
+    def plan(self, table: Mapping[str, Any]) -> Plan:
+        self._keys(table, "", ("background", "template", "stages"))
+        background = self._text(table, "", "background")
+        template = self._template(table, "", "template")
+        raw = self._table(table, "", "stages", needed=True)
+        read = [self._stage(name, about) for name, about in raw.items()]
+        stages = {stage.name: stage for stage in read if stage is not None}
+        if not raw and isinstance(table.get("stages"), Mapping):
+            self._faults.add("stages", "at least one is needed")
+        start = self._start(stages) if raw else ""
+        stages = {name: self._linked(stage, stages, raw) for name, stage in stages.items()}
+        return Plan(self._source, background, template, stages, start)
+
+    def _stage(self, name: Any, about: Any) -> Stage | None:
+        path = f"stages.{name}"
+        if not isinstance(name, str) or not name.strip():
+            self._faults.add(path, "the name of a stage is a text")
+            return None
+        if name.startswith("_") and name.endswith("_"):
+            self._faults.add(path, "names between underscores are reserved; give it another")
+        if not isinstance(about, Mapping):
+            self._faults.add(path, f"a table is needed, not {_kind(about)}")
+            about = {"goal": "?"}
+        known = ("goal", "description", "accessible_from", "tools", "outcomes", "template")
+        self._keys(about, path, (*known, "custom_template"))
+        key = "custom_template" if "custom_template" in about else "template"
+        goal = self._text(about, path, "goal", needed=True)
+        return Stage(
+            name=name,
+            goal=goal,
+            description=self._text(about, path, "description") or goal,
+            accessible_from=self._names(about, path, "accessible_from"),
+            tools=self._list(about, path, "tools"),
+            outcomes=self._outcomes(about, path),
+            template=self._template(about, path, key),
+        )
+
+    def _outcomes(self, about: Mapping[str, Any], path: str) -> dict[str, Outcome]:
+        found: dict[str, Outcome] = {}
+        for name, outcome in self._table(about, path, "outcomes").items():
+            where = f"{path}.outcomes.{name}"
+            if not isinstance(name, str) or not name.strip():
+                self._faults.add(where, "the name of an outcome is a text")
+            elif not isinstance(outcome, Mapping):
+                self._faults.add(where, f'a table is needed, with "move_to", not {_kind(outcome)}')
+            else:
+                self._keys(outcome, where, ("description", "move_to"))
+                found[name] = Outcome(
+                    self._text(outcome, where, "description"),
+                    self._text(outcome, where, "move_to", needed=True),
+                )
+        return found
+
+    # --- how they hang together
+
+    def _start(self, stages: Mapping[str, Stage]) -> str:
+        starts = [name for name, stage in stages.items() if START in stage.accessible_from]
+        if len(starts) != 1:
+            which = f"these are: {', '.join(starts)}" if starts else "none is"
+            self._faults.add("stages", f'one must be accessible_from = "{START}"; {which}')
+        return starts[0] if starts else ""
+
+    def _linked(self, stage: Stage, stages: Mapping[str, Stage], raw: Collection[str]) -> Stage:
+        """The stage with where it leads; `raw`: all names, those of broken stages too."""
+        path = f"stages.{stage.name}"
+        for name in stage.accessible_from:
+            self._known(f"{path}.accessible_from", name, (*raw, START, ALL))
+        leads = tuple(
+            other.name
+            for other in stages.values()
+            if other is not stage and {stage.name, ALL} & set(other.accessible_from)
+        )
+        for name, outcome in stage.outcomes.items():
+            where = f"{path}.outcomes.{name}"
+            if outcome.move_to:
+                self._known(f"{where}.move_to", outcome.move_to, (*raw, END, BACKTRACK))
+            if name in leads and outcome.move_to != name:
+                message = (
+                    f"it moves to {outcome.move_to}, but stage {name} can be entered from here"
+                )
+                self._faults.add(where, f"{message}, under the same name; give it another")
+        fields = {name: getattr(stage, name) for name in Stage.__slots__}
+        return Stage(**{**fields, "transitions": leads})
+
+    def _known(self, path: str, name: str, known: Collection[str]) -> None:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            cure = f"do you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+            self._faults.add(path, f"no stage {name!r}; {cure}")
+
+    # --- values
+
+    def _keys(self, table: Mapping[Any, Any], path: str, known: Iterable[str]) -> None:
+        for key in table:
+            if key not in known:
+                where = f"{path}.{key}" if path else str(key)
+                self._faults.add(where, f"unknown key; there are: {', '.join(known)}")
+
+    def _text(self, table: Mapping[str, Any], path: str, key: str, needed: bool = False) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            self._wrong(path, key, "a text", value)
+            return ""
+        if needed and not value.strip():
+            self._wrong(path, key, "a text", value if key in table else None)
+        return value.strip()
+
+    def _table(
+        self, table: Mapping[str, Any], path: str, key: str, needed: bool = False
+    ) -> Mapping[Any, Any]:
+        value = table.get(key, None if needed else {})
+        if isinstance(value, Mapping):
+            return value
+        self._wrong(path, key, "a table", value)
+        return {}
+
+    def _list(self, table: Mapping[str, Any], path: str, key: str) -> tuple[Any, ...]:
+        value = table.get(key, ())
+        if isinstance(value, (list, tuple)):
+            return tuple(value)
+        self._wrong(path, key, "a list", value)
+        return ()
+
+    def _names(self, table: Mapping[str, Any], path: str, key: str) -> tuple[str, ...]:
+        value = table.get(key, ())
+        if isinstance(value, str):
+            return (value,)
+        if isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value):
+            return tuple(value)
+        self._wrong(path, key, "the name of a stage, or a list of names", value)
+        return ()
+
+    def _template(self, table: Mapping[str, Any], path: str, key: str) -> str | None:
+        text = self._text(table, path, key)
+        where = f"{path}.{key}" if path else key
+        try:
+            named = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+            if set(named) <= set(PLACEHOLDERS):
+                text.format(**dict.fromkeys(PLACEHOLDERS, ""))
+        except (ValueError, LookupError) as exc:  # LookupError: braces within braces
+            self._faults.add(where, f"{exc}; a brace that is meant as such is written twice")
+            return None
+        for name in named:
+            if name not in PLACEHOLDERS:
+                there = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
+                self._faults.add(where, f"no placeholder {{{name}}}; there are: {there}")
+        return text or None
+
+    def _wrong(self, path: str, key: str, wanted: str, value: Any) -> None:
+        where = f"{path}.{key}" if path else key
+        self._faults.add(where, f"{wanted} is needed{'' if value is None else _but(value)}")
+
+
+def _but(value: Any) -> str:
+    return ", not an empty one" if value == "" else f", not {_kind(value)}"
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else type(value).__name__
