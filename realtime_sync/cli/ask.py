@@ -63,7 +63,7 @@ def ask(
     if save is not None and not Path(save).absolute().parent.is_dir():
         raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
     modality = "text" if save is None else "audio"
-    with target.opened(output_modalities=[modality]) as session:
+    with target.opened(output_modalities=[modality], reconnect=None) as session:
         response = _streamed(session, text, audio, timeout)
         if save is not None:
             _write(save, response, session.output_format)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,17 +40,23 @@ def chat(target: Target) -> None:
     Without OPENAI_API_KEY and --url the embedded server answers (and says so on stderr): by rules,
     without a model.
 
-    An error of one turn is shown, and the chat goes on. From a pipe, only the replies go to
-    standard output, and the exit code is 1 if a turn failed.
+    An error of one turn is shown, and the chat goes on, over another link if one is lost. From a
+    pipe, only the replies go to standard output, and the exit code is 1 if a turn failed.
     """
     from .screen import Screen
 
     # started with it closed, a process has no standard input
     interactive = sys.stdin is not None and sys.stdin.isatty()
     with target.opened(output_modalities=["text"]) as session:
+        session.on("connection.lost", _tell_of_loss)
         failed = Chat(session, Screen(), interactive=interactive).run()
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _tell_of_loss(event: Any) -> None:
+    if event.retrying:
+        click.echo(f"({line(event.error)}; making another)", err=True)
 
 
 class Chat:

@@ -48,8 +48,10 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def show_events(verbose: bool) -> None:
-    """With `--verbose`: the library's log, every event included, on stderr."""
+    """With `--verbose`: the library's log, every event included, on stderr; else none of it."""
     if not verbose:
+        # commands say themselves what a person is to know; Python would print warnings as well
+        logging.getLogger("realtime_sync").addHandler(logging.NullHandler())
         return
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%H:%M:%S"))

@@ -47,13 +47,25 @@ def test_an_error_of_one_turn_is_shown_and_the_chat_goes_on(
     assert done.stderr == "Error: the response failed: hiccups\n"
 
 
-def test_a_lost_link_ends_it(run: Run, here: list[str], server: LocalServer) -> None:
-    """Without a link there is no chat: exit code 1."""
+def test_a_lost_link_costs_a_turn(run: Run, here: list[str], server: LocalServer) -> None:
+    """The next line is answered over another link; the exit code says that one was not."""
     server.script.cut(after=8)
     done = run("chat", *here, stdin="hello\ncount to 3\n")
     assert done.returncode == 1
+    assert "3." in done.stdout
+    said = done.stderr.splitlines()
+    assert any(text.startswith("Error: ") for text in said)
+    assert any("lost" in text and "making another" in text for text in said)
+    assert len(said) == 2
+
+
+def test_a_link_lost_for_good_ends_it(run: Run, here: list[str], server: LocalServer) -> None:
+    """Without a link there is no chat: exit code 1."""
+    server.script.close(4000, "no more of this", after=8)
+    done = run("chat", *here, stdin="hello\ncount to 3\n")
+    assert done.returncode == 1
     assert "3." not in done.stdout
-    assert done.stderr.startswith("Error: ")
+    assert "Error: " in done.stderr
     assert "Traceback" not in done.stderr
 
 

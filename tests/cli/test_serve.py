@@ -36,7 +36,7 @@ def test_it_serves_until_a_signal(how: signal.Signals) -> None:
     """The first line is the URL; a signal ends it with 0, also while somebody is connected."""
     with serving("--speed", "max") as (process, url):
         with RealtimeSession(
-            endpoint=Compatible(url, "any"), output_modalities=["text"]
+            endpoint=Compatible(url, "any"), output_modalities=["text"], reconnect=None
         ) as session:
             assert session.ask("count to 2").text == "1, 2."
             with session.expect("connection.closed") as pending:
