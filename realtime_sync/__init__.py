@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .policy import ReconnectPolicy
     from .resources.sync import SyncReport
     from .response import Response
+    from .routing import Agent, StageRouter
     from .runtime.azure import Azure
     from .runtime.endpoints import Compatible, OpenAI
     from .session import RealtimeSession, connect
@@ -79,6 +80,8 @@ _HOMES: dict[str, str | None] = {
     "ToolRetry": "errors",
     "NoReply": "tools",
     "ToolContext": "tools",
+    "StageRouter": "routing",
+    "Agent": "routing",
     "events": None,
     "errors": None,
 }
@@ -111,6 +114,8 @@ __all__ = [
     "ToolRetry",
     "NoReply",
     "ToolContext",
+    "StageRouter",
+    "Agent",
 ]
 
 

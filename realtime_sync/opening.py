@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError, ConnectError, RealtimeError
-from .events.config import SessionConfig
+from .events.config import SessionConfig, merged
 from .events.items import Item
 from .history import as_history
 from .runtime.azure import Azure
@@ -126,6 +126,12 @@ class Setup:
         #: The format that user audio of the history is sent in.
         self.input_format = (sound and sound.format and sound.format.type) or "audio/pcm"
         self.history: tuple[Item, ...] = as_history(history, pack=pack)
+
+    def begin_with(self, entries: tuple[ToolEntry, ...], changes: SessionConfig) -> None:
+        """Have the session begin with these tools, and these changes to its configuration."""
+        known = self.config.wire() if self.config is not None else {}
+        config = SessionConfig.model_validate(merged(known, changes.wire()))
+        self.entries, self.config = entries, _to_send(config, entries)
 
     def check(self) -> None:
         """Complain about a missing key before anything is sent. Reads the environment."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .asking import Asking
 from .core.sideband import SidebandState
@@ -21,11 +21,17 @@ from .resources import Conversation, InputAudioBuffer, Responses, Tools
 from .resources.approval import Approver
 from .resources.calls import Calls, running_call, running_turn
 from .resources.conversation import ItemLike, item_event
+from .resources.routing import Routing
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
 from .tools.execution import DEFAULT_LIMIT
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .routing import Agent, Router
 
 __all__ = ["RealtimeSession", "connect"]
 
@@ -58,6 +64,9 @@ class RealtimeSession(Asking):
         config: A `SessionConfig`, or a dict of its shape. The fields below beat the same fields of
             it.
         tools: Functions, `Tool`s, wire dicts, `McpTool`s; they follow those of `config`.
+        router: A `StageRouter`, or the `Agent` that begins: says what the model is told, and which
+            tools it has, as the conversation moves on. `instructions` go before what it says;
+            tools that no stage names are there in all.
         history: Items that the conversation begins with, as `conversation.export()` gives them.
         pack: Send the history as one user message that tells it.
         dispatcher: Where callbacks run: "thread" (one of our own), "manual" (in `pump`), or a
@@ -99,6 +108,7 @@ class RealtimeSession(Asking):
         call_id: str | None = None,
         config: SessionConfig | dict[str, Any] | None = None,
         tools: Iterable[Any] = (),
+        router: Router | Agent | None = None,
         history: Iterable[ItemLike] = (),
         pack: bool = False,
         dispatcher: str | Dispatch = "thread",
@@ -154,6 +164,7 @@ class RealtimeSession(Asking):
             raise ConfigurationError("max_tokens: a number of tokens from 1 on, or None")
         if check_timeout(max_duration, "max_duration") == 0:
             raise ConfigurationError("max_duration: seconds above 0, or None")
+        self._routing = None if router is None else Routing(self, router, self._setup)
         self._max_tokens = max_tokens
         self._retry_text_reply = retry_text_reply
         self._reconnect = reconnect
@@ -183,6 +194,18 @@ class RealtimeSession(Asking):
         self.conversation = Conversation(self)
         self.response = Responses(self)
         self.input_audio_buffer = InputAudioBuffer(self)
+
+    def open(self, *, timeout: float | None = 10) -> Self:
+        if self._routing is not None and self.state == "new":
+            self._routing.begin()
+        return super().open(timeout=timeout)
+
+    open.__doc__ = Asking.open.__doc__
+
+    @property
+    def router(self) -> Router | None:
+        """What leads the conversation, and says where it stands; of an `Agent` an `AgentRouter`."""
+        return self._routing.router if self._routing is not None else None
 
     def reset(self, *, timeout: float | None = 30) -> None:
         """Begin again: a new session on the server, configured alike, with an empty conversation.

@@ -37,7 +37,7 @@ SEES: dict[str, set[str]] = {
     "opening": {"history", "items", "runtime", "events", "errors"},
     "resources": {
         *("opening", "response", "history", "items", "images", "tools", "audio"),
-        *("runtime", "core", "events", "errors"),
+        *("routing", "runtime", "core", "events", "errors"),
     },
     "living": {"listening", "opening", "policy", "runtime", "core", "events", "errors"},
     "asking": {
@@ -47,7 +47,7 @@ SEES: dict[str, set[str]] = {
     "session": {
         *("asking", "living", "resources", "listening", "opening", "streams", "response", "items"),
         "policy",
-        *("tools", "audio", "runtime", "core", "events", "errors"),
+        *("routing", "tools", "audio", "runtime", "core", "events", "errors"),
     },
     "upload": {"runtime", "core", "events", "errors"},
     "transcription": {

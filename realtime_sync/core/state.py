@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import ConfigurationError, ConnectionLost, RealtimeError, ServerError, refusal
-from ..events.base import ClientEvent, ServerEvent, UnknownEvent, one_line
+from ..events.base import ClientEvent, LocalEvent, ServerEvent, UnknownEvent, one_line
 from ..events.client import ConversationItemCreate, ResponseCreate
 from ..events.config import SessionConfig
 from ..events.items import Item
@@ -21,7 +21,7 @@ from .changes import check_changes
 from .conversation import Conversation
 from .creates import Creates
 from .edits import Edits
-from .effects import Effect, Reject, Send, Settle, Unclaimed
+from .effects import Effect, Emit, Reject, Send, Settle, Unclaimed
 from .recovery import OPEN, Recovery
 from .requests import Request, Requests
 from .responses import bytes_per_ms
@@ -162,6 +162,10 @@ class SessionState:
             self._check_ready()
         else:
             self._refused(key, error)
+
+    def tell(self, event: LocalEvent) -> None:
+        """Have watchers and callbacks told."""
+        self._effects.append(Emit(event))
 
     def lost(self, error: RealtimeError) -> None:
         """There will be no answers any more: everybody who waits gets (his copy of) this error."""

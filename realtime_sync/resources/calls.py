@@ -22,6 +22,7 @@ from ..tools.execution import Refused, Task, ToolThreads
 from .approval import Approval, Approver, shown
 
 if TYPE_CHECKING:
+    from ..core.state import SessionState
     from ..runtime.clock import Deadline
     from ..runtime.timers import Timer
     from ..session import RealtimeSession
@@ -260,10 +261,13 @@ class Calls:
                 seconds=outcome.seconds,
             )
         )
-        done = self._do(
-            lambda s: s.calls.finished(call.call_id, outcome.output, respond=outcome.respond)
-        )
-        if not done:
+
+        def answer(state: SessionState) -> None:
+            state.calls.finished(call.call_id, outcome.output, respond=outcome.respond)
+            for follow in live.context._follows:
+                follow(state)
+
+        if not self._do(answer):
             log.info("tool %s ended after the session; its result is dropped", call.name)
         return True
 

@@ -119,35 +119,46 @@ class Tools:
         may_wait()
         session = self._session
         key = session.new_id("event")
-
-        def send(state: SessionState) -> None:
-            # under the lock, so that what two threads change at once adds up, in wire order
-            before, entries = self._entries, change(self._entries)
-            fields = {"type": session._setup.type, **changes.wire()}
-            fields["tools"] = [entry.to_wire() for entry in entries]
-            config = SessionConfig.model_validate(fields)
-            state.sending(SessionUpdate(event_id=key, session=config))
-            self._entries = entries
-            # calls of the new tools may come before we run on, calls of the old until then
-            fresh = {entry.name for entry in entries}
-            self._leaving = tuple(entry for entry in before if entry.name not in fresh)
-            state.calls.set_tools(*self._kinds())
-
-        def settle(state: SessionState, entries: Entries) -> None:
-            self._entries, self._leaving = entries, ()
-            state.calls.set_tools(*self._kinds())
-
         listed = session._watches.add(("mcp_list_tools.completed", "mcp_list_tools.failed"))
-        reply = session._connection.do(send, key=key, what="session.update")
+        reply = session._connection.do(
+            lambda state: self._send(state, key, change, changes), key=key, what="session.update"
+        )
         assert reply is not None
         try:
             held: SessionConfig = session._wait(reply, key, deadline).session
         except BaseException:
-            session._look(lambda state: settle(state, undo(self._entries)))
+            session._look(lambda state: self._settle(state, undo))
             raise
-        session._look(lambda state: settle(state, self._entries))
+        session._look(self._settle)
         self._await_listings(listed, deadline)
         return held
+
+    def _send(
+        self,
+        state: SessionState,
+        key: str,
+        change: Callable[[Entries], Entries],
+        changes: SessionConfig,
+    ) -> None:
+        """Tell the server of other tools, and of other changes with them. Hold the lock."""
+        # under the lock, so that what two threads change at once adds up, in wire order
+        before, entries = self._entries, change(self._entries)
+        fields = {"type": self._session._setup.type, **changes.wire()}
+        fields["tools"] = [entry.to_wire() for entry in entries]
+        config = SessionConfig.model_validate(fields)
+        state.sending(SessionUpdate(event_id=key, session=config))
+        self._entries = entries
+        # calls of the new tools may come before we run on, calls of the old until then
+        fresh = {entry.name for entry in entries}
+        self._leaving = tuple(entry for entry in before if entry.name not in fresh)
+        state.calls.set_tools(*self._kinds())
+
+    def _settle(
+        self, state: SessionState, undo: Callable[[Entries], Entries] = lambda now: now
+    ) -> None:
+        """The server has answered, or will not. Hold the lock."""
+        self._entries, self._leaving = undo(self._entries), ()
+        state.calls.set_tools(*self._kinds())
 
     def _await_listings(self, listed: Watch, deadline: Deadline) -> None:
         """Wait until the MCP servers have listed their tools; one that is slow is no failure."""

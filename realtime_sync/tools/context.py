@@ -38,6 +38,7 @@ class ToolContext:
     session: Any = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     _enders: list[Callable[[], object]] = field(default_factory=list)
+    _follows: list[Callable[[Any], object]] = field(default_factory=list)
 
     def _abandon(self) -> None:
         """Nobody takes the result: say so, and end a coroutine. From any thread."""
@@ -45,6 +46,10 @@ class ToolContext:
         for end in list(self._enders):
             with contextlib.suppress(RuntimeError):  # its loop has closed meanwhile
                 end()
+
+    def _follow(self, then: Callable[[Any], object]) -> None:
+        """Have this called once the call is answered, by whom, and how, its session decides."""
+        self._follows.append(then)
 
     @contextlib.contextmanager
     def _ended_by(self, end: Callable[[], object]) -> Iterator[None]:
