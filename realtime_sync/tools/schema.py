@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Optional
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticUserError
@@ -81,7 +81,10 @@ class Signature:
         model, schema = _modelled(
             label,
             fields,
-            {name: (hints.get(name, Any), _default(p)) for name, p in parameters.items()},
+            {
+                name: (_hint(hints.get(name, Any), _default(p)), _default(p))
+                for name, p in parameters.items()
+            },
         )
         # a default written as Field(...) is a value to the model only, not to the function
         defaulted = frozenset(
@@ -167,13 +170,35 @@ def _parameters(fn: Callable[..., Any], label: str) -> dict[str, inspect.Paramet
 
 
 def _hints(fn: Callable[..., Any], label: str) -> dict[str, Any]:
+    code = _code(fn)
+    # without the result, whose type may be known to type checkers only, and the defaults: at one
+    # of None Python 3.10 puts Optional around the hint, and its description out of sight
+    bare = types.SimpleNamespace(
+        __annotations__={
+            name: hint
+            for name, hint in (getattr(code, "__annotations__", None) or {}).items()
+            if name != "return"
+        },
+        __type_params__=getattr(code, "__type_params__", ()),
+    )
+    names = getattr(code, "__globals__", {})
     try:
-        return typing.get_type_hints(_code(fn), include_extras=True)
+        return typing.get_type_hints(bare, names, include_extras=True)
     except (NameError, AttributeError, TypeError, SyntaxError) as exc:
         raise TypeError(
             f"{label} cannot be a tool: a type hint cannot be resolved: {exc}; "
             "define the type at the top of its module"
         ) from exc
+
+
+def _hint(hint: Any, default: Any) -> Any:
+    """The type that a parameter takes: `x: int = None` takes None as well, as people mean it."""
+    if default is not None:
+        return hint
+    if typing.get_origin(hint) is Annotated:
+        inner, *about = typing.get_args(hint)
+        return Annotated[(Optional[inner], *about)]  # noqa: UP045  # may be a forward reference
+    return Optional[hint]  # noqa: UP045  # the same
 
 
 def _is_context(hint: Any) -> bool:
@@ -221,12 +246,19 @@ _LITERAL: Final = frozenset({"default", "const", "enum", "examples", "required"}
 
 
 def _tidied(schema: Any) -> Any:
-    """Without pydantic's titles, which repeat the names, and closed to unknown properties."""
+    """Closed to unknown properties; without pydantic's titles, which repeat the names.
+
+    And without null as a default: whether null may be given, the type says.
+    """
     if isinstance(schema, list):
         return [_tidied(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    tidy = {key: _part(key, part) for key, part in schema.items() if key != "title"}
+    tidy = {
+        key: _part(key, part)
+        for key, part in schema.items()
+        if key != "title" and not (key == "default" and part is None)
+    }
     if "properties" in tidy:
         tidy.setdefault("additionalProperties", False)
     return tidy

@@ -63,8 +63,8 @@ def test_the_schema_says_what_the_hints_say():
             "city": {"type": "string", "description": "Its English name."},
             "unit": {"$ref": "#/$defs/Unit", "default": "c"},
             "detail": {"type": "string", "enum": ["short", "long"], "default": "short"},
-            "place": {"anyOf": [{"$ref": "#/$defs/Place"}, {"type": "null"}], "default": None},
-            "span": {"anyOf": [{"$ref": "#/$defs/Span"}, {"type": "null"}], "default": None},
+            "place": {"anyOf": [{"$ref": "#/$defs/Place"}, {"type": "null"}]},
+            "span": {"anyOf": [{"$ref": "#/$defs/Span"}, {"type": "null"}]},
             "hours": {"type": "array", "items": {"type": "integer"}, "default": [1, 2]},
         },
         "required": ["city"],
@@ -152,6 +152,35 @@ def test_defaults_written_as_fields_are_values():
     for text in (b'{"count": 2}', b'{"level": 6}'):
         with pytest.raises(ValidationError):
             signature.arguments(text)
+
+
+def test_a_default_of_none_takes_null():
+    """`x: int = None` takes null too, its description stays in sight; null is no default."""
+
+    def lax(
+        a: int = None,  # type: ignore[assignment]  # noqa: RUF013  # what people write
+        b: Annotated[int, Field(description="B", ge=0)] = None,  # type: ignore[assignment]  # noqa: RUF013
+        c: Annotated[int | None, Field(description="C")] = None,
+    ): ...
+
+    signature = Signature.of(lax)
+    either = [{"type": "integer"}, {"type": "null"}]
+    assert signature.schema["properties"] == {
+        "a": {"anyOf": either},
+        "b": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}], "description": "B"},
+        "c": {"anyOf": either, "description": "C"},
+    }
+    assert signature.arguments(b'{"a": null, "b": 1}') == {"a": None, "b": 1}
+    with pytest.raises(ValidationError):
+        signature.arguments(b'{"b": -1}')
+
+
+def test_what_it_returns_need_not_be_known():
+    """Types that only a type checker imports are often those of results."""
+
+    def result(a: int) -> Elsewhere: ...  # type: ignore[name-defined]  # noqa: F821  # tested
+
+    assert Signature.of(result).schema["properties"] == {"a": {"type": "integer"}}
 
 
 def test_a_default_that_is_no_json_is_not_told():
