@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, NoReturn
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from ..errors import ToolError, ToolRetry
 from .context import ToolContext
@@ -159,8 +159,14 @@ def _read(read: Callable[[bytes], dict[str, Any]], arguments: str) -> dict[str, 
     text = arguments.encode("utf-8", "surrogatepass")
     if len(text) > MAX_ARGUMENTS:
         raise _BadArguments(f"{len(text)} bytes of arguments; at most {MAX_ARGUMENTS} are read")
+    text = text if text.strip() else b"{}"
     try:
-        return read(text if text.strip() else b"{}")
+        # what takes any value would take NaN and Infinity too, which are no JSON
+        from_json(text, allow_inf_nan=False)
+    except ValueError as exc:
+        raise _BadArguments(f"Invalid JSON: {exc}") from exc
+    try:
+        return read(text)
     except ValidationError as exc:
         raise _BadArguments(_problems(exc)) from exc
 

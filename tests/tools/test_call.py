@@ -104,6 +104,16 @@ def test_bad_arguments_are_answered_with_their_reason(arguments, reason):
     assert not calls
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_python_alone_takes_for_json_is_refused(number):
+    """Also where a parameter takes any value."""
+
+    def note(a): ...
+
+    outcome = Tool(note).invoke(f'{{"a": [{number}]}}')
+    assert "Invalid JSON" in error_of(outcome)["message"]
+
+
 def test_many_problems_are_counted():
     """Five problems are named, the rest is a number."""
     message = error_of(Tool(add).invoke(json.dumps({f"x{i}": i for i in range(50)})))["message"]
