@@ -69,7 +69,13 @@ def _parsed(text: str) -> Documentation | None:
     params = [param for param in read.params if param.args[0] != "attribute"]
     return Documentation(
         _paragraphs(read.description or ""),
-        {p.arg_name.lstrip("*"): _line(p.description) for p in params if p.description},
+        # NumPy's style describes several at once: "x, y : float"
+        {
+            name.strip().lstrip("*"): _line(param.description)
+            for param in params
+            for name in param.arg_name.split(",")
+            if param.description
+        },
     )
 
 

@@ -115,6 +115,13 @@ def test_google_without_the_parser(without_parser, caplog):
     assert not caplog.records
 
 
+def test_numpy_describes_several_at_once():
+    """ "a, b : int" describes both."""
+    pytest.importorskip("docstring_parser")
+    doc = "Adds.\n\nParameters\n----------\na, b : int\n    A number.\n"
+    assert Documentation.of(doc).parameters == {"a": "A number.", "b": "A number."}
+
+
 @pytest.mark.parametrize("doc", [NUMPY, REST, EPYDOC], ids=["numpy", "rest", "epydoc"])
 def test_the_others_without_the_parser(doc, without_parser, caplog):
     """The description is whole; that more was there is said, with the cure."""
