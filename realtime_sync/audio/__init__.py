@@ -8,6 +8,7 @@ files       sound files in, WAV files out
 libsndfile  FLAC, OGG, MP3; the home of soundfile
 sources     a file, an array, a microphone: one kind of stream
 pauses      where speech may be cut
+detection   where speech begins and ends
 
 Importing the room loads no numpy: the names below arrive when they are first asked for.
 """
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         ulaw_decode,
         ulaw_encode,
     )
+    from .detection import Speech, SpeechDetector
     from .files import WavSink, WavSource, open_file, read_wav, write_wav
     from .rates import Resampler
     from .sources import AudioSource
@@ -52,6 +54,8 @@ __all__ = [
     "open_file",
     "AudioSource",
     "Resampler",
+    "SpeechDetector",
+    "Speech",
     "duration_ms",
     "BYTES_PER_MS",
     "RATE",
@@ -75,6 +79,8 @@ _HOMES = {
     "open_file": "files",
     "AudioSource": "sources",
     "Resampler": "rates",
+    "SpeechDetector": "detection",
+    "Speech": "detection",
 }
 
 

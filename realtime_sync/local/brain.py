@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from realtime_sync.local import settings
@@ -72,6 +73,8 @@ class Brain(Hearing):
         self._listed: set[str] = set()  # labels of the MCP servers that were asked for their tools
         self._approved: set[str] = set()  # MCP approval requests that have been answered
         self._remaining = dict(_RATE_LIMITS)
+        self._began: dict[str, float] = {}  # response id -> when it did
+        self._idle: Callable[[], list[Wire]] | None = None  # what follows if nobody says anything
         self._spoken = False  # the voice cannot change once there was assistant audio
 
     SHAPES = SHAPES
@@ -199,20 +202,69 @@ class Brain(Hearing):
             plan, parts, event=self._event, new_id=self._new_id, voice=self._voice
         )
         self._running[plan.id] = running
+        self._began[plan.id] = now
+        if plan.conversation is not None:
+            self._idle = None
         self._schedule.add(now, running.steps, running)
         return [running.created()]
 
-    def _cancel(self, event: Wire, _now: float) -> list[Wire]:
+    def _cancel(self, event: Wire, now: float) -> list[Wire]:
         wanted = event.get("response_id")
         running = self._active if wanted is None else self._running.get(wanted)
         if running is None:
             raise Refusal(
                 "response_cancel_not_active", "Cancellation failed: no active response found"
             )
-        return [*running.interrupt("client_cancelled"), *self._ended(running)]
+        return [*running.interrupt("client_cancelled"), *self._ended(running, now)]
 
-    def _ended(self, running: Running) -> list[Wire]:
+    def _interrupted(self, now: float) -> list[Wire]:
+        self._idle = None
+        running, detection = self._active, self._detection or {}
+        if running is None or not detection.get("interrupt_response"):
+            return []
+        return [*running.interrupt("turn_detected"), *self._ended(running, now)]
+
+    def _turn_ended(self, now: float) -> list[Wire]:
+        # as on the service: no response where one runs that was not to be interrupted
+        if not (self._detection or {}).get("create_response") or self._active is not None:
+            return []
+        return self._answered(now)
+
+    def _answered(self, now: float) -> list[Wire]:
+        try:
+            return self._respond({}, now)
+        except Refusal as refusal:
+            return self.refused(refusal)
+
+    def _await_speech(self, running: Running, now: float) -> None:
+        """The user has until then to say something; it counts from the end of what is played."""
+        seconds = (self._detection or {}).get("idle_timeout_ms")
+        if seconds is None or running.plan.conversation is None:
+            return
+        played = self._began.get(running.plan.id, now) + running.audio_ms / 1000
+        due = max(now, played) + seconds / 1000
+        idle = self._idle = partial(self._timed_out, self._attention.heard_ms, due)
+        # stale once anything has happened: then it comes to nothing
+        self._schedule.add(due, iter([(0.0, lambda: idle() if self._idle is idle else [])]))
+
+    def _timed_out(self, since_ms: int, now: float) -> list[Wire]:
+        self._idle = None
+        if (self._detection or {}).get("idle_timeout_ms") is None:
+            return []  # switched off meanwhile
+        item_id = self._new_id("item")
+        triggered = self._event(
+            "input_audio_buffer.timeout_triggered",
+            audio_start_ms=since_ms,
+            audio_end_ms=self._attention.heard_ms,
+            item_id=item_id,
+        )
+        self._attention.take()
+        return [triggered, *self._committed(item_id, bytearray(), now), *self._turn_ended(now)]
+
+    def _ended(self, running: Running, now: float) -> list[Wire]:
         """What follows `response.done`."""
+        self._await_speech(running, now)
+        self._began.pop(running.plan.id, None)
         calls = self._running[running.plan.id].endings()
         del self._running[running.plan.id]
         self._spoken = self._spoken or running.spoken

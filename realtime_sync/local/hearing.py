@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from realtime_sync.local import settings
+from realtime_sync.local.attention import Attention
 from realtime_sync.local.conversation import Conversation, Entry, bytes_per_ms
 from realtime_sync.local.mind import Mind
 from realtime_sync.local.refusal import Refusal
@@ -48,7 +49,8 @@ class Hearing(Mind):
         super().__init__(script=script, identity=identity, ends=ends)
         self._schedule = Schedule(script, speed)
         self._transcripts = Transcripts(self._schedule, self._event, self._new_id)
-        self._buffer = bytearray()  # input audio that is not committed yet
+        self._attention = Attention()  # to the input audio that is not committed yet
+        self._coming: str | None = None  # id of the item that the speech will be
         self.conversation = Conversation(self._new_id("conv"))
 
     def __repr__(self) -> str:
@@ -63,11 +65,11 @@ class Hearing(Mind):
         """The events that are due by now, step by step; what is not taken stays due."""
         for events, running in self._schedule.advance(now):
             if running is not None and running.done:
-                events += self._ended(running)
+                events += self._ended(running, now)
             self._transcripts.advance(now)
             yield events
 
-    def _ended(self, running: Running) -> list[Wire]:
+    def _ended(self, running: Running, now: float) -> list[Wire]:
         """What follows `response.done`; here there are no responses."""
         raise NotImplementedError
 
@@ -107,17 +109,49 @@ class Hearing(Mind):
         self.conversation.truncate(**named)
         return [self._event("conversation.item.truncated", **named)]
 
-    def _append(self, event: Wire, _now: float) -> list[Wire]:
-        # voice detection goes here, with `now`: it may start, stop, commit and respond
-        self._buffer += base64.b64decode(event["audio"])
+    def _append(self, event: Wire, now: float) -> list[Wire]:
+        self._attention.set(self._detection, self._input_format)
+        events: list[Wire] = []
+        for speech in self._attention.hear(base64.b64decode(event["audio"])):
+            if speech.kind == "started":
+                events += self._speech_started(speech.at_ms, now)
+            else:
+                events += self._speech_stopped(speech.at_ms, now)
+        self._attention.settle()
+        return events
+
+    def _speech_started(self, at_ms: int, now: float) -> list[Wire]:
+        self._coming = self._new_id("item")
+        start = self._attention.begin(at_ms)
+        started = self._event(
+            "input_audio_buffer.speech_started", audio_start_ms=start, item_id=self._coming
+        )
+        return [started, *self._interrupted(now)]
+
+    def _speech_stopped(self, at_ms: int, now: float) -> list[Wire]:
+        item_id, self._coming = self._coming or self._new_id("item"), None
+        stopped = self._event(
+            "input_audio_buffer.speech_stopped", audio_end_ms=at_ms, item_id=item_id
+        )
+        audio = self._attention.speech(at_ms)
+        return [stopped, *self._committed(item_id, audio, now), *self._turn_ended(now)]
+
+    def _interrupted(self, _now: float) -> list[Wire]:
+        """What the beginning of speech cuts off; here there are no responses."""
+        return []
+
+    def _turn_ended(self, _now: float) -> list[Wire]:
+        """What answers the speech; here nothing does."""
         return []
 
     def _clear(self, _event: Wire, _now: float) -> list[Wire]:
-        self._buffer.clear()
+        self._attention.take()
+        self._coming = None
         return [self._event("input_audio_buffer.cleared")]
 
     def _commit(self, _event: Wire, now: float) -> list[Wire]:
-        milliseconds = len(self._buffer) / bytes_per_ms(self._input_format)
+        self._attention.set(self._detection, self._input_format)
+        milliseconds = len(self._attention.buffer) / bytes_per_ms(self._input_format)
         if milliseconds < _LEAST_COMMIT_MS:
             raise Refusal(
                 "input_audio_buffer_commit_empty",
@@ -125,10 +159,11 @@ class Hearing(Mind):
                 f"{_LEAST_COMMIT_MS}ms of audio, but buffer only has {milliseconds:.2f}ms of "
                 "audio.",
             )
-        return self._committed(self._new_id("item"), now)
+        item_id, self._coming = self._coming or self._new_id("item"), None
+        return self._committed(item_id, self._attention.take(), now)
 
-    def _committed(self, item_id: str, now: float) -> list[Wire]:
-        """The buffer becomes a user item, by the client's wish or the detector's."""
+    def _committed(self, item_id: str, audio: bytearray, now: float) -> list[Wire]:
+        """Audio of the buffer becomes a user item, by the client's wish or the detector's."""
         content = [{"type": "input_audio", "transcript": None}]
         item = {
             "id": item_id,
@@ -137,8 +172,7 @@ class Hearing(Mind):
             "role": "user",
             "content": content,
         }
-        entry = Entry(item, format=self._input_format, audio=self._buffer, part=0)
-        self._buffer = bytearray()
+        entry = Entry(item, format=self._input_format, audio=audio, part=0)
         previous = self.conversation.last_id
         committed = self._event(
             "input_audio_buffer.committed", previous_item_id=previous, item_id=item_id
@@ -170,6 +204,11 @@ class Hearing(Mind):
         if prefix:
             item = {**item, "call_id": self._new_id(prefix)}
         return Entry.from_client(item, new_id=self._new_id("item"), audio_format=self._input_format)
+
+    @property
+    def _detection(self) -> Wire | None:
+        detection: Wire | None = self.session["audio"]["input"]["turn_detection"]
+        return detection
 
     @property
     def _input_format(self) -> str:

@@ -90,6 +90,11 @@ class Running:
         """Tokens taken in and given out so far."""
         return sum(self._input.values()) + self._words
 
+    @property
+    def audio_ms(self) -> int:
+        """Length of the audio that it has sent."""
+        return sum(entry.audio_ms for entry in self._output)
+
     def created(self) -> Wire:
         return self._event("response.created", response=self._reported("in_progress", None, None))
 
@@ -290,8 +295,7 @@ class Running:
 
     def _finish(self, status: str, details: Wire | None) -> list[Wire]:
         self.done = True
-        heard = sum(entry.audio_ms for entry in self._output)
-        figures = usage(self._input, self._words, heard)
+        figures = usage(self._input, self._words, self.audio_ms)
         response = self._reported(status, details, figures)
         return [self._event("response.done", response=response)]
 

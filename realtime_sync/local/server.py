@@ -42,9 +42,10 @@ class LocalServer:
     """A server of the Realtime API on loopback: same events, same order, no model, no network.
 
     It answers by rules (say hello, ask it for a story) unless `reply` says otherwise, gives
-    speech back as a parrot, and calls your tools when asked `call NAME {json}`. It reports
-    server_vad as the service does, but detects no speech yet: commit by hand. Transcription and
-    translation sessions, calls and their sidebands are served too, and the REST calls at `url`.
+    speech back as a parrot, and calls your tools when asked `call NAME {json}`. Turn
+    detection goes by loudness: a `threshold` of 0 to 1 is -60 to -20 dBFS, and semantic_vad, which
+    cannot understand here, waits a quarter of its longest wait. Transcription and translation
+    sessions, calls and their sidebands are served too, and the REST calls at `url`.
 
     Args:
         host: The address to bind to; nobody else's network can reach the default.
