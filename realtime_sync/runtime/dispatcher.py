@@ -22,6 +22,9 @@ __all__ = ["Dispatch", "Dispatcher"]
 
 log = logging.getLogger(__name__)
 
+#: Responses that are kept in mind because nobody wants their deltas.
+REMEMBERED = 100
+
 #: A caller's way to have functions run, e.g. by a GUI's event loop.
 Dispatch = Callable[[Callable[[], None]], object]
 
@@ -55,6 +58,8 @@ class Dispatcher:
         self._runner: int | None = None  # his thread's id
         self._stopped = False
         self._abandoned = False  # the time for callbacks is over
+        # ids of responses whose deltas no callback gets any more; copy-on-write
+        self._silenced: tuple[str, ...] = ()
 
     @property
     def here(self) -> bool:
@@ -87,6 +92,10 @@ class Dispatcher:
             _run_posted(fn)
         elif self._thread is None and self._mode != "manual":
             self._start()
+
+    def silence(self, response_id: str) -> None:
+        """Give callbacks no more deltas of this response, those that are queued included."""
+        self._silenced = (*self._silenced[1 - REMEMBERED :], response_id)
 
     def stop(self) -> None:
         """Nothing will be put any more; the thread ends after what is queued."""
@@ -142,6 +151,8 @@ class Dispatcher:
             while not self._abandoned and (entry := self._inbox.take()) is not None:
                 if isinstance(entry, Keep):
                     continue
+                if self._silenced and self._is_silenced(entry):
+                    continue
                 done += 1
                 if isinstance(entry, Event):
                     for handler in self._handlers.take(entry):
@@ -152,6 +163,13 @@ class Dispatcher:
             self._runner = None
             self._running.release()
         return done
+
+    def _is_silenced(self, entry: Entry) -> bool:
+        return (
+            isinstance(entry, Event)
+            and entry.type.endswith(".delta")
+            and getattr(entry, "response_id", None) in self._silenced
+        )
 
     def _call(self, handler: Callable[[Any], object], event: Event) -> None:
         try:

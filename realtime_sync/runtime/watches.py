@@ -25,6 +25,9 @@ Predicate = Callable[[Any], object]
 class Watch:
     """The events that somebody waits for."""
 
+    #: Whether it is there for good, also where opening the session has failed.
+    lasting = False
+
     def __init__(self, wanted: tuple[Wanted, ...]) -> None:
         texts = [w for w in wanted if isinstance(w, str)]
         self._exact = frozenset(text for text in texts if not text.endswith("*"))
@@ -105,12 +108,16 @@ class Watches:
     def add(self, wanted: Iterable[Wanted]) -> Watch:
         """A new watcher; no names: everything."""
         watch = Watch(tuple(wanted) or ("*",))
+        self.admit(watch)
+        return watch
+
+    def admit(self, watch: Watch) -> None:
+        """Feed this one too. Whoever holds it keeps it."""
         with self._changing:
             if self._over:  # it was still open when the caller looked
                 watch.end(self._error)
             else:
                 self._all = (*self._all, weakref.ref(watch, self._gone))
-        return watch
 
     def want(self, event: Event) -> bool:
         """Whether anybody waits for such an event."""
@@ -152,9 +159,14 @@ class Watches:
             over: The session will not be opened again.
         """
         with self._changing:
-            refs, self._all = self._all, ()
+            lasting = () if over else tuple(ref for ref in self._all if _lasts(ref()))
+            refs, self._all = self._all, lasting
             self._over, self._error = over, error
         for ref in refs:
             watch = ref()
-            if watch is not None:
+            if watch is not None and ref not in lasting:
                 watch.end(error)
+
+
+def _lasts(watch: Watch | None) -> bool:
+    return watch is not None and watch.lasting

@@ -38,7 +38,7 @@ class ToolContext:
     session: Any = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     _enders: list[Callable[[], object]] = field(default_factory=list)
-    _follows: list[Callable[[Any], object]] = field(default_factory=list)
+    _follows: list[Callable[[Any], object]] = field(default_factory=list, init=False)
 
     def _abandon(self) -> None:
         """Nobody takes the result: say so, and end a coroutine. From any thread."""

@@ -75,8 +75,9 @@ class Task:
 class ToolThreads:
     """Runs tasks, at most `limit` at a time and depth, oldest first."""
 
-    def __init__(self, *, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(self, *, limit: int = DEFAULT_LIMIT, name: str = "realtime-tool") -> None:
         self._limit = limit
+        self._name = name  # of the threads, before their number
         self._waiting: deque[Task] = deque()
         self._running: dict[Task, threading.Thread] = {}  # abandoned ones too
         self._count = 0  # threads ever started; numbers their names
@@ -141,7 +142,7 @@ class ToolThreads:
         while (task := self._take()) is not None:
             self._count += 1
             self._running[task] = threading.Thread(
-                target=self._work, args=(task,), name=f"realtime-tool-{self._count}", daemon=True
+                target=self._work, args=(task,), name=f"{self._name}-{self._count}", daemon=True
             )
             fresh.append(task)
         return fresh

@@ -15,7 +15,7 @@ from realtime_sync.errors import WouldDeadlock
 from realtime_sync.events import CallbackError, Event, parse
 from realtime_sync.runtime import clock
 from realtime_sync.runtime.clock import Deadline
-from realtime_sync.runtime.dispatcher import Dispatcher
+from realtime_sync.runtime.dispatcher import REMEMBERED, Dispatcher
 from realtime_sync.runtime.handlers import Handlers
 from realtime_sync.runtime.inbox import Keep
 
@@ -414,3 +414,22 @@ def test_the_last_batch_goes_through_dispatch(desk: Desk) -> None:
     assert dispatcher.join(Deadline(LIMIT))
     gui.run()
     assert seen == ["a"]
+
+
+def test_silence(desk: Desk) -> None:
+    """Deltas of a silenced response reach no callback, queued ones neither; all else does."""
+    seen = desk.log()
+    dispatcher = desk.dispatcher("manual")
+    kinds = "response.output_text.delta", "response.output_text.done"
+    dispatcher.put(
+        parse(f'{{"type":"{kind}","response_id":"{response_id}","item_id":"i","delta":"x"}}')
+        for response_id in ("r1", "r2")
+        for kind in kinds
+    )
+    dispatcher.silence("r1")
+    assert dispatcher.pump(0) == 3
+    assert seen == [kinds[1], *kinds]
+    for number in range(REMEMBERED):
+        dispatcher.silence(f"s{number}")
+    dispatcher.put([parse(f'{{"type":"{kinds[0]}","response_id":"r1"}}')])
+    assert dispatcher.pump(0) == 1  # so old a one is not kept in mind for ever

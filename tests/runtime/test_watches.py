@@ -181,3 +181,20 @@ def test_in_a_tap() -> None:
             watch.get(Deadline(0))
     finally:
         clock.forbidden.discard(threading.get_ident())
+
+
+def test_a_lasting_one() -> None:
+    """It is there after an opening that failed, and ends with the session."""
+
+    class Lasting(Watch):
+        lasting = True
+
+    watches, watch = Watches(), Lasting(("*",))
+    watches.admit(watch)
+    other = watches.add(("*",))
+    watches.end(None, over=False)
+    assert (watch.ended, other.ended) == (False, True)
+    watches.feed([event("x")])
+    assert watch.ready() == event("x")
+    watches.end(None)
+    assert watch.ended
