@@ -15,6 +15,7 @@ tested, without a thread in sight.
 - `edits`: what is asked of the server about single items; `frames`: of a camera.
 - `turns`: a turn, and the creates it still waits for.
 - `sequencer`: one response at a time; turns, rounds of tool calls.
+- `guarding`: what a guardrail's verdict does to a response.
 - `recovery`, `held`: what each new session hears first, what a lost link leaves, what waits.
 - `buffer`: how much user audio no commit has taken.
 - `creates`, `requests`: which server event answers which of ours.

@@ -55,6 +55,7 @@ class ResponseRecord:
         "bytes_per_ms",
         "claimant",
         "complete",
+        "corrects",
         "default",
         "done",
         "enders",
@@ -87,6 +88,7 @@ class ResponseRecord:
         self.done = False
         self.error: RealtimeError | None = None  # why it can no longer end: lost or closed
         self.muted = False  # nobody wants its deltas any more; its handle still collects them
+        self.corrects = False  # its turn has been corrected once: it will not be again
         self.claimant: Create | None = None  # whose it may be, if it is not the server's own
         self.turn: Turn | None = None  # None once the turn is over: it holds its responses
         self.timings = Timings()

@@ -173,6 +173,10 @@ class Running(Growing):
             return self.responses.get(response_id)
         return self._sequencer.active
 
+    def known(self, response_id: str) -> ResponseRecord | None:
+        """The response of that id, running or over; None: forgotten, or never heard of."""
+        return self.responses.get(response_id) or self.finished.get(response_id)
+
     def done(self, event: Any) -> None:
         """A response has ended."""
         told: ResponseObject = event.response
@@ -248,7 +252,9 @@ class Running(Growing):
         told = text_reply(record, retry=again)
         if told is not None:
             self._effects.append(Emit(told))
-        instead_of = told.item_ids if told is not None and told.retried else ()
+        instead_of: tuple[str, ...] = ()
+        if turn is not None and told is not None and told.retried:
+            turn.retried, instead_of = True, told.item_ids
         self._sequencer.ended(record, waiting, failure=failure, instead_of=instead_of)
         if turn is not None and waiting:
             self._speech.called(turn)

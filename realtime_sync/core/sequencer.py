@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from ..errors import RealtimeError, ResponseActive, ServerError
 from ..events.base import ClientEvent
-from ..events.client import ConversationItemDelete, ResponseCancel, ResponseCreate
+from ..events.client import ResponseCancel, ResponseCreate
 from ..events.items import Item
 from ..events.local import TurnStarted
 from .effects import Effect, Emit, Interrupted, Reject, Retry, Settle, Wake
@@ -165,10 +165,14 @@ class Sequencer:
         self.held = False
         turn = record.turn
         if turn is not None:
-            if instead_of:
-                self._again(turn, instead_of)
-            elif failure is not None or turn.abandoned or not calls:
+            over = failure is not None or turn.abandoned
+            first = () if over else turn.replacing(instead_of, self._new_key, self.speaking)
+            for event in first:
+                self._send(event)
+            if over or not (calls or first):
                 self._end(turn, failure)
+            elif not calls:
+                self.queue.appendleft(turn.job(self._new_key(), first=not turn.rounds))
             else:
                 turn.calls = dict.fromkeys(calls)
                 turn.reply = False
@@ -176,12 +180,6 @@ class Sequencer:
                 turn.tools_began = record.timings.done
                 turn.rounds += 1
         self.advance()
-
-    def _again(self, turn: Turn, instead_of: tuple[str, ...]) -> None:
-        turn.retried = True
-        for item_id in instead_of:
-            self._send(ConversationItemDelete(event_id=self._new_key(), item_id=item_id))
-        self.queue.appendleft(turn.job(self._new_key(), first=not turn.rounds))
 
     def adopted(self, record: ResponseRecord, job: Job) -> None:
         """A response that is over, and was taken for somebody else's, was the job's.
@@ -337,7 +335,7 @@ class Sequencer:
         self.queue = deque(job for job in self.queue if job.turn is not turn)
 
     def _join(self, record: ResponseRecord, turn: Turn) -> None:
-        record.turn = turn
+        record.turn, record.corrects = turn, turn.corrected
         turn.records.append(record)
         turn.overtaken = turn.superseded = False
         if turn not in self.turns:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import RealtimeError, copy_of
 from ..events.base import ClientEvent
-from ..events.client import ResponseCreate, ResponseParams
+from ..events.client import ConversationItemDelete, ResponseCreate, ResponseParams
 from ..events.local import TurnEnded
 from .responses import ResponseRecord
 
@@ -54,6 +54,9 @@ class Turn:
         self.tools_seconds: float | None = None  # how long the last round's calls took
         self.tools_total = 0.0  # and those of all rounds
         self.retried = False  # a response in text was asked for once more
+        # an item that is to follow the response that runs, and be answered; once in a turn
+        self.correction: ClientEvent | None = None
+        self.corrected = False
         self.announced = 0  # 1: `turn.started` has been told, 2: `turn.ended` too
         self.done = False
         self.error: RealtimeError | None = None  # why it failed
@@ -69,6 +72,20 @@ class Turn:
             tool_seconds=self.tools_total,
             error=self.error and copy_of(self.error),
         )
+
+    def replacing(
+        self, instead_of: tuple[str, ...], new_key: Callable[[], str], speaking: bool
+    ) -> tuple[ClientEvent, ...]:
+        """What is sent before another response takes the place of the last one; nothing: none does.
+
+        Args:
+            instead_of: Ids of items that are deleted.
+            new_key: Makes event ids.
+            speaking: The user has the word, so that nothing is corrected.
+        """
+        correction, self.correction = self.correction, None
+        gone = [ConversationItemDelete(event_id=new_key(), item_id=one) for one in instead_of]
+        return (*gone, *([] if correction is None or speaking else [correction]))
 
     @property
     def may_call(self) -> bool:

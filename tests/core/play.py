@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from realtime_sync.core import effects as fx
+from realtime_sync.core.guarding import trip
 from realtime_sync.core.requests import ACKNOWLEDGED
 from realtime_sync.core.responses import TAG, ResponseRecord
 from realtime_sync.core.sideband import SidebandState
@@ -141,6 +142,15 @@ class Play:
 
     def interrupt(self, _: bool) -> None:
         self.state.speech.interrupt_tools()
+
+    def trip(self, response_id: str, correct: bool = True) -> str:
+        """A guardrail trips; the correction is an item."""
+        said = {"id": f"{response_id}_fix", "type": "message", "role": "system", "content": []}
+        event = ConversationItemCreate(
+            event_id=f"{response_id}_key", item=Item.model_validate(said)
+        )
+        record = self.records[response_id]
+        return "corrected" if trip(self.state, record, event if correct else None) else "tripped"
 
     def decide(self, request_id: str, approve: bool, reason: str | None = None) -> None:
         self.state.calls.approval_decided(request_id, approve=approve, reason=reason)
@@ -293,6 +303,6 @@ _WISHES: dict[str, Callable[..., str | None]] = {
     name: getattr(Play, name)
     for name in (
         *("begin", "create", "send", "edit", "give_up", "tool", "lost", "retry", "append"),
-        *("interrupt", "decide", "wait", "submit", "linked", "finish"),
+        *("interrupt", "decide", "wait", "submit", "linked", "finish", "trip"),
     )
 }

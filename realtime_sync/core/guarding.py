@@ -1,0 +1,60 @@
+"""What the verdict of a guardrail does to a response. No thread, no socket, no clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..events.base import ClientEvent
+from .responses import ResponseRecord
+from .turns import Turn
+
+if TYPE_CHECKING:
+    from .state import SessionState
+
+__all__ = ["trip"]
+
+
+def trip(state: SessionState, record: ResponseRecord, correction: ClientEvent | None) -> bool:
+    """End a response that must not go on, and it alone; nobody wants its deltas any more.
+
+    Args:
+        state: The session's.
+        record: The response; running or over, not muted yet.
+        correction: An item that is put after it, whereupon the model answers once more; once in a
+            turn, and only as long as nothing newer stands in the conversation. None: none.
+
+    Returns:
+        Whether there will be another reply.
+    """
+    record.muted = True
+    if not record.done:
+        state.sequencer.cancel(record)
+    if correction is None or record.corrects or not record.default:
+        return False
+    if record.turn is not None:
+        return not record.done and _continue(record.turn, correction)
+    if not record.done or not _is_latest(state, record):
+        return False
+    turn = Turn(items=(correction,))
+    turn.corrected = True
+    state.begin(turn)
+    return True
+
+
+def _continue(turn: Turn, correction: ClientEvent) -> bool:
+    """The turn goes on, with the correction, once its response is over."""
+    if turn.abandoned:
+        return False
+    turn.correction, turn.corrected = correction, True
+    return True
+
+
+def _is_latest(state: SessionState, record: ResponseRecord) -> bool:
+    """Whether nothing has followed the response, or is about to."""
+    sequencer = state.sequencer
+    if sequencer.speaking or sequencer.active or sequencer.asked or sequencer.loose:
+        return False
+    if sequencer.queue or sequencer.turns:
+        return False
+    items = state.conversation.items()
+    return bool(items) and items[-1].id in [known.id for known in record.outputs.values()]
