@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar, overload
 
 from . import items
 from .core.responses import ResponseRecord
@@ -16,6 +17,7 @@ from .living import Living
 from .resources.calls import running_call, running_turn
 from .resources.conversation import item_event
 from .resources.frames import send_frame
+from .resources.guardrails import Check, Guardrails
 from .resources.responses import response_params
 from .resources.spoken import buffered
 from .resources.tools import Tools
@@ -25,6 +27,8 @@ from .runtime.futures import Reply
 from .streams import Rounds, TextStream
 
 __all__ = ["Asking"]
+
+C = TypeVar("C", bound=Check)
 
 
 _WORD_FOR_WORD = (
@@ -41,6 +45,7 @@ class Asking(Living):
 
     def __init__(self) -> None:
         super().__init__()
+        self._guardrails = Guardrails(self)
         self._handles: weakref.WeakValueDictionary[int, Response] = weakref.WeakValueDictionary()
 
     def ask(
@@ -204,6 +209,42 @@ class Asking(Living):
         turn.params |= {"input": [wish.wire()], "tools": []}
         response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
         return response
+
+    @overload
+    def guardrail(self, check: C, /) -> C: ...
+    @overload
+    def guardrail(
+        self, /, *, every_chars: int = 100, correction: str | None = None
+    ) -> Callable[[C], C]: ...
+    def guardrail(
+        self, check: Any = None, /, *, every_chars: int = 100, correction: str | None = None
+    ) -> Any:
+        """Have a function read what the model says, while it says it: `@session.guardrail`.
+
+        It is given all the text, or transcript, of a response so far, and returns something true to
+        stop it; a str says why, for the event `guardrail.tripped`. That response alone is cancelled
+        then, and no callback gets a delta of it any more. A guardrail runs on a thread of its own,
+        `realtime-guardrail-N`, one text at a time: a slow one delays nothing, and sees fewer texts.
+        What it raises is logged and told as `callback.error`; the response goes on.
+
+        Args:
+            check: The function.
+            every_chars: Characters after which the text is read again; at its end it is in any
+                case.
+            correction: What the model is told then, as a system message, to answer once more;
+                in the same turn, so that `ask()` returns that answer. Not where something newer
+                stands in the conversation by then, and only once a turn. None: nothing.
+
+        Raises:
+            TypeError: No plain function of one argument.
+            ValueError: No such number; an empty correction.
+        """
+
+        def add(fn: Any) -> Any:
+            self._guardrails.add(fn, every_chars, correction)
+            return fn
+
+        return add if check is None else add(check)
 
     def _turn(
         self, said: tuple[ClientEvent, ...], max_rounds: int, overrides: dict[str, Any]

@@ -239,9 +239,11 @@ class RealtimeSession(Asking):
         """
         deadline = Deadline(timeout)
         self._calls.stop()
+        self._guardrails.stop()
         self._connection.close(deadline)
         if not self._connection.in_loop:
             self._calls.join(deadline)
+            self._guardrails.join(deadline)
 
     @property
     def output_format(self) -> str:

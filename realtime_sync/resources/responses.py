@@ -180,9 +180,7 @@ class Responses:
         Raises:
             KeyError: Unknown, or forgotten.
         """
-        record: ResponseRecord | None = self._session._look(
-            lambda s: s.running.responses.get(response_id) or s.running.finished.get(response_id)
-        )
+        record: ResponseRecord | None = self._session._look(lambda s: s.running.known(response_id))
         if record is None:
             raise KeyError(response_id)
         return self._session._handle(record)
