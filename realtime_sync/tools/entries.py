@@ -173,6 +173,9 @@ def _entry(given: Any) -> ToolEntry:
         raise TypeError(
             f"a tool is a function, Tool, McpTool or wire dict, not {type(given).__name__}"
         )
+    inner = getattr(given, "__func__", None)
+    if isinstance(inner, Tool):  # a class method that is a tool, as Python 3.13 binds it
+        given = inner.__get__(given.__self__)
     entry = given if isinstance(given, Tool) else Tool(given)
     if not entry.bound:
         raise ConfigurationError(

@@ -42,7 +42,7 @@ class Signature:
         schema: Its JSON Schema.
         names: The parameter that each field of `model` stands for.
         defaulted: The fields whose default the function itself fills in.
-        unbound: The function still needs its `self`.
+        unbound: The function still needs its `self`, or its `cls`.
         context: The parameters that take the `ToolContext`; the model does not see them.
     """
 
@@ -70,9 +70,10 @@ class Signature:
         label = named(fn)
         _refuse_generators(fn, label)
         parameters = _parameters(fn, label)
-        unbound = inspect.isfunction(fn) and next(iter(parameters), None) == "self"
+        first = next(iter(parameters), "")
+        unbound = inspect.isfunction(fn) and first in ("self", "cls")
         if unbound:
-            del parameters["self"]
+            del parameters[first]
         hints = _hints(fn, label)
         context = tuple(name for name in parameters if _is_context(hints.get(name)))
         for name in context:
@@ -135,8 +136,11 @@ def documented(fn: Callable[..., Any]) -> Documentation:
     code = _code(fn)
     # of an object its class may say what it does; getdoc would find type.__call__'s words
     object_ = code.__name__ == "__call__"
-    doc = code.__doc__ or type(fn).__doc__ if object_ else inspect.getdoc(code)
-    return Documentation.of(doc)
+    if object_:
+        return Documentation.of(code.__doc__ or type(fn).__doc__)
+    # of a class method only its own: getdoc would look it up in its class, and a tool binds itself
+    of_class = inspect.isclass(getattr(code, "__self__", None))
+    return Documentation.of(code.__doc__ if of_class else inspect.getdoc(code))
 
 
 def _code(fn: Any) -> Any:

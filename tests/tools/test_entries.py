@@ -79,6 +79,23 @@ def test_what_is_no_tool_is_refused(tools, error, reason):
         as_tools(tools)
 
 
+class Shop:
+    @classmethod
+    @tool(timeout=5)
+    def prices(cls, of: str) -> str:
+        return f"{cls.__name__}: {of}"
+
+
+@pytest.mark.parametrize("given", [Shop.prices, Shop().prices], ids=["class", "instance"])
+def test_a_class_method_that_is_a_tool(given):
+    """The model does not see `cls`; the options stay."""
+    (entry,) = as_tools([given])
+    assert isinstance(entry, Tool)
+    assert (entry.name, entry.timeout) == ("prices", 5)
+    assert list(entry.parameters["properties"]) == ["of"]
+    assert entry.invoke('{"of": "tea"}').output == "Shop: tea"
+
+
 def test_a_function_and_a_server_may_share_a_name():
     """Names of functions and labels of MCP servers are two lists."""
     assert len(as_tools([walk, McpTool("walk", connector_id="c")])) == 2
