@@ -212,6 +212,13 @@ class Connection(Relinking):
             pass  # nothing that the timeout does not say
         except KeyboardInterrupt as exc:
             return exc
+        with self._lock:
+            missing = sorted(self._state.calls.listings.missing)
+        if missing:
+            unlisted = ", ".join(missing)
+            return RealtimeTimeout(
+                f"{timeout}; MCP servers have not listed their tools: {unlisted}"
+            )
         return timeout
 
     def _make_link(self, reply: Reply[Any], deadline: Deadline) -> None:
