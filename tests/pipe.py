@@ -186,6 +186,11 @@ class Pipe:
         assert event["type"] == kind, f"{kind} was expected, not {event}"
         return event
 
+    def wait_closed(self) -> None:
+        """Returns once the runtime has closed the link."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.closed, LIMIT), "the link was never closed"
+
     def no_more(self) -> bool:
         """Whether everything that has left was expected."""
         return len(self.frames) == self._taken

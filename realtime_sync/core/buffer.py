@@ -14,7 +14,10 @@ class Buffer:
     def __init__(self) -> None:
         self.size = 0  # appended since the last commit or clear, ours or the server's
         self._in_all = 0  # appended since the session began
-        self._speech_end_ms = 0  # on the server's clock of user audio
+        self.detects = False  # the server detects turns, and commits by itself
+        # on the server's clock of user audio
+        self._speech_start_ms: int | None = None  # None: nobody speaks
+        self._speech_end_ms = 0
 
     def append(self, size: int) -> None:
         """User audio goes out."""
@@ -26,15 +29,32 @@ class Buffer:
         if isinstance(event, InputAudioBufferAppend):
             self.append(len(event.audio) * 3 // 4 - event.audio.count("=", -2))
 
+    def speech_started(self, start_ms: int) -> None:
+        """The server's turn detection says where speech began, in ms of the session's audio."""
+        self._speech_start_ms = start_ms
+
+    def unheard(self, bytes_per_ms: int) -> int:
+        """Bytes that would be missed if this session ended now.
+
+        Where the server detects turns, that is the speech under way: silence is not missed.
+        """
+        if not self.detects:
+            return self.size
+        if self._speech_start_ms is None:
+            return 0
+        return min(self.size, max(0, self._in_all - self._speech_start_ms * bytes_per_ms))
+
     def speech_stopped(self, end_ms: int) -> None:
         """The server's turn detection says where the speech ended, in ms of the session's audio."""
         self._speech_end_ms = end_ms
 
     def committed(self, bytes_per_ms: int) -> None:
         """The server has committed by itself: what was appended after the speech is left."""
+        self._speech_start_ms = None
         heard = self._speech_end_ms * bytes_per_ms
         self.size = min(self.size, max(0, self._in_all - heard))
 
     def restart(self, size: int = 0) -> None:
         """A new session has an empty buffer; so many bytes wait for it."""
-        self.size, self._in_all, self._speech_end_ms = size, 0, 0
+        self.size, self._in_all = size, 0
+        self._speech_start_ms, self._speech_end_ms = None, 0

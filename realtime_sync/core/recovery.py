@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import ConnectionLost, RealtimeError, ServerError, copy_of
+from ..errors import ConnectionLost, RealtimeError, copy_of
 from ..events.base import ClientEvent
 from ..events.client import ConversationItemCreate, SessionUpdate
 from ..events.config import SessionConfig, merged
 from ..events.items import Item
 from ..events.local import ConnectionRestored
-from ..events.server import (
-    ConversationItemDeleted,
-    ConversationItemTruncated,
-    InputAudioBufferCleared,
-)
 from .buffer import Buffer
 from .conversation import Conversation
 from .creates import Creates
 from .effects import Append, Effect, Emit, Reject, Settle
 from .held import Audio, Held
+from .offline import Offline
 from .requests import Request, Requests
 from .running import Running
 from .sequencer import Sequencer
@@ -96,6 +92,7 @@ class Recovery:
         self._history: tuple[ConversationItemCreate, ...] | None = tuple(history)  # None: heard
         self._unconfirmed = 0  # of what the new session was told
         self._held = Held()
+        self._offline = Offline(effects, conversation, self._held)
         self._lost_audio = 0  # bytes of user audio that no server has
         self._replaying: dict[str, str] = {}  # event id -> id of the item that it makes again
         self._skipped: list[str] = []  # ids of items that could not be made again
@@ -223,7 +220,8 @@ class Recovery:
         """Whether nothing would be lost if this session were left now."""
         sequencer = self._sequencer
         busy = sequencer.active or sequencer.asked or sequencer.loose or sequencer.speaking
-        return not (busy or self._running.responses or self._requests)
+        speech = self.buffer.size and not self.buffer.detects  # somebody is to commit it
+        return not (busy or speech or self._running.responses or self._requests)
 
     def part(self) -> None:
         """Another session is about to take over: nothing new is begun in this one."""
@@ -257,7 +255,8 @@ class Recovery:
         self._replaying.clear()
         self._skipped.clear()
         if first:  # else all that had begun is decided, and what is held goes on waiting
-            self._lost_audio += max(0, self.buffer.size - sum(size for _, size in unsent))
+            unheard = self.buffer.unheard(bytes_per_ms)
+            self._lost_audio += max(0, unheard - sum(size for _, size in unsent))
             self.hold_audio(unsent, bytes_per_ms)
             self._decide(fresh)
         else:
@@ -327,8 +326,7 @@ class Recovery:
         """
         if self.linked:
             return False
-        act = _OFFLINE.get(event.type)
-        if act is None or not act(self, event):
+        if not self._offline.does(event):
             self._held.put(event)
         self.buffer.restart(self._held.uncommitted)
         return True
@@ -353,48 +351,3 @@ class Recovery:
             raise ConnectionLost(
                 f"{event.type}: there is no link now; wait for connection.restored"
             )
-
-    def _delete(self, event: Any) -> bool:
-        if event.item_id not in self._conversation:
-            return False
-        self._conversation.delete(event.item_id)
-        self._settle(event, ConversationItemDeleted(item_id=event.item_id))
-        return True
-
-    def _truncate(self, event: Any) -> bool:
-        record = self._conversation.records.get(event.item_id)
-        if event.item_id not in self._conversation or record is None:
-            return False
-        if record.snapshot().role != "assistant":
-            return False  # the server says why not
-        record.truncate(event.content_index, event.audio_end_ms)
-        where = {name: getattr(event, name) for name in ("item_id", "content_index")}
-        done = ConversationItemTruncated(**where, audio_end_ms=event.audio_end_ms)
-        self._settle(event, done)
-        return True
-
-    def _clear(self, event: Any) -> bool:
-        self._held.clear_audio()
-        self._settle(event, InputAudioBufferCleared())
-        return True
-
-    def _cancel(self, event: Any) -> bool:
-        error = ServerError(
-            "nothing to cancel: what was running is lost with the link",
-            code="response_cancel_not_active",
-            event_id=event.event_id,
-        )
-        self._effects.append(Reject(event.event_id or "", error))
-        return True
-
-    def _settle(self, event: ClientEvent, answer: Any) -> None:
-        self._effects.append(Settle(event.event_id or "", answer))
-
-
-#: Client event -> what it does while there is no link; False: it waits for one after all.
-_OFFLINE: dict[str, Callable[[Recovery, Any], bool]] = {
-    "conversation.item.delete": Recovery._delete,
-    "conversation.item.truncate": Recovery._truncate,
-    "input_audio_buffer.clear": Recovery._clear,
-    "response.cancel": Recovery._cancel,
-}

@@ -31,8 +31,9 @@ class Speech:
         self._effects = effects  # shared with the state: what is to be done
         self._due: float | None = None  # when to wait no more, for its end or for the reply
 
-    def started(self) -> None:
+    def started(self, event: Any) -> None:
         """The user begins to speak: turns that wait for tools wait for the reply to him, too."""
+        self._state.buffer.speech_started(event.audio_start_ms)
         sequencer = self._sequencer
         sequencer.speaking = True
         jobs = [*sequencer.queue, *([sequencer.asked] if sequencer.asked else [])]

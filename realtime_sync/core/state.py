@@ -256,6 +256,8 @@ class SessionState:
         self.session = event.session
         self.calls.listings.expect(event.session)
         self.running.output_format = self.audio_format("output")
+        sound = getattr(event.session.audio, "input", None)
+        self.buffer.detects = getattr(sound, "turn_detection", None) is not None
 
     def _session_updated(self, event: Any) -> None:
         self._take_session(event)
@@ -393,7 +395,7 @@ _ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
     "mcp_list_tools.failed": SessionState._listed,
     "response.mcp_call.completed": lambda state, event: state.calls.call_over(event),
     "response.mcp_call.failed": lambda state, event: state.calls.call_over(event),
-    "input_audio_buffer.speech_started": lambda state, _: state.speech.started(),
+    "input_audio_buffer.speech_started": lambda state, event: state.speech.started(event),
     "input_audio_buffer.speech_stopped": lambda state, event: state.speech.stopped(event),
     "input_audio_buffer.committed": SessionState._committed,
     "input_audio_buffer.cleared": SessionState._cleared,

@@ -733,7 +733,8 @@ class Connection(Relinking):
             log.warning("a callback still runs on realtime-dispatcher; %d more are dropped", left)
         if not loop.join(deadline.remaining()):
             log.warning("realtime-io still runs")
-        if self._attempt is not None and not self._attempt.join(deadline):
+        attempt = self._attempt
+        if attempt is not None and not attempt.join(deadline):
             log.warning("realtime-connect still waits for the key or for the name's address")
 
     def _say_goodbye(self, deadline: Deadline) -> None:

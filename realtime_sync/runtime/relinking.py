@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConnectError, ConnectionLost, RealtimeError
+from ..errors import ConnectError, ConnectionLost, RealtimeError, SessionClosed
 from ..events import local
 from ..events.base import Event
 from . import loop as io
@@ -64,11 +64,12 @@ class Relinking:
     def _begin_relinking(self, relink: Relink) -> None:
         """The part of the constructor that concerns links."""
         self._relink = relink
-        self._attempt: Attempt | None = None  # the last one
+        self._attempt: Attempt | None = None  # the one under way
         self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
         self._renewer: io.Timer | None = None  # what a renewal does next
         self._parting: float | None = None  # until when a renewal waits for an idle moment
         self._resetting = False  # the next session begins with an empty conversation
+        self._reset: Reply[Any] | None = None  # what those who reset wait for
 
     # --- a link that is lost
 
@@ -92,7 +93,8 @@ class Relinking:
         if first:
             log.warning("%s; trying again", error)
             self._publish([local.ConnectionLost(error=_lost(error), retrying=True)])
-        self._alarm = loop.call_later(delay, self._dial_again)
+        if self._attempt is None:  # else a renewal's is under way: its link is as good
+            self._alarm = loop.call_later(delay, self._dial_again)
 
     def _unlink(self, error: RealtimeError) -> io.Loop | None:
         """Drop the link, and decide what becomes of what was under way; None: the session ends."""
@@ -144,15 +146,18 @@ class Relinking:
 
     def _arrived(self, attempt: Attempt) -> None:
         """A link is there: go over to it."""
-        made = attempt.take()
+        made, ours = attempt.take(), attempt is self._attempt
+        if ours:
+            self._attempt = None
         if made is None:
             return
         link, dialect = made
-        if self.phase == "open" and attempt is self._attempt and self._may_part():
+        if self.phase == "open" and ours and self._may_part():
             self._part()
         with self._lock:
-            # publish or drop, under the lock: close() may have come meanwhile
-            wanted = self.phase == "reconnecting" and attempt is self._attempt
+            # publish or drop, under the lock: close() may have come meanwhile; what runs on the
+            # present link may have begun meanwhile, too: the next idle moment has another attempt
+            wanted = self.phase == "reconnecting" and ours
             if wanted:
                 self._link, self._dialect = link, dialect
         loop = self._loop
@@ -172,7 +177,6 @@ class Relinking:
         """The session is ready on its link, the first or another."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._attempt = None
         self._resetting = False
         todo = Todo()
         with self._lock:
@@ -253,24 +257,30 @@ class Relinking:
         """
         with self._lock:
             self.check_open()
-            reply = self._carrier.expect(RESET, "reset")
-        loop = self._loop
-        assert loop is not None
-        loop.call(self._begin_reset)
-        self.wait(reply, RESET, deadline)
+            loop = self._loop
+            if self.phase == "connecting" or loop is None:
+                raise SessionClosed("the session is not open yet")
+            reply = self._reset
+            if reply is None or reply.done():
+                reply = self._reset = self._carrier.expect(RESET, "reset")
+                loop.call(self._begin_reset)
+        reply.result_by(deadline)
 
     def _begin_reset(self) -> None:
         self._resetting = True
         if self.phase == "open":
             self._begin_parting(0.0)
-        elif self.phase == "reconnecting":  # the session that is being made begins so
+        elif self.phase == "reconnecting":
+            # a session that has heard the old conversation, or a part of it, will not do
+            loop = self._unlink(ConnectionLost("the session was reset", code=1000))
             with self._lock:
                 self._state.conversation.clear()
+            if loop is not None and self._attempt is None:
+                self._alarm = loop.call_later(0.0, self._dial_again)
 
     if TYPE_CHECKING:
 
         def check_open(self) -> None: ...
-        def wait(self, reply: Reply[Any], key: str, deadline: Deadline) -> Any: ...
 
 
 def _lost(error: RealtimeError) -> ConnectionLost:

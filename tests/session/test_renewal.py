@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from pipe import LIMIT, Line, Pipe, Task, arrived, gate, greeted, settled
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
-from realtime_sync.errors import ConnectError, ConnectionLost
+from realtime_sync.errors import ConnectError, ConnectionLost, SessionClosed
 from realtime_sync.local import LocalServer
 from realtime_sync.runtime.relink import Relink
 
@@ -228,3 +229,136 @@ def test_reset_that_fails(line: Line) -> None:
     asking = Task(session.ask, "hello")
     pipe.take_turn("Hi.")
     assert asking.result().text == "Hi."
+
+
+# --- what may come between
+
+
+def test_something_begins_while_the_next_link_is_made(line: Line) -> None:
+    """A link that comes at a bad moment is not taken; the next idle moment has another."""
+    session, pipe = expiring(line, 0.2)
+    with gate() as held:
+        early, fresh = greeted(id="early"), greeted(id="sess_2")
+        line.plan(lambda _: (held(), early)[1], fresh)
+        session.open(timeout=LIMIT)
+        held.wait()
+        response_id = pipe.begin(None)  # the server's own: the user has spoken
+        arrived(session, pipe)
+        held.open()
+        queued = session.submit()
+        early.wait_closed()
+        with session.expect("connection.restored") as pending:
+            pipe.finish(response_id, "done")
+            pending.result(timeout=LIMIT)
+    assert session.id == "sess_2"
+    fresh.respond(fresh.expect("response.create"), "Hi.")
+    assert queued.result(LIMIT).text == "Hi."
+
+
+def test_the_link_is_lost_while_the_next_is_made(line: Line) -> None:
+    """The attempt that is under way is the one that counts; there is no second session."""
+    session, pipe = expiring(line)
+    with gate() as held:
+        fresh = greeted(id="sess_2")
+        line.plan(lambda _: (held(), fresh)[1])
+        session.open(timeout=LIMIT)
+        held.wait()
+        with session.expect("connection.lost") as lost:
+            pipe.cut()
+        lost.result(timeout=LIMIT)
+        with session.expect("connection.restored") as pending:
+            held.open()
+            pending.result(timeout=LIMIT)
+        asking = Task(session.ask)
+        fresh.respond(fresh.expect("response.create"), "Hi.")
+        assert asking.result().text == "Hi."
+    assert session.id == "sess_2"
+    assert len(line.dialled) == 2
+
+
+def test_audio_that_nobody_has_committed_is_waited_for(line: Line) -> None:
+    """Who holds the button and speaks is not cut off, where no turn detection commits for him."""
+    session, pipe = expiring(line, 0.2)
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    session.open(timeout=LIMIT)
+    with session.expect("session.expiring") as due:
+        session.input_audio_buffer.append(bytes(4800))
+        due.result(timeout=LIMIT)
+    arrived(session, pipe)
+    assert len(line.dialled) == 1
+    with session.expect("connection.restored") as pending:
+        pipe.expect("input_audio_buffer.append")
+        clearing = Task(session.input_audio_buffer.clear)
+        pipe.confirm(pipe.expect("input_audio_buffer.clear"))
+        clearing.result()
+        assert pending.result(timeout=LIMIT).lost_audio_ms == 0
+
+
+def test_silence_that_was_heard_is_not_lost(line: Line) -> None:
+    """With turn detection an open microphone has no gap where nobody spoke."""
+    detecting = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    pipe = greeted(expires_at=time.time() + 0.2, **detecting)
+    line.plan(pipe, greeted(id="sess_2"))
+    session = line.session(reconnect=AT_ONCE)
+    session.open(timeout=LIMIT)
+    with session.expect("connection.restored") as pending:
+        session.input_audio_buffer.append(bytes(48_000))
+        assert pending.result(timeout=LIMIT).lost_audio_ms == 0
+
+
+def test_reset_while_the_conversation_is_said_again(line: Line) -> None:
+    """The session that has heard the old conversation is not the one that was asked for."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    creating = Task(session.conversation.create, "hello")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    creating.result()
+    half, fresh = greeted(id="half"), greeted(id="sess_3")
+    line.plan(half, fresh)
+    pipe.cut()
+    said = half.expect("conversation.item.create")
+    resetting = Task(session.reset)
+    half.wait_closed()
+    half.confirm(said)
+    resetting.result()
+    assert session.id == "sess_3"
+    assert session.conversation.items == ()
+    assert fresh.no_more()
+
+
+def test_two_resets(line: Line) -> None:
+    """Who resets while another does gets the same fresh session."""
+    session, _ = line.open(reconnect=AT_ONCE)
+    with gate() as held:
+        line.plan(lambda _: (held(), greeted(id="sess_2"))[1])
+        resetting = [Task(session.reset) for _ in range(2)]
+        held.wait()
+        held.open()
+        for one in resetting:
+            one.result()
+    assert session.id == "sess_2"
+
+
+def test_reset_before_the_session_is_open(line: Line) -> None:
+    """A callback of session.created is told that it is too early."""
+    caught: list[Exception] = []
+    pipe = greeted()
+    line.plan(pipe)
+    session = line.session(instructions="Be brief.", reconnect=AT_ONCE)
+    done = threading.Event()
+
+    def early(_: Any) -> None:
+        try:
+            session.reset(timeout=1)
+        except Exception as exc:
+            caught.append(exc)
+        done.set()
+
+    session.on("session.created", early)
+    opening = Task(session.open)
+    update = pipe.expect("session.update")
+    assert done.wait(LIMIT)
+    pipe.confirm(update)
+    opening.result()
+    assert isinstance(caught[0], SessionClosed)
+
