@@ -9,7 +9,8 @@ Callbacks run on a thread of their own, so one that waits or blocks delays callb
 - `connection`: one session's link, queues and lock; `carrier` carries the core's effects out.
 - `relinking`: a session that goes from one link to the next; `relink` says when, `attempt` makes
   one, `link` is what is needed of it.
-- `loop`, `timers`: the I/O thread, and what it does later.
+- `loop`, `clients`, `timers`: the I/O thread, whom it calls, and what it does later.
+- `liveness`: whether the server at the other end still lives.
 - `transport`: a WebSocket link, with `dial` and `greeting` (its making), `framing` and `wire`
   (its bytes).
 - `dispatcher`, `handlers`, `inbox`: callbacks; `watches`: those who wait; `taps`: those who look.

@@ -8,7 +8,7 @@ import time
 
 from ..errors import RealtimeTimeout, WouldDeadlock
 
-__all__ = ["Condition", "Deadline", "Event", "Signal", "check_timeout", "monotonic"]
+__all__ = ["Condition", "Deadline", "Event", "Signal", "Sleep", "check_timeout", "monotonic"]
 
 monotonic = time.monotonic
 
@@ -129,8 +129,23 @@ class Signal:
 
 def until(moment: float) -> float:
     """Seconds until a moment of the wall clock that a server has named, in epoch seconds."""
-    # the one look at the wall clock: what is done with it is timed on the monotonic one
+    # what is done with it is timed on the monotonic clock
     return moment - time.time()
+
+
+class Sleep:
+    """Notices that the machine was asleep: the wall clock went on, the monotonic one did not."""
+
+    #: Seconds of difference that are no correction of the wall clock.
+    LEAST = 5.0
+
+    def __init__(self) -> None:
+        self._ahead = time.time() - monotonic()
+
+    def is_over(self) -> bool:
+        """Whether it has slept since the last look. A wall clock that is set ahead looks alike."""
+        before, self._ahead = self._ahead, time.time() - monotonic()
+        return self._ahead - before >= self.LEAST
 
 
 def expired(what: str, deadline: Deadline) -> RealtimeTimeout:

@@ -45,6 +45,7 @@ from .futures import Reply
 from .handlers import Handlers
 from .inbox import Entry, Keep
 from .link import Connect, Link
+from .liveness import Liveness
 from .outbox import APPEND, Outbox
 from .relink import Relink
 from .relinking import Relinking
@@ -99,7 +100,7 @@ class Connection(Relinking):
         self._watches = watches
         self._taps = taps
         self._dispatch = dispatch
-        self._ping_interval = ping_interval
+        self._liveness = Liveness(ping_interval)
         self._max_duration = max_duration  # seconds from `open` on; None: no end
         self._carrier = self._new_carrier(on_call, handle)
         # guards the state, the carrier's waiters, the outbox, the link with its dialect, and the
@@ -114,7 +115,6 @@ class Connection(Relinking):
         self._loop: io.Loop | None = None  # None before `open`, and after a failed one
         self._pinger: io.Timer | None = None
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
-        self._asked: float | None = None  # when the server was asked for a sign of life
         self._begin_relinking(Relink(reconnect))
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
@@ -248,8 +248,7 @@ class Connection(Relinking):
         if self._link is not link or self._loop is None:
             return
         self._loop.watch(link, self)
-        self._asked = None
-        self._schedule_ping()
+        self._look_again(self._liveness.begin())
         todo = Todo()
         with self._lock:
             self._state.linked()
@@ -683,26 +682,34 @@ class Connection(Relinking):
         cause.__cause__ = error
         self._finish(cause)
 
-    def _schedule_ping(self) -> None:
-        if self._ping_interval and self._loop is not None:
-            self._pinger = self._loop.call_later(self._ping_interval, self._ping)
+    def on_resume(self) -> None:
+        """The machine has been asleep: whether the link has outlived that. On the I/O thread."""
+        link = self._link
+        if link is None or link.ended is not None or self._liveness.interval is None:
+            return
+        if self._pinger is not None:
+            self._pinger.cancel()
+        link.ping()
+        self._look_again(self._liveness.probe(monotonic()))
 
-    def _ping(self) -> None:
-        link, interval = self._link, self._ping_interval
-        if link is None or interval is None or link.ended is not None:
+    def _look_again(self, delay: float | None) -> None:
+        if delay is not None and self._loop is not None:
+            self._pinger = self._loop.call_later(delay, self._look_at_link)
+
+    def _look_at_link(self) -> None:
+        """Whether the server lives; asks it if it has not spoken for a while."""
+        link = self._link
+        if link is None or link.ended is not None:
             return
         now = monotonic()
-        silence = now - link.last_received
-        # only if it was asked: after a suspend the silence may be ours
-        if self._asked is not None and link.last_received < self._asked:
-            error = ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006)
-            self._lose(error)
+        if self._liveness.silent(link.last_received):
+            silence = now - link.last_received
+            self._lose(ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006))
             return
-        self._asked = None
-        if silence >= interval * 0.9:  # the timer is not exact
-            self._asked = now
+        ask, delay = self._liveness.look(now, link.last_received)
+        if ask:
             link.ping()
-        self._schedule_ping()
+        self._look_again(delay)
 
     # --- the end
 

@@ -3,8 +3,9 @@
 `acquire()` starts the thread for its first caller, the last `release` ends it. A *link* is what
 bytes come from (a `Transport`, or a memory `Pipe` in tests), a *client* is who is called about it.
 
-Nothing polls: the thread sleeps in the selector until a descriptor is ready, a timer is due or a
-byte comes down the wake-up socketpair. That byte is written only while the thread sleeps. No
+The thread sleeps in the selector until a descriptor is ready, a timer is due or a byte comes down
+the wake-up socketpair; once a second it looks whether the machine has been asleep, which no
+descriptor tells. That byte is written only while the thread sleeps. No
 wake-up is lost: a waker queues first and looks at the flag then; the thread sets the flag first and
 looks at the queues then, so at least one of the two sees the other.
 """
@@ -19,9 +20,9 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
 
-from .clock import forbidden
+from .clients import Client, Link, Watched
+from .clock import Sleep, forbidden
 from .timers import Timer, Timers
 
 __all__ = ["Client", "Link", "Loop", "Timer", "acquire"]
@@ -29,38 +30,7 @@ __all__ = ["Client", "Link", "Loop", "Timer", "acquire"]
 log = logging.getLogger(__name__)
 
 _READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-
-
-class Link(Protocol):
-    """What the loop needs of a `Transport`. One whose `fileno()` is -1 gets a `notify` to call."""
-
-    def fileno(self) -> int: ...
-    def flush(self) -> None: ...
-    @property
-    def buffered(self) -> int: ...
-    @property
-    def ended(self) -> Any: ...
-
-
-class Client(Protocol):
-    """Who is called, always on the I/O thread. May have `on_writable()`: room was made."""
-
-    def on_readable(self) -> None: ...
-    def on_wake(self) -> None: ...
-    def on_fault(self, error: BaseException) -> None: ...
-
-
-class _Watch:
-    """One link and its client."""
-
-    __slots__ = ("client", "fd", "link", "mask", "stuck")
-
-    def __init__(self, link: Link, client: Client) -> None:
-        self.link = link
-        self.client = client
-        self.fd = link.fileno()  # remembered: a closed link has none; -1 for a memory link
-        self.mask = 0  # what the selector watches it for; 0 while it is not registered
-        self.stuck = False  # it could write and did not: TLS wants to read first
+_LOOK = 1.0  # seconds after which to see whether the machine has been asleep
 
 
 class Loop:
@@ -71,10 +41,11 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()  # any thread appends, in order
         # Dicts as ordered sets: one store marks, however often, and needs no lock.
         self._woken: dict[Client, None] = {}
-        self._ready: dict[_Watch, None] = {}  # to be read although no descriptor says so
-        self._watches: dict[Link, _Watch] = {}
-        self._of_client: dict[Client, _Watch] = {}
+        self._ready: dict[Watched, None] = {}  # to be read although no descriptor says so
+        self._watches: dict[Link, Watched] = {}
+        self._of_client: dict[Client, Watched] = {}
         self._timers = Timers()
+        self._sleep = Sleep()
         self._stopping = False
         self._dead = False  # in a forked child: the descriptors are the parent's
         self._sleeping = False  # see the module's docstring
@@ -158,7 +129,7 @@ class Loop:
         if self._dead:
             return
         self.unwatch(link)
-        watch = self._watches[link] = self._of_client[client] = _Watch(link, client)
+        watch = self._watches[link] = self._of_client[client] = Watched(link, client)
         if watch.fd < 0:
             link.notify = lambda: self._mark_ready(watch)  # type: ignore[attr-defined]
         else:
@@ -221,13 +192,19 @@ class Loop:
             self._fault(client, error)
 
     def _turn(self) -> None:
-        for watch, events in self._select():
+        ready = self._select()
+        if self._sleep.is_over():
+            for watch in list(self._watches.values()):
+                on_resume = getattr(watch.client, "on_resume", None)
+                if on_resume is not None:
+                    self._tell(watch.client, on_resume)
+        for watch, events in ready:
             if self._watches.get(watch.link) is watch:  # an earlier client may have dropped it
                 self._on_event(watch, events)
-        for ready in list(self._ready):
-            self._ready.pop(ready, None)
-            if self._watches.get(ready.link) is ready and ready.link.ended is None:
-                self._tell(ready.client, ready.client.on_readable)
+        for watch in list(self._ready):
+            self._ready.pop(watch, None)
+            if self._watches.get(watch.link) is watch and watch.link.ended is None:
+                self._tell(watch.client, watch.client.on_readable)
         for client in list(self._woken):
             # unmarked first: what is queued while on_wake runs must bring it back
             self._woken.pop(client, None)
@@ -237,8 +214,10 @@ class Loop:
                 if watch.link.buffered:  # a keep-alive ping, say
                     self._settle(watch)
 
-    def _select(self) -> list[tuple[_Watch, int]]:
+    def _select(self) -> list[tuple[Watched, int]]:
         timeout = self._timers.wait()
+        if self._watches:
+            timeout = _LOOK if timeout is None else min(timeout, _LOOK)
         self._sleeping = True
         # after the flag, never before: see the module's docstring
         if self._calls or self._woken or self._ready or self._timers.fresh or self._stopping:
@@ -266,7 +245,7 @@ class Loop:
             self._sleeping = False  # the others need not write as well
             self._wake_out.send(b"\0")
 
-    def _on_event(self, watch: _Watch, events: int) -> None:
+    def _on_event(self, watch: Watched, events: int) -> None:
         client = watch.client
         if events & _READ:
             watch.stuck = False
@@ -293,7 +272,7 @@ class Loop:
         if watch is not None:
             self._settle(watch)
 
-    def _settle(self, watch: _Watch) -> None:
+    def _settle(self, watch: Watched) -> None:
         if watch.link.buffered and not watch.mask & _WRITE:
             self._flush(watch)
         if watch.fd < 0:
@@ -305,7 +284,7 @@ class Loop:
         if mask != watch.mask and self._watches.get(watch.link) is watch:
             self._set_mask(watch, mask)
 
-    def _flush(self, watch: _Watch) -> None:
+    def _flush(self, watch: Watched) -> None:
         try:
             watch.link.flush()
         except Exception as exc:
@@ -319,7 +298,7 @@ class Loop:
         except BaseException:
             log.exception("on_fault raised as well")
 
-    def _set_mask(self, watch: _Watch, mask: int) -> None:
+    def _set_mask(self, watch: Watched, mask: int) -> None:
         try:
             if not mask:
                 if watch.mask:
@@ -340,7 +319,7 @@ class Loop:
         if key is not None:
             self.unwatch(key.data.link)
 
-    def _mark_ready(self, watch: _Watch) -> None:
+    def _mark_ready(self, watch: Watched) -> None:
         self._ready[watch] = None
         if self._sleeping:
             self._kick()

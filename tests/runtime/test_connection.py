@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -776,6 +777,35 @@ def test_silence_that_was_ours(line: Line) -> None:
     on_io(session, lambda: threading.Event().wait(0.3))
     with pytest.raises(RealtimeTimeout):
         session.wait_for("test.never", timeout=0.2)
+    assert session.state == "open"
+
+
+@pytest.mark.row("F45", bound="asked at once, lost after 5 s")
+def test_a_suspend(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a sleep of ten minutes the server is asked at once, and a link that died is lost."""
+    monkeypatch.setattr("realtime_sync.runtime.liveness.PROBE", 0.05)
+    session, pipe = line.open(ping_interval=1000)
+    other, lively = line.open(ping_interval=1000)
+    pipe.mute()
+    with session.expect("connection.lost") as pending:
+        wall = time.time
+        monkeypatch.setattr(time, "time", lambda: wall() + 600)
+        assert "silent" in str(pending.result(timeout=LIMIT).error)
+    arrived(other, lively)
+    assert (other.state, pipe.pings, lively.pings) == ("open", 1, 1)
+
+
+@pytest.mark.row("F44", bound="nothing happens")
+@pytest.mark.parametrize("jump", [-86400, -3600, 3600, 86400])
+def test_a_wall_clock_that_jumps(jump: int, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall clock set by an hour or a day either way ends nothing."""
+    session, pipe = line.open(ping_interval=1000)
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + jump)
+    arrived(session, pipe)
+    asking = Task(session.ask, "hello")
+    pipe.take_turn("Hi.")
+    assert asking.result().text == "Hi."
     assert session.state == "open"
 
 

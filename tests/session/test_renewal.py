@@ -361,4 +361,3 @@ def test_reset_before_the_session_is_open(line: Line) -> None:
     pipe.confirm(update)
     opening.result()
     assert isinstance(caught[0], SessionClosed)
-
