@@ -60,22 +60,25 @@ class Held:
                 return
 
     def clear_audio(self) -> None:
-        """Forget the audio behind the last event."""
-        while self._entries and isinstance(last := self._entries[-1], Audio):
-            self._entries.pop()
-            self._audio.pop()
-            self._size -= last.size
+        """Forget the audio behind the last commit."""
+        for audio in self._loose():
+            self._entries.remove(audio)
+            self._audio.remove(audio)
+            self._size -= audio.size
 
     @property
     def uncommitted(self) -> int:
         """Bytes of audio behind the last commit that waits."""
-        size = 0
+        return sum(audio.size for audio in self._loose())
+
+    def _loose(self) -> list[Audio]:
+        loose = []
         for entry in reversed(self._entries):
             if isinstance(entry, Audio):
-                size += entry.size
+                loose.append(entry)
             elif entry.type == "input_audio_buffer.commit":
                 break
-        return size
+        return loose
 
     def drain(self) -> list[ClientEvent | Audio]:
         """All of it, oldest first; none stays."""

@@ -69,6 +69,10 @@ class Offline:
         self._effects.append(Reject(event.event_id or "", error))
         return True
 
+    def forget(self, event: ClientEvent) -> None:
+        """A clear of a buffer that has gone with its session."""
+        self._settle(event, InputAudioBufferCleared())
+
     def _settle(self, event: ClientEvent, answer: Any) -> None:
         self._effects.append(Settle(event.event_id or "", answer))
 

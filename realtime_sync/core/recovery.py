@@ -16,7 +16,7 @@ from ..errors import ConnectionLost, RealtimeError, copy_of
 from ..events.base import ClientEvent
 from ..events.client import ConversationItemCreate, SessionUpdate
 from ..events.config import SessionConfig, merged
-from ..events.items import Item
+from ..events.items import AUDIO_PARTS, Item
 from ..events.local import ConnectionRestored
 from .buffer import Buffer
 from .conversation import Conversation
@@ -30,8 +30,9 @@ from .sequencer import Sequencer
 
 if TYPE_CHECKING:
     from .responses import ResponseRecord
+    from .turns import Turn
 
-__all__ = ["OPEN", "Recovery"]
+__all__ = ["OPEN", "Recovery", "Unsent"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ SURVIVING = frozenset(
         "session.update",
     }
 )
+#: What never left: a frame of audio and the bytes of audio in it; of commit or clear the event id.
+Unsent = tuple[bytes, int] | str
 _REMADE = frozenset({"mcp_list_tools"})  # items that a session makes by itself
 
 
@@ -234,14 +237,12 @@ class Recovery:
 
     # --- the link is gone
 
-    def unlinked(
-        self, error: ConnectionLost, unsent: list[tuple[bytes, int]], bytes_per_ms: int
-    ) -> None:
+    def unlinked(self, error: ConnectionLost, unsent: list[Unsent], bytes_per_ms: int) -> None:
         """The link is gone, and another will be made: what becomes of what was under way.
 
         Args:
             error: Why.
-            unsent: Frames of user audio that never left, and the bytes of audio in each.
+            unsent: What of the input audio buffer's events never left.
             bytes_per_ms: Of user audio.
         """
 
@@ -256,13 +257,41 @@ class Recovery:
         self._skipped.clear()
         if first:  # else all that had begun is decided, and what is held goes on waiting
             unheard = self.buffer.unheard(bytes_per_ms)
-            self._lost_audio += max(0, unheard - sum(size for _, size in unsent))
-            self.hold_audio(unsent, bytes_per_ms)
+            self._lost_audio += max(0, unheard - self._keep(unsent, bytes_per_ms))
             self._decide(fresh)
+            self.buffer.restart(self._held.uncommitted)
         else:
             self._requests.drain()
 
+    def _keep(self, unsent: list[Unsent], bytes_per_ms: int) -> int:
+        """Audio that never left waits, with the commits all of whose audio it is.
+
+        Returns:
+            Bytes of it that no commit has taken.
+        """
+        waiting: list[tuple[bytes, int]] = []
+        for entry in unsent:
+            if not isinstance(entry, str):
+                waiting.append(entry)
+                continue
+            request = self._requests.get(entry)
+            if request is None:
+                continue
+            size = sum(size for _, size in waiting)
+            if request.event.type == "input_audio_buffer.commit" and request.turn is not None:
+                del waiting[-len(request.turn.given) + 1 :]  # it has its own audio once more
+            elif request.event.type == "input_audio_buffer.commit" and size >= request.audio:
+                self.hold_audio(waiting, bytes_per_ms)
+                self._held.put(request.event)
+                self._requests.refused(entry)
+            waiting.clear()
+        self.hold_audio(waiting, bytes_per_ms)
+        return sum(size for _, size in waiting)
+
     def _decide(self, fresh: Callable[[ResponseRecord | None], RealtimeError]) -> None:
+        for job in self._sequencer.jobs:
+            if not (job.turn.records or job.turn.done):
+                self._hear_again(job.turn)
         for request in self._requests.drain():
             if not request.setup:  # else it is made anew
                 self._left(request, fresh)
@@ -284,13 +313,11 @@ class Recovery:
         self, request: Request, fresh: Callable[[ResponseRecord | None], RealtimeError]
     ) -> None:
         """A client event that the server never answered."""
-        event, turn = request.event, request.turn
-        if turn is not None:
-            turn.unheard = 0
-            if not turn.done and isinstance(event, ConversationItemCreate):
-                turn.items = (*turn.items, event)
-            elif not turn.done and event.type == "input_audio_buffer.commit":
-                turn.items = (*turn.items, *turn.audio, event)
+        event = request.event
+        if request.turn is not None:
+            request.turn.unheard = 0  # if it goes on, it says all of its items again
+        elif event.type == "input_audio_buffer.clear":
+            self._offline.forget(event)
         elif event.type == "input_audio_buffer.commit":
             # its audio is gone; alone it would be refused
             self._lost_audio += request.audio
@@ -298,6 +325,22 @@ class Recovery:
         else:
             for key in request.keys:
                 self.hold(event.model_copy(update={"event_id": key}))
+
+    def _hear_again(self, turn: Turn) -> None:
+        """A turn whose response had not begun says its items to the next session.
+
+        What is confirmed is in the conversation, and goes with that; but for audio, of which the
+        conversation may have no more than a place.
+        """
+        made = {e.item.id: e for e in turn.given if isinstance(e, ConversationItemCreate)}
+        known = [turn.heard] if turn.heard else [key for key in made if key in self._conversation]
+        heard = turn.heard or any(_has_audio(made[key].item) for key in known)
+        if known and not heard:
+            turn.unheard = 0
+            return
+        for item_id in known:
+            self._conversation.delete(item_id or "")
+        turn.again()
 
     def lost(self, error: RealtimeError) -> None:
         """The link is gone for good: everybody who waits gets (his copy of) this error."""
@@ -351,3 +394,7 @@ class Recovery:
             raise ConnectionLost(
                 f"{event.type}: there is no link now; wait for connection.restored"
             )
+
+
+def _has_audio(item: Item) -> bool:
+    return any(part.type in AUDIO_PARTS for part in item.content or ())

@@ -137,6 +137,10 @@ class Requests:
             del self._by_key[request.key]
         return request
 
+    def get(self, key: str) -> Request | None:
+        """The request of that event id, if it is not answered yet."""
+        return self._by_key.get(key)
+
     def is_setup(self, key: str) -> bool:
         """Whether that is part of what a fresh session hears first, and not answered yet."""
         request = self._by_key.get(key)

@@ -51,6 +51,11 @@ class Sequencer:
         self.linked = True  # False while there is no link: creates stay queued
         self.speaking = False  # the user speaks, or has, and the server's reply is to come
 
+    @property
+    def jobs(self) -> list[Job]:
+        """Creates that wait, and the one that was sent."""
+        return [*self.queue, *([self.asked] if self.asked else [])]
+
     # --- what callers ask for
 
     def begin(self, turn: Turn) -> None:
@@ -85,11 +90,7 @@ class Sequencer:
     def cancel(self, record: ResponseRecord) -> None:
         """Ask the server to end a response."""
         if not record.done:
-            self._send(
-                ResponseCancel(
-                    type="response.cancel", event_id=self._new_key(), response_id=record.id
-                )
-            )
+            self._send(ResponseCancel(event_id=self._new_key(), response_id=record.id))
 
     def give_up(self, key: str) -> None:
         """The caller who waits under `key` has gone: nothing may speak or cost after him."""
@@ -253,7 +254,7 @@ class Sequencer:
 
     def lost(self, error: Callable[[ResponseRecord | None], RealtimeError]) -> None:
         """The link is gone for good: everybody who waits hears of it, by an error of his own."""
-        jobs = [*self.queue, *([self.asked] if self.asked else [])]
+        jobs = self.jobs
         self.queue.clear()
         self.loose.clear()
         self.asked = self.active = None
@@ -313,7 +314,7 @@ class Sequencer:
 
     def _turn(self, key: str) -> Turn | None:
         """The turn, or the create that begins one, that somebody waits for under `key`."""
-        jobs = [*self.queue, *([self.asked] if self.asked else [])]
+        jobs = self.jobs
         named = [job.turn for job in jobs if job.key == key]
         turns = [*self.turns, *(job.turn for job in jobs)]
         return next(iter(named), None) or next((t for t in turns if t.key == key), None)
@@ -337,6 +338,7 @@ class Sequencer:
     def _join(self, record: ResponseRecord, turn: Turn) -> None:
         record.turn, record.corrects = turn, turn.corrected
         turn.records.append(record)
+        turn.given = ()
         turn.overtaken = turn.superseded = False
         if turn not in self.turns:
             self.turns.append(turn)
@@ -380,17 +382,14 @@ class Sequencer:
         for record in turn.records:
             record.turn = None  # else a response and its turn would keep each other alive
         if turn.announced == 1:
-            self._announce_end(turn)
+            turn.announced = 2
+            self._effects.append(Emit(turn.told()))
         if turn.key is not None and not turn.abandoned:
             if failure is not None:
                 self._effects.append(Reject(turn.key, failure))
             else:
                 self._effects.append(Settle(turn.key, turn.records[-1]))
         self._wake(turn)
-
-    def _announce_end(self, turn: Turn) -> None:
-        turn.announced = 2
-        self._effects.append(Emit(turn.told()))
 
     def _wake(self, turn: Turn) -> None:
         if turn.waiters:

@@ -36,8 +36,7 @@ class Speech:
         self._state.buffer.speech_started(event.audio_start_ms)
         sequencer = self._sequencer
         sequencer.speaking = True
-        jobs = [*sequencer.queue, *([sequencer.asked] if sequencer.asked else [])]
-        replying = [job.turn for job in jobs if not job.first]
+        replying = [job.turn for job in sequencer.jobs if not job.first]
         for turn in sequencer.turns:
             if turn.calls or turn in replying:
                 turn.overtaken = True
@@ -110,6 +109,15 @@ class Speech:
             turn.interrupted = True
             self._effects.append(Interrupted(running, False))
 
-    def _does(self, what: str) -> bool:
+    @property
+    def detects(self) -> bool:
+        """Whether the server detects turns, and commits by itself."""
+        return self._detection is not None
+
+    @property
+    def _detection(self) -> Any:
         sound = getattr(self._state.session.audio, "input", None)
-        return getattr(getattr(sound, "turn_detection", None), what, None) is not False
+        return getattr(sound, "turn_detection", None)
+
+    def _does(self, what: str) -> bool:
+        return getattr(self._detection, what, None) is not False

@@ -22,7 +22,7 @@ from .conversation import Conversation
 from .creates import Creates
 from .edits import Edits
 from .effects import Effect, Emit, Reject, Send, Settle, Unclaimed
-from .recovery import OPEN, Recovery
+from .recovery import OPEN, Recovery, Unsent
 from .requests import Request, Requests
 from .responses import bytes_per_ms
 from .running import RESPONSE_ACTS, Running
@@ -171,7 +171,7 @@ class SessionState:
         """There will be no answers any more: everybody who waits gets (his copy of) this error."""
         self.recovery.lost(error)
 
-    def unlinked(self, error: ConnectionLost, unsent: list[tuple[bytes, int]]) -> None:
+    def unlinked(self, error: ConnectionLost, unsent: list[Unsent]) -> None:
         """The link is gone, and another will be made; see `Recovery.unlinked`."""
         self.recovery.unlinked(error, unsent, self._input_rate)
         self.calls.unlinked()
@@ -256,8 +256,7 @@ class SessionState:
         self.session = event.session
         self.calls.listings.expect(event.session)
         self.running.output_format = self.audio_format("output")
-        sound = getattr(event.session.audio, "input", None)
-        self.buffer.detects = getattr(sound, "turn_detection", None) is not None
+        self.buffer.detects = self.speech.detects
 
     def _session_updated(self, event: Any) -> None:
         self._take_session(event)
@@ -269,6 +268,7 @@ class SessionState:
             self._effects.extend(Settle(key, event) for key in request.keys)
             if request.turn is not None:
                 request.turn.unheard -= 1
+                request.turn.heard = getattr(event, "item_id", None)
             self.recovery.confirmed(request)
             if request.setup:
                 self._check_ready()

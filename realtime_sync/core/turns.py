@@ -35,9 +35,9 @@ class Turn:
     ) -> None:
         self.key = key  # who waits for its end; None: nobody
         self.params = params or {}  # the `response` object of its creates
-        # of them: what its commit needs, should that have to be asked for once more
-        self.audio = tuple(e for e in items if e.type == "input_audio_buffer.append")
+        self.given = items  # kept until its first response begins: they may have to be said again
         self.items = items  # sent together with the first create
+        self.heard: str | None = None  # id of the item that its commit has made
         self.unheard = 0  # of them: sent, and not answered yet
         self.max_rounds = max_rounds
         self.parent = parent  # the turn whose tool began this one
@@ -86,6 +86,10 @@ class Turn:
         correction, self.correction = self.correction, None
         gone = [ConversationItemDelete(event_id=new_key(), item_id=one) for one in instead_of]
         return (*gone, *([] if correction is None or speaking else [correction]))
+
+    def again(self) -> None:
+        """A new session is to hear the items: none of them is with the server any more."""
+        self.items, self.heard, self.unheard = self.given, None, 0
 
     @property
     def may_call(self) -> bool:

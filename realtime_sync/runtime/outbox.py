@@ -71,9 +71,9 @@ class Outbox:
         room, self._room = self._room, []
         return room
 
-    def audio(self) -> list[bytes]:
-        """The frames of audio among those that wait. Hold the lock."""
-        return [frame for kind, frame in self._frames if kind == APPEND]
+    def speech(self) -> list[Frame]:
+        """Of what waits, that which is about the input audio buffer. Hold the lock."""
+        return [frame for frame in self._frames if frame[0].startswith("input_audio_buffer.")]
 
     def clear(self) -> list[Signal]:
         """Send nothing more; who waited for room. Hold the lock."""

@@ -7,6 +7,7 @@ on the server, and hears all that it is to know before anything else.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -22,10 +23,11 @@ from .clock import Deadline, monotonic, until
 from .dialect import Dialect
 from .futures import Reply
 from .link import Connect, Link
-from .outbox import Outbox
+from .outbox import APPEND, Outbox
 from .relink import Relink
 
 if TYPE_CHECKING:
+    from ..core.recovery import Unsent
     from ..core.state import SessionState
 
 __all__ = ["Relinking"]
@@ -105,7 +107,7 @@ class Relinking:
                 return None
             self.phase = "reconnecting"
             link, self._link = self._link, None
-            unsent = [(frame, _audio_bytes(frame)) for frame in self._outbox.audio()]
+            unsent = [_unsent(kind, frame) for kind, frame in self._outbox.speech()]
             room = self._outbox.clear()
             self._state.unlinked(_lost(error), unsent)
             self._carrier.collect(self._state.take(), todo)
@@ -301,7 +303,9 @@ def _final(error: RealtimeError, cause: RealtimeError) -> Any:
     return final
 
 
-def _audio_bytes(frame: bytes) -> int:
-    """Bytes of audio in an `input_audio_buffer.append`, without decoding them."""
+def _unsent(kind: str, frame: bytes) -> Unsent:
+    """A frame of audio, and its bytes of audio without decoding them; of others the event id."""
+    if kind != APPEND:
+        return str(json.loads(frame).get("event_id"))
     text = frame[frame.rindex(b":") + 2 : -2]
-    return len(text) * 3 // 4 - text.count(b"=")
+    return frame, len(text) * 3 // 4 - text.count(b"=")

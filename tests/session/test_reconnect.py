@@ -336,7 +336,7 @@ def test_audio_that_never_left_is_not_lost(line: Line) -> None:
     for _ in range(60):  # more than the link takes at once
         session.input_audio_buffer.append(chunk)
     arrived(session, pipe)
-    waiting = len(session._connection._outbox.audio())
+    waiting = len(session._connection._outbox.speech())
     assert waiting > 0
     with session.expect("connection.restored") as pending:
         fresh = again(line, session, pipe)

@@ -1,0 +1,155 @@
+"""User audio over a lost link: what goes on, what is lost, and how much of it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pipe import LIMIT, Line, Pipe, Task, arrived, greeted
+
+from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.errors import ConnectionLost
+
+AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
+CHUNK = bytes(48 * 100)  # 100 ms
+
+
+def again(session: RealtimeSession, line: Line, pipe: Pipe) -> tuple[Pipe, Any]:
+    """The next link, and what connection.restored says; nothing has to be told to it first."""
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    with session.expect("connection.restored") as pending:
+        pipe.cut()
+        return fresh, pending.result(timeout=LIMIT)
+
+
+def stalled(line: Line) -> tuple[RealtimeSession, Pipe]:
+    """A link that takes nothing, and has more to send already than it accepts."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    pipe.stall()
+    for _ in range(60):
+        session.input_audio_buffer.append(CHUNK)
+    arrived(session, pipe)
+    return session, pipe
+
+
+def committing(session: RealtimeSession, pipe: Pipe) -> Task:
+    """A commit that is queued."""
+    before = len(session._connection._carrier._waiters)
+    task = Task(session.input_audio_buffer.commit)
+    while len(session._connection._carrier._waiters) == before:
+        arrived(session, pipe)
+    return task
+
+
+def said_item(pipe: Pipe) -> None:
+    item = {"id": "u", "type": "message", "role": "user", "content": [{"type": "input_audio"}]}
+    pipe.say({"type": "input_audio_buffer.committed", "item_id": "u"})
+    pipe.say({"type": "conversation.item.added", "item": item})
+
+
+@pytest.mark.row("F30", bound="exactly the audio that no server has")
+def test_a_commit_that_never_left_goes_with_its_audio(line: Line) -> None:
+    """All of its audio still waits: both go over the next link, in order."""
+    session, pipe = stalled(line)
+    first = committing(session, pipe)
+    for _ in range(20):
+        session.input_audio_buffer.append(CHUNK)
+    second = committing(session, pipe)
+    session.input_audio_buffer.append(CHUNK)
+    fresh, back = again(session, line, pipe)
+    with pytest.raises(ConnectionLost):
+        first.result()
+    assert back.lost_audio_ms == 6000  # all of the first: half of it was on its way
+    for _ in range(20):
+        fresh.expect("input_audio_buffer.append")
+    fresh.expect("input_audio_buffer.commit")
+    fresh.expect("input_audio_buffer.append")
+    said_item(fresh)
+    assert second.result().id == "u"
+    assert fresh.no_more()
+
+
+def test_what_follows_a_clear(line: Line) -> None:
+    """Audio from before a clear is gone, and is not missed; what was appended after it is kept."""
+    session, pipe = stalled(line)
+    clearing = Task(session.input_audio_buffer.clear)
+    while not session._connection._carrier._waiters:
+        arrived(session, pipe)
+    for _ in range(3):
+        session.input_audio_buffer.append(CHUNK)
+    fresh, back = again(session, line, pipe)
+    clearing.result()
+    arrived(session, fresh)
+    assert fresh.types == ["input_audio_buffer.append"] * 3
+    assert back.lost_audio_ms == 0
+
+
+def test_a_clear_while_there_is_no_link(line: Line) -> None:
+    """It takes all audio that no commit has taken, whatever was said in between."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    fresh = Pipe()
+    line.plan(fresh)
+    with session.expect("connection.lost") as lost:
+        pipe.cut()
+    lost.result(timeout=LIMIT)
+    session.input_audio_buffer.append(CHUNK)
+    session.send({"type": "conversation.item.create", "item": {"type": "message", "id": "a"}})
+    session.input_audio_buffer.append(CHUNK)
+    session.input_audio_buffer.clear()
+    with session.expect("connection.restored") as pending:
+        fresh.greet()
+        pending.result(timeout=LIMIT)
+    arrived(session, fresh)
+    assert fresh.types == ["conversation.item.create"]
+
+
+def test_a_turns_audio_is_said_once(line: Line) -> None:
+    """A turn's audio that never left goes on with its turn, and with nothing else."""
+    session, pipe = stalled(line)
+    answer = session.submit(audio=CHUNK * 2, through="buffer")
+    arrived(session, pipe)
+    session._connection.look(lambda s: s.sequencer.asked)
+    fresh, _ = again(session, line, pipe)
+    while not fresh.types or fresh.types[-1] != "response.create":
+        arrived(session, fresh)
+    kept = [kind for kind in fresh.types if kind == "input_audio_buffer.append"]
+    sizes = [len(frame) for frame in fresh.frames if b"append" in frame]
+    assert sizes.count(max(sizes)) == 1  # the turn's own, in one piece
+    assert len(kept) == len(sizes)
+    fresh._taken = len(fresh.frames) - 1
+    said_item(fresh)
+    fresh.respond(fresh.expect("response.create"), "heard")
+    assert answer.result(LIMIT).text == "heard"
+
+
+@pytest.mark.row("F30", bound="asked once more, with its audio")
+@pytest.mark.parametrize("through", ["buffer", "item"])
+def test_a_turn_whose_audio_was_taken(through: str, line: Line) -> None:
+    """Its item was confirmed, its response had not begun: the model must hear the audio again."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    answer = session.submit(audio=CHUNK * 2, through=through)
+    kinds = {"buffer": ["append", "commit"], "item": ["create"]}[through]
+    names = {"create": "conversation.item.create"}
+    first = [pipe.expect(names.get(kind, f"input_audio_buffer.{kind}")) for kind in kinds]
+    pipe.expect("response.create")
+    if through == "buffer":
+        said_item(pipe)
+    else:
+        bare = {**first[0]["item"], "content": [{"type": "input_audio", "transcript": None}]}
+        pipe.say({"type": "conversation.item.added", "item": bare})
+    arrived(session, pipe)
+    assert len(session.conversation.items) == 1
+    fresh, back = again(session, line, pipe)
+    for event in first:
+        repeated = fresh.expect(event["type"])
+        assert repeated.get("audio") == event.get("audio")
+        assert repeated.get("item") == event.get("item")
+    if through == "buffer":
+        said_item(fresh)
+    else:
+        fresh.confirm(first[0])
+    fresh.respond(fresh.expect("response.create"), "heard")
+    assert answer.result(LIMIT).text == "heard"
+    assert (back.skipped, back.lost_audio_ms) == ((), 0)
+    assert len(session.conversation.items) == 1
