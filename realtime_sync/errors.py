@@ -111,12 +111,15 @@ class ConnectError(RealtimeError, ConnectionError):
     Attributes:
         status: HTTP status of the refused handshake, None where it never came to one.
         body: The refusal's body as text, at most 64 KiB; "" where there was none.
+        retry_after: Seconds after which the server wants to be asked again; None where it did not
+            say. A link that is made anew waits so long, a minute at most.
     """
 
     def __init__(self, message: str, *, status: int | None = None, body: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.body = body
+        self.retry_after: float | None = None
 
     @classmethod
     def for_status(cls, status: int, message: str, body: str = "") -> ConnectError:

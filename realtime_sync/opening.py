@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import ssl
@@ -16,6 +17,7 @@ from .runtime.azure import Azure
 from .runtime.clock import Deadline, monotonic
 from .runtime.dialect import Beta, Dialect
 from .runtime.endpoints import Address, Endpoint, OpenAI
+from .runtime.relink import final
 
 if TYPE_CHECKING:
     from .resources.conversation import ItemLike
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from .tools.entries import ToolEntry
 
 __all__ = ["CALL_ID", "Setup", "check_call_id", "endpoints_of"]
+
+log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "gpt-realtime-2.1"
 TRANSLATION_MODEL = "gpt-realtime-translate"
@@ -158,8 +162,14 @@ class Setup:
                 )
                 return link, self._dialect(address)
             except ConnectError as exc:
-                failed = exc
+                if deadline.passed:
+                    raise  # out of time, or not wanted any more: that is not the endpoint's fault
                 self._rests[endpoint] = monotonic() + REST
+                if len(endpoints) > 1:
+                    log.info("%r: %s", endpoint, exc)
+                # while one of them may yet come back, the refusal of another is not the end
+                if failed is None or final(failed) or not final(exc):
+                    failed = exc
         assert failed is not None
         raise failed
 

@@ -268,6 +268,7 @@ class Calls:
 
     def unlinked(self) -> None:
         """The link is gone, and with it what MCP servers were doing for the old session."""
+        self._asked.clear()
         for key, known in list(self._known.items()):
             if known.remote and known.output is None:
                 self.finished(key, "", respond=True)
@@ -293,6 +294,8 @@ class Calls:
 
     def approval_decided(self, request_id: str, *, approve: bool, reason: str | None) -> None:
         """Tell the server; where it is not to call, there is nothing to wait for."""
+        if request_id not in self._asked:
+            return  # whoever asked is gone with his link
         item = Item.model_validate(
             {
                 "id": self._new_item_id(),

@@ -121,9 +121,7 @@ class Recovery:
         # inside a call an update that changes nothing is all whose answer tells us of the session
         if not self._config and not self._outlives:
             return None
-        fields = {"type": self._kind, **self._config}
-        if self._kind is None:
-            del fields["type"]
+        fields = {**({} if self._kind is None else {"type": self._kind}), **self._config}
         config = SessionConfig.model_validate(fields)
         return SessionUpdate(type="session.update", event_id=self._new_key(), session=config)
 
@@ -142,6 +140,8 @@ class Recovery:
         return said
 
     def _made_again(self, item: Item) -> ClientEvent | None:
+        if item.type == "function_call" and item.status in ("in_progress", "incomplete"):
+            return None  # nobody will run it
         try:
             sent = self._sendable(item)
         except (ValueError, TypeError) as exc:

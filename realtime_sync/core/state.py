@@ -181,8 +181,7 @@ class SessionState:
         if not self.recovery.linked:
             self.recovery.hold_audio(frames, self._input_rate)
             return False
-        for _, size in frames:
-            self.buffer.append(size)
+        self.buffer.append(sum(size for _, size in frames))
         return True
 
     # --- the server's events
@@ -270,8 +269,7 @@ class SessionState:
                 request.turn.unheard -= 1
                 request.turn.heard = getattr(event, "item_id", None)
             self.recovery.confirmed(request)
-            if request.setup:
-                self._check_ready()
+            self._check_ready()
         return request
 
     def _error(self, event: Any) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import ConfigurationError, ConnectError
+from .clock import until
 from .dial import Patience
 from .framing import printable
 from .wire import Wire
@@ -178,7 +181,9 @@ class Answer(NamedTuple):
         request_id = self.headers.get("x-request-id")
         if request_id:
             words.append(f"request {headers.redact(printable(request_id, 80))}")
-        return ConnectError.for_status(self.status, "; ".join(words), text)
+        error = ConnectError.for_status(self.status, "; ".join(words), text)
+        error.retry_after = _seconds(self.headers)
+        return error
 
     def _redirect(self) -> str:
         try:
@@ -265,6 +270,20 @@ class _Brief:
         """Seconds left."""
         own, left = max(0.0, self._until - monotonic()), self._whole.left()
         return own if left is None else min(left, own)
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """What Retry-After says, as seconds or as a date; None: nothing that could be waited for."""
+    thousandth = headers.get("retry-after-ms")
+    text = headers.get("retry-after", "")
+    try:
+        seconds = float(text) if thousandth is None else float(thousandth) / 1000
+    except ValueError:
+        try:
+            seconds = until(parsedate_to_datetime(text).timestamp())
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return seconds if 0 <= seconds < math.inf else None
 
 
 def _words(body: str) -> str:

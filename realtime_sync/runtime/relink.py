@@ -20,7 +20,7 @@ from .endpoints import KeyFailed
 if TYPE_CHECKING:
     from ..events.server import Error
 
-__all__ = ["Relink"]
+__all__ = ["Relink", "final"]
 
 #: Close codes after which another attempt would end alike: the peer is done, or refuses us. All
 #: from 3000 on are the server's own refusals. Source: wire.md (g).
@@ -103,8 +103,8 @@ class Relink:
         self._tried += 1
         # spread, or all clients of a server that restarts would come back at once
         delay *= 1 + self.policy.jitter * random.uniform(-1, 1)
-        asked = getattr(error, "retry_after", None) or 0.0
-        return max(delay, min(asked, PATIENCE))
+        asked = error.retry_after if isinstance(error, ConnectError) else None
+        return max(delay, min(asked or 0.0, PATIENCE))
 
     def fatal(self, error: RealtimeError, now: float) -> bool:
         """Whether trying again is of no use."""
@@ -113,15 +113,20 @@ class Relink:
         if isinstance(error, ConnectionLost):
             code = error.code or 1006
             return code in FATAL_CLOSES or code >= 3000
-        if isinstance(error, KeyFailed):
-            return False  # the key function may know better next time
-        if isinstance(error, ConnectError):
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                return True  # its certificate will be no better
-            status = error.status
-            return status is not None and status < 500 and status not in PASSING
-        return isinstance(error, (ConfigurationError, ServerError))
+        return final(error)
 
     def cause(self, error: RealtimeError) -> RealtimeError:
         """What is to blame: the error that the server sent before it hung up, if there is one."""
         return self._refusal[0] if self._refusal is not None else error
+
+
+def final(error: RealtimeError) -> bool:
+    """Whether an attempt that failed so would fail again."""
+    if isinstance(error, KeyFailed):
+        return False  # the key function may know better next time
+    if isinstance(error, ConnectError):
+        if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            return True  # its certificate will be no better
+        status = error.status
+        return status is not None and status < 500 and status not in PASSING
+    return isinstance(error, (ConfigurationError, ServerError))

@@ -537,6 +537,27 @@ def test_f8_statuses(serve, status, kind, cure):
     assert "<" not in str(html)
 
 
+@pytest.mark.row("F8", bound="the server's seconds, 60 at most")
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("Retry-After: 7", 7),
+        ("Retry-After: 0.5", 0.5),
+        ("Retry-After-Ms: 250", 0.25),
+        ("Retry-After: Thu, 01 Jan 1970 00:16:50 GMT", 10),
+        ("Retry-After: soon", None),
+        ("Retry-After: nan", None),
+        ("Retry-After: -1", None),
+        ("X-Nothing: 1", None),
+    ],
+)
+def test_f8_retry_after(serve, monkeypatch, header, seconds):
+    """A refusal says after how many seconds to ask again, however the server puts it."""
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    error = refused(replying(serve, http(503, b"", header)))
+    assert error.retry_after == seconds
+
+
 @pytest.mark.parametrize(
     ("reply", "body"),
     [

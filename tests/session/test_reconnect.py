@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pipe import LIMIT, Line, Pipe, Task, arrived, gate, greeted, settled
 
-from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync import Compatible, RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import (
     AuthenticationError,
     ConnectError,
@@ -19,6 +19,7 @@ from realtime_sync.errors import (
     SessionClosed,
 )
 from realtime_sync.runtime.clock import Deadline
+from realtime_sync.runtime.relink import Relink
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
 
@@ -450,6 +451,63 @@ def call_tool(pipe: Pipe, create: dict[str, Any]) -> None:
     )
 
 
+def test_a_call_that_was_half_there(line: Line) -> None:
+    """A call whose response is lost before it was whole is not said to the next server."""
+    session, pipe = opened(line)
+    response_id = pipe.begin(None)
+    item = {"id": "c", "type": "function_call", "call_id": "call_1", "name": "slow"}
+    begun = {**item, "arguments": "", "status": "in_progress"}
+    pipe.say(
+        {
+            "type": "response.output_item.added",
+            "response_id": response_id,
+            "output_index": 0,
+            "item": begun,
+        },
+        {"type": "conversation.item.added", "item": begun},
+        {
+            "type": "response.function_call_arguments.delta",
+            "response_id": response_id,
+            "item_id": "c",
+            "output_index": 0,
+            "call_id": "call_1",
+            "delta": '{"ci',
+        },
+    )
+    arrived(session, pipe)
+    with session.expect("connection.restored") as pending:
+        fresh = again(line, session, pipe)
+        back = pending.result(timeout=LIMIT)
+    assert (back.replayed, back.skipped) == ((), ("c",))
+    assert fresh.types == []
+
+
+def test_an_approval_that_comes_too_late(line: Line) -> None:
+    """The session that asked for it is gone, and so is the question."""
+    session, pipe = opened(line)
+    session.on("tool.approval_required", lambda _: None)
+    asked = {
+        "id": "r",
+        "type": "mcp_approval_request",
+        "server_label": "docs",
+        "name": "search",
+        "arguments": "{}",
+    }
+    with session.expect("tool.approval_required") as pending:
+        pipe.say({"type": "conversation.item.added", "item": asked})
+        pipe.say({"type": "conversation.item.done", "item": asked})
+        pending.result(timeout=LIMIT)
+    fresh = unlinked(session, line, pipe)
+    with session.expect("connection.restored") as back:
+        fresh.greet()
+        if fresh.expect("conversation.item.create"):
+            fresh.refuse(json.loads(fresh.frames[0]))
+        back.result(timeout=LIMIT)
+    session.approve("r")
+    arrived(session, fresh)
+    assert [json.loads(frame)["item"]["type"] for frame in fresh.frames] == ["mcp_approval_request"]
+
+
 # --- refusals
 
 
@@ -544,6 +602,59 @@ def test_others_are_tried_again(line: Line) -> None:
     restored(session, line, pipe)
     assert len(line.dialled) == 4
     assert session.state == "open"
+
+
+@pytest.mark.row("F8", bound="the server's seconds, 60 at most")
+def test_the_server_says_when(line: Line) -> None:
+    """A server that is busy is left alone for as long as it asks."""
+    busy = RateLimited("busy", status=429)
+    relink = Relink(ReconnectPolicy(delays=(0.1, 0.1, 0.1, 50), jitter=0))
+    waits = []
+    for seconds in (7.5, None, 3600, 2):
+        busy.retry_after = seconds
+        waits.append(relink.delay(busy, 0.0))
+    assert waits == [7.5, 0.1, 60, 50]
+
+
+def test_a_backup_that_refuses_is_not_the_end(line: Line) -> None:
+    """While one of several endpoints may come back, another attempt is made."""
+    endpoints = [Compatible("ws://127.0.0.1:9"), Compatible("ws://127.0.0.1:10")]
+    session, pipe = opened(line, endpoint=endpoints)
+    line.plan(ConnectError("no route"), AuthenticationError("no", status=401))
+    restored(session, line, pipe)
+    assert [url[:17] for url, _ in line.dialled] == [
+        "ws://127.0.0.1:9/",
+        "ws://127.0.0.1:9/",
+        "ws://127.0.0.1:10",
+        "ws://127.0.0.1:9/",
+    ]
+
+
+def test_all_of_them_refuse(line: Line) -> None:
+    """Where each endpoint has refused for good, there is nothing to wait for."""
+    endpoints = [Compatible("ws://127.0.0.1:9"), Compatible("ws://127.0.0.1:10")]
+    session, pipe = opened(line, endpoint=endpoints)
+    line.plan(AuthenticationError("no", status=401), AuthenticationError("neither", status=401))
+    with session.expect("connection.closed") as closed:
+        pipe.cut()
+    assert "neither" in str(closed.result(timeout=LIMIT).error)
+    assert len(line.dialled) == 3
+
+
+def test_one_that_failed_rests(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For thirty seconds the backup is tried first; then the primary is again."""
+    endpoints = [Compatible("ws://127.0.0.1:9"), Compatible("ws://127.0.0.1:10")]
+    now = [1000.0]
+    monkeypatch.setattr("realtime_sync.opening.monotonic", lambda: now[0])
+    line.plan(ConnectError("no route"), greeted())
+    session = line.session(endpoint=endpoints, reconnect=AT_ONCE).open()
+    for seconds in (29.0, 2.0):
+        now[0] += seconds
+        pipe = session._connection._link
+        assert isinstance(pipe, Pipe)
+        restored(session, line, pipe)
+    ports = [int(url.split(":")[2].split("/")[0]) for url, _ in line.dialled]
+    assert ports == [9, 10, 10, 9]
 
 
 def test_attempts_have_an_end(line: Line) -> None:
