@@ -15,6 +15,7 @@ from realtime_sync.local import LocalServer
 from realtime_sync.runtime.relink import Relink
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0), renew_before=3600)
+LATER = 7200.0  # the test says when: `come`
 
 
 def expiring(line: Line, seconds: float = 0.0, **arguments: Any) -> tuple[RealtimeSession, Pipe]:
@@ -23,6 +24,13 @@ def expiring(line: Line, seconds: float = 0.0, **arguments: Any) -> tuple[Realti
     line.plan(pipe)
     session = line.session(**{"reconnect": AT_ONCE, **arguments})
     return session, pipe
+
+
+def come(session: RealtimeSession) -> None:
+    """The moment has come to renew the session."""
+    connection = session._connection
+    assert connection._loop is not None
+    connection._loop.call(connection._expiring)
 
 
 def test_an_idle_session_is_renewed(line: Line) -> None:
@@ -46,13 +54,14 @@ def test_an_idle_session_is_renewed(line: Line) -> None:
 
 def test_the_conversation_comes_along(line: Line) -> None:
     """A renewed session knows what the old one knew, and the next turn goes on in it."""
-    session, pipe = expiring(line, 0.4, history=["hello"], reconnect=AT_ONCE)
+    session, pipe = expiring(line, LATER, history=["hello"], reconnect=AT_ONCE)
     fresh = greeted(id="sess_2")
     line.plan(fresh)
     opening = Task(session.open)
     pipe.confirm(pipe.expect("conversation.item.create"))
     opening.result()
     with session.expect("connection.restored") as pending:
+        come(session)
         repeated = fresh.expect("conversation.item.create")
         fresh.confirm(repeated)
         back = pending.result(timeout=LIMIT)
@@ -64,13 +73,14 @@ def test_the_conversation_comes_along(line: Line) -> None:
 
 def test_it_waits_for_the_response_and_holds_what_is_new(line: Line) -> None:
     """A response that runs is let end; a turn asked for meanwhile goes to the next session."""
-    session, pipe = expiring(line, 0.2)
+    session, pipe = expiring(line, LATER)
     fresh = greeted(id="sess_2")
     line.plan(fresh)
     session.open(timeout=LIMIT)
     with session.expect("session.expiring") as due:
         asking = Task(session.ask)
         response_id = pipe.begin(pipe.expect("response.create"))
+        come(session)
         due.result(timeout=LIMIT)
     queued = session.submit()
     arrived(session, pipe)
@@ -85,12 +95,14 @@ def test_it_waits_for_the_response_and_holds_what_is_new(line: Line) -> None:
 def test_its_patience_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that does not end in time is left behind: lost, with the part that came."""
     monkeypatch.setattr("realtime_sync.runtime.relinking.PATIENCE", 0.05)
-    session, pipe = expiring(line, 0.2)
+    session, pipe = expiring(line, LATER)
     line.plan(greeted(id="sess_2"))
     session.open(timeout=LIMIT)
     with session.expect("connection.restored") as pending:
         asking = Task(session.ask)
         pipe.begin(pipe.expect("response.create"))
+        arrived(session, pipe)
+        come(session)
         with pytest.raises(ConnectionLost, match="renewed"):
             asking.result()
         pending.result(timeout=LIMIT)
@@ -98,12 +110,14 @@ def test_its_patience_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_speech_is_not_cut(line: Line) -> None:
     """Nobody is interrupted in mid-speech: the commit and the reply are waited for."""
-    session, pipe = expiring(line, 0.2)
+    session, pipe = expiring(line, LATER)
     fresh = greeted(id="sess_2")
     line.plan(fresh)
     session.open(timeout=LIMIT)
     with session.expect("session.expiring") as due:
         pipe.say({"type": "input_audio_buffer.speech_started", "audio_start_ms": 0})
+        arrived(session, pipe)
+        come(session)
         due.result(timeout=LIMIT)
     arrived(session, pipe)
     assert len(line.dialled) == 1
@@ -116,7 +130,7 @@ def test_speech_is_not_cut(line: Line) -> None:
 def test_a_renewal_that_fails_changes_nothing(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old link goes on, what was held is sent on it, and it is tried again."""
     monkeypatch.setattr("realtime_sync.runtime.relinking.PAUSE", 0.0)
-    session, pipe = expiring(line, 0.2)
+    session, pipe = expiring(line, LATER)
     with gate() as held:
 
         def refuse(_: Any) -> Pipe:
@@ -127,6 +141,7 @@ def test_a_renewal_that_fails_changes_nothing(line: Line, monkeypatch: pytest.Mo
         fresh = Pipe()
         line.plan(fresh)
         session.open(timeout=LIMIT)
+        come(session)
         held.wait()
         queued = session.submit()
         arrived(session, pipe)
@@ -236,11 +251,12 @@ def test_reset_that_fails(line: Line) -> None:
 
 def test_something_begins_while_the_next_link_is_made(line: Line) -> None:
     """A link that comes at a bad moment is not taken; the next idle moment has another."""
-    session, pipe = expiring(line, 0.2)
+    session, pipe = expiring(line, LATER)
     with gate() as held:
         early, fresh = greeted(id="early"), greeted(id="sess_2")
         line.plan(lambda _: (held(), early)[1], fresh)
         session.open(timeout=LIMIT)
+        come(session)
         held.wait()
         response_id = pipe.begin(None)  # the server's own: the user has spoken
         arrived(session, pipe)
@@ -278,12 +294,13 @@ def test_the_link_is_lost_while_the_next_is_made(line: Line) -> None:
 
 def test_audio_that_nobody_has_committed_is_waited_for(line: Line) -> None:
     """Who holds the button and speaks is not cut off, where no turn detection commits for him."""
-    session, pipe = expiring(line, 0.2)
+    session, pipe = expiring(line, LATER)
     fresh = greeted(id="sess_2")
     line.plan(fresh)
     session.open(timeout=LIMIT)
     with session.expect("session.expiring") as due:
         session.input_audio_buffer.append(bytes(4800))
+        come(session)
         due.result(timeout=LIMIT)
     arrived(session, pipe)
     assert len(line.dialled) == 1
@@ -298,12 +315,13 @@ def test_audio_that_nobody_has_committed_is_waited_for(line: Line) -> None:
 def test_silence_that_was_heard_is_not_lost(line: Line) -> None:
     """With turn detection an open microphone has no gap where nobody spoke."""
     detecting = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
-    pipe = greeted(expires_at=time.time() + 0.2, **detecting)
+    pipe = greeted(expires_at=time.time() + LATER, **detecting)
     line.plan(pipe, greeted(id="sess_2"))
     session = line.session(reconnect=AT_ONCE)
     session.open(timeout=LIMIT)
     with session.expect("connection.restored") as pending:
         session.input_audio_buffer.append(bytes(48_000))
+        come(session)
         assert pending.result(timeout=LIMIT).lost_audio_ms == 0
 
 
