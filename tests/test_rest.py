@@ -575,7 +575,7 @@ def test_retries(stub: Stub) -> None:
         {**SECRET, "value": ""},
         {**SECRET, "expires_at": "ek_leaked"},
         {**SECRET, "session": None},
-        {"value": "ek_leaked", "expires_at": 1, "session": {"audio": "ek_leaked"}},
+        {"value": "ek_leaked", "expires_at": 1, "session": "ek_leaked"},
     ],
 )
 def test_no_secret(stub: Stub, answer: Any) -> None:

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ConfigurationError
+from .odd import put_back, take_odd
 
 __all__ = ["Value", "check", "fault", "read"]
 
 V = TypeVar("V", bound="Value")
-Path = tuple[str | int, ...]
 
 #: Where a value keeps what it was read without, that `wire()` may put it back.
-_NULLS = "_nulls"
+_ODD = "_odd"
+#: How often odd values are taken out of one: a union shows what is below it only then.
+_ROUNDS = 4
 #: Audio, images and their like: longer than this they are shortened in a repr.
 _LONG = 60
 #: Fields that hold what opens a tool server or a session. Source: wire.md (c), (i).
@@ -77,14 +79,8 @@ class Value(BaseModel):
     def wire(self) -> dict[str, Any]:
         """The JSON-ready dict of exactly what was set, null included, under wire names."""
         told = self.model_dump(mode="json", exclude_unset=True, warnings=False)
-        for *outer, last in self.__dict__.get(_NULLS, ()):
-            inner: Any = told
-            try:
-                for step in outer:
-                    inner = inner[step]
-                inner[last] = None
-            except (LookupError, TypeError):
-                continue  # a copy that was given something else there
+        if _ODD in self.__dict__:
+            put_back(told, self.__dict__[_ODD])
         return told
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -105,7 +101,7 @@ def _shown(value: Any) -> Any:
 
 
 def read(model: type[V], data: dict[str, Any]) -> V:
-    """What a server told, as its model. Nulls that the model has no place for read as absent.
+    """What a server told, as its model. Odd values that it can do without read as absent.
 
     Raises:
         ValidationError: It does not fit.
@@ -113,45 +109,22 @@ def read(model: type[V], data: dict[str, Any]) -> V:
     try:
         return model.model_validate(data)
     except ValidationError as exc:
-        fixed, nulls = _without_nulls(data, exc)
-        if not nulls:
-            raise
-    made = model.model_validate(fixed)
-    # __dict__ and no private attribute, which would cost every value that has none
-    made.__dict__[_NULLS] = nulls
-    return made
-
-
-def _without_nulls(raw: dict[str, Any], exc: ValidationError) -> tuple[dict[str, Any], list[Path]]:
-    """A copy without the nulls that the model has no place for, and where they stood.
-
-    They read as absent. Others stay: null metadata, say, is not the same as none.
-    """
-    fixed, nulls = copy.deepcopy(raw), []
-    for error in exc.errors(include_url=False, include_context=False):
-        if error["input"] is None and (path := _drop(fixed, error["loc"])):
-            nulls.append(path)
-    return fixed, nulls
-
-
-def _drop(value: Any, path: Iterable[str | int]) -> Path:
-    """Take out the null that a path leads to; a step that is not there is a union's branch.
-
-    Returns:
-        The steps that are there; none where no null was.
-    """
-    taken: list[str | int] = []
-    for step in path:
-        if isinstance(value, dict) and step in value:
-            taken.append(step)
-            if value[step] is None:
-                del value[step]
-                return tuple(taken)
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int):
-            taken.append(step)
-            value = value[step]
-    return ()
+        fault = exc
+    lean, odd = copy.deepcopy(data), []
+    for _ in range(_ROUNDS):
+        taken = take_odd(model, lean, fault)
+        if not taken:
+            break
+        odd += taken
+        try:
+            made = model.model_validate(lean)
+        except ValidationError as exc:
+            fault = exc
+            continue
+        # __dict__ and no private attribute, which would cost every value that has none
+        made.__dict__[_ODD] = tuple(odd)
+        return made
+    raise fault
 
 
 def check(model: type[Value], data: Any, where: str = "") -> Any:

@@ -124,7 +124,6 @@ MALFORMED: list[dict[str, Any]] = [
     {"type": "response.output_text.delta", "delta": 5},
     {"type": "response.output_text.delta", "delta": "x", "output_index": "first"},
     {"type": "conversation.item.added", "item": "x"},
-    {"type": "conversation.item.added", "item": {"content": "x"}},
     {"type": "conversation.item.truncated", "audio_end_ms": {}},
     {"type": "error", "error": ["str"]},
     {"type": "session.updated", "session": 5},
@@ -308,3 +307,33 @@ def test_from_the_embedded_server(
     with pytest.raises(ServerError):
         session.conversation.delete("nope")
     assert [r.levelno for r in caplog.records] == [logging.WARNING] * 4
+
+
+ODD_SESSION: dict[str, Any] = {
+    "id": "s",
+    "expires_at": "later",
+    "tools": {},
+    "include": "all",
+    "audio": {"input": {"format": 5, "turn_detection": []}, "output": {"speed": "fast"}},
+}
+
+
+def test_an_odd_session_opens() -> None:
+    """A session of a shape that we do not know opens, and a response that has one is whole."""
+    odd = Peer(greeting={"type": "session.created", "session": ODD_SESSION})
+    with odd as peer, RealtimeSession(endpoint=peer.endpoint) as session:
+        assert (session.id, session.expires_at, session.input_format) == ("s", None, "audio/pcm")
+        link = peer.link()
+        ends: list[events.ResponseDone] = []
+        session.on(events.ResponseDone, ends.append)
+        future = session.submit("x")
+        told = link.response(link.hear("response.create"), "r")
+        link.say("response.created", response={**told, "audio": 5})
+        content = [None, {"type": "output_text", "text": "hello"}]
+        item = {"id": "i", "type": "message", "role": "assistant", "content": content}
+        end = {**told, "status": "completed", "usage": "free", "output": [item, None]}
+        link.say("response.done", response=end)
+        assert future.result(LIMIT).text == "hello"
+        alive(session, link)
+        assert ends[0].response.usage is None
+        assert ends[0].wire()["response"]["usage"] == "free"
