@@ -12,7 +12,7 @@ from typing import Any
 from ..events.confidence import confidence_of
 from ..events.items import AUDIO_PARTS, Item, Part
 
-__all__ = ["ItemRecord", "completed"]
+__all__ = ["ItemRecord", "completed", "head"]
 
 
 class LivePart:
@@ -138,7 +138,7 @@ class ItemRecord:
         share = min(1.0, max(0.0, heard_ms / total)) if total else float(heard_ms > 0)
         if part:
             part.audio_ms = total * share  # what a second cut is a share of
-        text = _cut(content[index].transcript or "", share)
+        text = head(content[index].transcript or "", share)
         content[index] = content[index].model_copy(update={"transcript": text})
         self.wire = self.wire.model_copy(
             update={"content": tuple(content), "status": self.wire.status or "incomplete"}
@@ -235,7 +235,7 @@ def _with(part: Part, words: dict[str, str]) -> Part:
     return part.model_copy(update=words) if words else part
 
 
-def _cut(text: str, share: float) -> str:
+def head(text: str, share: float) -> str:
     """The first `share` of a text, ending with a whole word."""
     head = text[: round(len(text) * share)]
     if len(head) < len(text) and not text[len(head)].isspace():

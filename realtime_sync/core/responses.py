@@ -63,6 +63,7 @@ class ResponseRecord:
         "events",
         "final",
         "id",
+        "interrupted",
         "muted",
         "object",
         "outputs",
@@ -87,6 +88,7 @@ class ResponseRecord:
         self.final: tuple[Item, ...] | None = None  # the output, once nothing can change any more
         self.done = False
         self.error: RealtimeError | None = None  # why it can no longer end: lost or closed
+        self.interrupted = False  # it was cut where the listener was
         self.muted = False  # nobody wants its deltas any more; its handle still collects them
         self.corrects = False  # its turn has been corrected once: it will not be again
         self.claimant: Create | None = None  # whose it may be, if it is not the server's own
