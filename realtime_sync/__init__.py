@@ -16,8 +16,8 @@ The rooms, each importing only from those above it:
 - `audio`: sound: codecs, resampling, files; ignorant of sessions.
 - `tools`: Python functions, callable by the model.
 - `routing`: what the model may do, and when: stages and agents.
-- `session`, with `asking`, `living`, `listening`, `resources`, `response`, `streams`, `items`,
-  `images`, `history`, `opening`, `policy`: what people use.
+- `session`, with `speaking`, `asking`, `living`, `listening`, `resources`, `response`, `streams`,
+  `items`, `images`, `history`, `opening`, `policy`: what people use.
 - `transcription` with `upload`, `translation`: sessions that write down, and that translate.
 - `rest`: client secrets and calls, over HTTP.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.

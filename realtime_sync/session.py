@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .asking import Asking
 from .core.sideband import SidebandState
 from .core.state import SessionState
 from .core.turns import Turn
@@ -26,6 +25,7 @@ from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
+from .speaking import Speaking
 from .tools.execution import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ __all__ = ["RealtimeSession", "connect"]
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 
 
-class RealtimeSession(Asking):
+class RealtimeSession(Speaking):
     """A conversation with a realtime model.
 
     ::
@@ -200,7 +200,7 @@ class RealtimeSession(Asking):
             self._routing.begin()
         return super().open(timeout=timeout)
 
-    open.__doc__ = Asking.open.__doc__
+    open.__doc__ = Speaking.open.__doc__
 
     @property
     def router(self) -> Router | None:

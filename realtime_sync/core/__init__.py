@@ -13,6 +13,7 @@ tested, without a thread in sight.
 - `responses`: one response as it grows.
 - `running`: all responses; their tool calls. `growing`: what comes inside one.
 - `edits`: what is asked of the server about single items; `frames`: of a camera.
+- `interruptions`: what stops short, cut where the listener was.
 - `turns`: a turn, and the creates it still waits for.
 - `sequencer`: one response at a time; turns, rounds of tool calls.
 - `guarding`: what a guardrail's verdict does to a response.
