@@ -95,6 +95,13 @@ class Calls:
         """Calls without an output, and the turn that waits for each."""
         return {key: known.turn for key, known in self._known.items() if known.turn is not None}
 
+    def turn_of(self, call_id: str) -> Turn | None:
+        """The turn that a call belongs to; while its response runs, that response's."""
+        known, active = self._known.get(call_id), self._sequencer.active
+        if known is not None and known.turn is not None:
+            return known.turn
+        return active.turn if active is not None else None
+
     # --- what a response calls
 
     def of(

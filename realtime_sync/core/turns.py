@@ -101,6 +101,11 @@ class Turn:
         """Ids of this round's calls that have no output yet."""
         return tuple(key for key, output in self.calls.items() if output is None)
 
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """Ids of the calls whose tools wait, one for the other, for this turn."""
+        return () if self.parent is None else (self.caller or "", *self.parent.callers)
+
     def job(self, key: str, *, first: bool) -> Job:
         """The next of its creates, under this event id; `first`: before any round of calls."""
         params = dict(self.params)

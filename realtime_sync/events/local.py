@@ -77,7 +77,11 @@ class ConversationUpdated(LocalEvent):
 
 
 class ToolStarted(LocalEvent):
-    """A tool begins to run; `arguments`: a dict, or the text if it is no JSON object."""
+    """A tool begins to run, or a call is answered without (refused, rejected, given up).
+
+    Each call has one such event, and one `tool.finished` after it, unless the session ends before.
+    `arguments`: a dict, or the text if it is no JSON object.
+    """
 
     type: Literal["tool.started"] = "tool.started"
     call_id: str

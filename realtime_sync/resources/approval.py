@@ -44,6 +44,7 @@ class Approval:
         arguments: str,
         *,
         kind: Hashable,
+        depth: int,
         decide: Callable[[Decision], None],
     ) -> None:
         """Have a call wait. Never blocks.
@@ -53,6 +54,7 @@ class Approval:
             name: The tool's.
             arguments: As the model wrote them.
             kind: What "always" would be about.
+            depth: How many tools, or approvers, wait for the turn that this call belongs to.
             decide: Told the decision, once, by the thread that makes it.
         """
         session, approvals = self._session, self._approvals
@@ -82,7 +84,7 @@ class Approval:
             timers.append(session._connection.after(seconds, lambda: self._late(call_id, late)))
         session._connection.emit(event)
         if self._approver is not None:
-            question = Task("approver", lambda: self._consult(event), lambda _: None)
+            question = Task("approver", lambda: self._consult(event), lambda _: None, depth=depth)
             self.threads.submit(question)
 
     def _late(self, call_id: str, decision: Decision) -> None:

@@ -14,7 +14,7 @@ from ..errors import ServerError, SessionClosed
 from ..events.base import one_line
 from ..events.client import ConversationItemCreate
 from ..events.items import Item
-from ..events.local import ToolFinished, ToolStarted
+from ..events.local import ToolApprovalRequired, ToolFinished, ToolStarted
 from ..items import function_output
 from ..runtime.clock import may_wait
 from ..tools.approval import Decision
@@ -47,11 +47,12 @@ _REJECTED = "the call was not approved"
 class _Live:
     """A call that has no answer yet."""
 
-    __slots__ = ("call", "context", "task", "timer")
+    __slots__ = ("call", "context", "started", "task", "timer")
 
     def __init__(self, call: Call, context: ToolContext) -> None:
         self.call = call
         self.context = context
+        self.started = False  # `tool.started` has been told
         self.task: Task | None = None  # None while it waits for approval
         self.timer: Timer | None = None  # ends the wait for the tool
 
@@ -76,7 +77,9 @@ class Calls:
         self._session = session
         self._tools = tools
         self._threads = ToolThreads(limit=threads)
-        self.approval = Approval(session, approver=approver, timeout=approval_timeout)
+        self.approval = Approval(
+            session, approver=approver and self._nested(approver), timeout=approval_timeout
+        )
         self._live: dict[str, _Live] = {}
         self._stopped = False
 
@@ -136,17 +139,29 @@ class Calls:
             wanted.name,
             wanted.arguments,
             kind=(wanted.server_label, wanted.name),
+            depth=self._depth(wanted.request_id),
             decide=decide,
         )
+
+    def _depth(self, call_id: str) -> int:
+        turn = self._session._look(lambda s: s.calls.turn_of(call_id))
+        return len(turn.callers) if turn is not None else 0
+
+    def _nested(self, approver: Approver) -> Approver:
+        """The approver, for whom the call's turn waits: what he begins does not wait for it."""
+
+        def ask(event: ToolApprovalRequired) -> Any:
+            running_turn.set(self._session._look(lambda s: s.calls.turn_of(event.call_id)))
+            running_call.set(event.call_id)
+            return approver(event)
+
+        return ask
 
     # --- one call
 
     def _queue(self, live: _Live, step: Callable[[], None]) -> None:
         call, tool = live.call, self._tools.function(live.call.name)
-        callers, depth, turn = set(), 0, call.turn
-        while turn.parent is not None:
-            callers.add(turn.caller or "")
-            depth, turn = depth + 1, turn.parent
+        callers = call.turn.callers
 
         def guarded() -> None:
             try:
@@ -159,7 +174,7 @@ class Calls:
             call.name,
             guarded,
             lambda why: self._busy(live, why),
-            depth=depth,
+            depth=len(callers),
             callers=frozenset(callers),
             call_id=call.call_id,
             serial=tool is not None and tool.serial,
@@ -180,13 +195,11 @@ class Calls:
         tool = self._tools.function(live.call.name)
         if tool is None:
             names = ", ".join(sorted(self._tools.functions)) or "none"
-            self._started(live)
             message = f"no tool {live.call.name!r}; there are: {names}"
             self._settle(live, _refused("unknown_tool", message))
             return
         given = tool.read(live.call.arguments)
         if isinstance(given, Outcome):
-            self._started(live)
             self._settle(live, self._counted(live, tool, given))
         elif tool.awaits_approval(given):
             self._park(live, tool, given)
@@ -202,7 +215,12 @@ class Calls:
 
         live.task = None
         self.approval.wait(
-            live.call.call_id, live.call.name, live.call.arguments, kind=tool.name, decide=decide
+            live.call.call_id,
+            live.call.name,
+            live.call.arguments,
+            kind=tool.name,
+            depth=len(live.call.turn.callers),
+            decide=decide,
         )
         if live.unwanted:  # `_interrupt` may have come before it was there to be rejected
             self.approval.reject(live.call.call_id, _UNWANTED)
@@ -212,6 +230,9 @@ class Calls:
         call = live.call
         if self._live.get(call.call_id) is not live:
             return  # given up meanwhile
+        if live.unwanted:  # too late for `_interrupt` to withdraw it
+            self._settle(live, _refused("cancelled", _UNWANTED))
+            return
         running_turn.set(call.turn)
         running_call.set(call.call_id)
         self._started(live)
@@ -252,6 +273,8 @@ class Calls:
         call = live.call
         if self._live.pop(call.call_id, None) is None:
             return False
+        if not live.started:  # nothing is finished that has not started
+            self._started(live)
         self._session._connection.emit(
             ToolFinished(
                 call_id=call.call_id,
@@ -272,6 +295,7 @@ class Calls:
         return True
 
     def _started(self, live: _Live) -> None:
+        live.started = True
         call, arguments = live.call, shown(live.call.arguments)
         started = ToolStarted(call_id=call.call_id, name=call.name, arguments=arguments)
         self._session._connection.emit(started)
