@@ -56,6 +56,7 @@ class _Group:
     def __init__(self) -> None:
         self.open: set[str] = set()
         self.reply = False
+        self.parent: Turn | None = None  # whose tool has answered
 
 
 class Calls:
@@ -83,6 +84,7 @@ class Calls:
         self._known: dict[str, _Known] = {}
         self._asked: set[str] = set()  # ids of MCP approval requests
         self._groups: dict[str, _Group] = {}  # call id -> of the calls that the caller answers
+        self._early: dict[str, _Group] = {}  # call id -> its answer, before its response is over
 
     def set_tools(self, functions: frozenset[str], told: frozenset[str]) -> None:
         """Names of the tools that are run on our side, and of those the caller answers."""
@@ -127,8 +129,7 @@ class Calls:
                 continue
             if item.type == "function_call":
                 if not self._ours(item, turn):
-                    group.open.add(key)
-                    self._groups[key] = group
+                    self._join(group, key)
                 elif turn is None or not runs:
                     self._refuse(item, key, record)
                 elif self._function(item, key, record, turn, answers, begins):
@@ -137,7 +138,18 @@ class Calls:
                 waiting.append(key)
                 if self._remote(item, key, turn).output is not None:
                     answers[key] = ""
+        if group.reply and not group.open:
+            self._sequencer.begin(Turn(parent=group.parent))
         return waiting, answers
+
+    def _join(self, group: _Group, key: str) -> None:
+        """A call of a response that is over, which the caller answers, or has already."""
+        early = self._early.pop(key, None)
+        if early is not None:
+            group.reply, group.parent = group.reply or early.reply, early.parent
+        elif key not in self._known:
+            group.open.add(key)
+            self._groups[key] = group
 
     def _ours(self, item: Item, turn: Turn | None) -> bool:
         # tools that were given for this turn alone come as the wire has them: only reported
@@ -242,13 +254,21 @@ class Calls:
         known.output = ""
         group = self._groups.pop(call_id, None) or _Group()
         group.open.discard(call_id)
-        group.reply = group.reply or respond
-        if group.reply and not group.open:
+        group.reply, group.parent = group.reply or respond, parent
+        if self._is_being_made(call_id):
+            self._early[call_id] = group  # how many there are is not known yet
+        elif group.reply and not group.open:
             self._sequencer.begin(Turn(parent=parent))
+
+    def _is_being_made(self, call_id: str) -> bool:
+        """Whether the running response has this call."""
+        active = self._sequencer.active
+        return active is not None and any(item.call_id == call_id for item in active.output)
 
     def unsubmitted(self, call_id: str) -> None:
         """The server refused that output: it may be submitted once more."""
         self._known.pop(call_id, None)
+        self._early.pop(call_id, None)
 
     # --- MCP
 
@@ -276,6 +296,7 @@ class Calls:
     def unlinked(self) -> None:
         """The link is gone, and with it what MCP servers were doing for the old session."""
         self._asked.clear()
+        self._early.clear()  # their response is lost, nothing is to follow it
         for key, known in list(self._known.items()):
             if known.remote and known.output is None:
                 self.finished(key, "", respond=True)

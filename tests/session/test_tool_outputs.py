@@ -39,6 +39,32 @@ def test_one_reply_after_the_last(make: Opener, server: LocalServer) -> None:
         assert outputs(session) == ['{"n":1}'] * 3
 
 
+@pytest.mark.parametrize("wanted", [(True, True), (True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("early", [1, 2])
+def test_before_the_response_is_over(
+    early: int, wanted: tuple[bool, bool], make: Opener, server: LocalServer
+) -> None:
+    """Calls may be answered as soon as they are seen; one reply follows, once all are over."""
+    with make(tools=[WIRE]) as session:
+        server.script.hold(after={1: 1, 2: 6}[early])  # deltas; a call here has five
+        server.reply([server.call("wired", n=n) for n in range(2)], "both")
+        made = session.events("response.output_item.added", timeout=LIMIT)
+        replies = session.events("response.output_text.done", timeout=LIMIT)
+        future = session.submit("go")
+        for n in range(early):
+            session.submit_tool_output(next(made).item.call_id, n, respond=wanted[n])
+            assert creates(server) == 1
+        server.script.release()
+        calls = future.result(LIMIT).function_calls
+        for n in range(early, 2):
+            session.submit_tool_output(calls[n].call_id, n, respond=wanted[n])
+        if any(wanted):
+            assert next(replies).text == "both"
+        session.input_audio_buffer.clear()
+        assert creates(server) == 1 + any(wanted)
+        assert sorted(outputs(session)) == ["0", "1"]
+
+
 @pytest.mark.parametrize("output", ["as it is", NoReply("as it is")])
 def test_without_a_reply(output: Any, make: Opener, server: LocalServer) -> None:
     """respond=False, or a NoReply: the caller asks when it likes."""
