@@ -132,16 +132,20 @@ def answer(
     # The one safety net: a call that is not answered leaves the model mute, so SystemExit, a
     # cancelled coroutine and a KeyboardInterrupt raised by hand are answers too.
     except BaseException as exc:
-        return _failed(name, exc, started, expose=expose)
+        ended = isinstance(exc, asyncio.CancelledError) and context.cancelled.is_set()
+        return _failed(name, exc, started, expose=expose, ended=ended)
     return Outcome(output, None, not silent, seconds=time.monotonic() - started)
 
 
-def _failed(name: str, exc: BaseException, started: float, *, expose: bool) -> Outcome:
+def _failed(
+    name: str, exc: BaseException, started: float, *, expose: bool, ended: bool = False
+) -> Outcome:
     kind, message = _shown(exc)
     error = f"{kind}: {_said(exc)}"
     if expose and kind == "tool_failed":
         message = _said(exc)
-    _report(name, kind, error, exc)
+    if not ended:  # by us, since nobody waits; that is no news
+        _report(name, kind, error, exc)
     output = _cut(error_text(kind, message))
     return Outcome(output, error, True, exception=exc, seconds=time.monotonic() - started)
 

@@ -160,8 +160,11 @@ def test_the_context_is_given_and_not_told():
     assert repr(given) == "<ToolContext of look call_1, cancelled>"
 
 
-def test_a_coroutine_ends_when_it_is_abandoned():
-    """The context's owner may end a coroutine that waits; a plain function only reads the event."""
+def test_a_coroutine_ends_when_it_is_abandoned(caplog):
+    """The context's owner may end a coroutine that waits; a plain function only reads the event.
+
+    Nothing has failed, and no log says so.
+    """
     context, began = ToolContext(), threading.Event()
 
     async def sleep() -> None:
@@ -177,6 +180,7 @@ def test_a_coroutine_ends_when_it_is_abandoned():
     thread.join(5)
     assert context.cancelled.is_set()
     assert outcomes[0].error == "tool_failed: CancelledError"
+    assert not caplog.records
     context._abandon()
 
 
