@@ -90,6 +90,34 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
             "I may not pay 300 euros.",
         ],
     ),
+    "stages-example": (
+        lambda server: server.reply(
+            server.call("price_of", bread="loaf"),
+            server.call("classify_response", outcome="ordered"),
+            "That is 4.20.",
+        ),
+        [
+            "order -> payment\n",
+            "That is 4.20.\n",
+            "payment ('paid', 'question') ('classify_response',)\n",
+        ],
+    ),
+    "agents-example": (
+        lambda server: server.reply(
+            server.call("transfer_to_billing", reason="a bill"),
+            server.call("last_bill"),
+            "You owe 7.50.",
+        ),
+        [
+            "front desk -> billing\n",
+            "You owe 7.50.\n",
+            "<Agent billing> ('last_bill', 'transfer_to_front_desk')\n",
+        ],
+    ),
+    "guardrail-example": (
+        lambda server: server.reply("Three euros.", "Sorry, I cannot say."),
+        ["a price\n"],
+    ),
     "endpoints-example": (lambda server: None, ["Hello!"]),
     "errors-example": (
         lambda server: server.reply(["Hel", RuntimeError("hiccups")]),

@@ -30,6 +30,15 @@ SHOWS = {
     "callbacks.py": ["Hello! You said", "heard: 1, 2, 3.\n", "2  response.done", "[completed]"],
     "pump.py": ["the wizard's speech is completed"],
     "speech.py": ["question.wav: Hello! You said", "reply.wav: [your speech, "],
+    "stages.py": [
+        '    s0 -->|"ordered"| s1\n',
+        "price_of returned: 4.2\n",
+        "(order -> question)\n",
+        'classify_response returned: {"stage":"question"}\n',
+        "(question -> order)\n",
+        "(payment -> _end_)\n",
+        "(went through ('order', 'question', 'order', 'payment'))\n",
+    ],
     "transcribe.py": ["speech.wav: [speech, "],
     "translate.py": ["heard: [speech, ", "es: [speech, ", "translated.wav: "],
 }

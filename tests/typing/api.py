@@ -8,6 +8,7 @@ from typing_extensions import assert_type
 
 from realtime_sync import (
     NOT_GIVEN,
+    Agent,
     Azure,
     Compatible,
     Item,
@@ -17,6 +18,7 @@ from realtime_sync import (
     ReconnectPolicy,
     Response,
     SessionConfig,
+    StageRouter,
     ToolContext,
     Transcript,
     TranscriptionSession,
@@ -137,3 +139,23 @@ def translation() -> None:
         assert_type(session, TranslationSession)
         assert_type(session.update("fr"), SessionConfig)
         assert_type(session.translate("a.wav"), Translation)
+
+
+def routing() -> None:
+    router = StageRouter({"stages": {}}, tools=[len])
+    assert_type(router.stage, str)
+    assert_type(router.outcomes, tuple[str, ...])
+    assert_type(router.to_mermaid(), str)
+    RealtimeSession(router=Agent("one", lambda: "text", handoffs=[Agent("two")]))
+    session = RealtimeSession(router=router)
+
+    @session.guardrail(every_chars=50, correction="Be polite.")
+    def polite(text: str) -> str | None:
+        return text or None
+
+    @session.guardrail
+    def short(text: str) -> bool:
+        return len(text) > 1000
+
+    assert_type(polite(""), str | None)
+    assert_type(short(""), bool)
