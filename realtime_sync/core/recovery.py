@@ -121,7 +121,9 @@ class Recovery:
         # inside a call an update that changes nothing is all whose answer tells us of the session
         if not self._config and not self._outlives:
             return None
-        fields = {**({} if self._kind is None else {"type": self._kind}), **self._config}
+        fields = {"type": self._kind, **self._config}
+        if self._kind is None:
+            del fields["type"]
         config = SessionConfig.model_validate(fields)
         return SessionUpdate(type="session.update", event_id=self._new_key(), session=config)
 
@@ -391,9 +393,7 @@ class Recovery:
             ConnectionLost: There is no link now.
         """
         if not self.linked and event.type not in SURVIVING:
-            raise ConnectionLost(
-                f"{event.type}: there is no link now; wait for connection.restored"
-            )
+            raise ConnectionLost(f"{event.type}: no link now; wait for connection.restored")
 
 
 def _has_audio(item: Item) -> bool:
