@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .errors import ToolError, ToolRetry
     from .events.config import NOT_GIVEN, SessionConfig
     from .events.items import Item
+    from .living import sessions
     from .policy import ReconnectPolicy
     from .resources.sync import SyncReport
     from .response import Response
@@ -62,6 +63,7 @@ _HOMES: dict[str, str | None] = {
     "connect_translation": "translation",
     "TranslationSession": "translation",
     "Translation": "translation",
+    "sessions": "living",
     "SessionConfig": "events.config",
     "ReconnectPolicy": "policy",
     "OpenAI": "runtime.endpoints",
@@ -96,6 +98,7 @@ __all__ = [
     "connect_translation",
     "TranslationSession",
     "Translation",
+    "sessions",
     "SessionConfig",
     "ReconnectPolicy",
     "OpenAI",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,16 @@ from .runtime.dispatcher import Dispatch
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Living"]
+__all__ = ["Living", "sessions"]
+
+
+#: All that are not collected yet.
+_sessions: weakref.WeakSet[Living] = weakref.WeakSet()
+
+
+def sessions() -> tuple[Living, ...]:
+    """The sessions of this process that are open, or being opened, made anew or closed."""
+    return tuple(one for one in list(_sessions) if one.state not in ("new", "closed"))
 
 
 class Living(Listening):
@@ -47,6 +57,8 @@ class Living(Listening):
             raise ConfigurationError(
                 f'dispatcher: "thread", "manual" or a function, not {dispatcher!r}'
             )
+        self._watches.owner = self
+        _sessions.add(self)
         self._connection = Connection(
             new_state,
             connect=self._setup.connect,

@@ -111,6 +111,11 @@ class Pipe:
             self._end = self._end or Ended(1006, "aborted")
             self._changed.notify_all()
 
+    def dismiss(self) -> None:
+        self.send_close()
+        self.flush()
+        self.close()
+
     def close(self) -> None:
         self._seen()
         self.closed = True

@@ -12,6 +12,7 @@ from .clock import Deadline
 from .dialect import Dialect
 from .link import Connect, Link
 from .loop import Loop
+from .threads import start
 
 __all__ = ["Attempt"]
 
@@ -56,7 +57,7 @@ class Attempt:
             ConnectError: There is no thread to be had: too many, or the interpreter ends.
         """
         try:
-            self._thread.start()
+            start(self._thread)
         except RuntimeError as exc:
             raise ConnectError(f"no thread to connect on: {exc}") from exc
 

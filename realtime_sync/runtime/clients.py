@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Client", "Link", "Watched"]
+if TYPE_CHECKING:
+    from .loop import Loop
+
+__all__ = ["Client", "Link", "Watched", "Weak", "weakly"]
 
 
 class Link(Protocol):
@@ -12,6 +17,7 @@ class Link(Protocol):
 
     def fileno(self) -> int: ...
     def flush(self) -> None: ...
+    def dismiss(self) -> None: ...
     @property
     def buffered(self) -> int: ...
     @property
@@ -40,3 +46,45 @@ class Watched:
         self.fd = link.fileno()  # remembered: a closed link has none; -1 for a memory link
         self.mask = 0  # what the selector watches it for; 0 while it is not registered
         self.stuck = False  # it could write and did not: TLS wants to read first
+
+
+class Weak:
+    """A client that the loop does not keep alive: a session that nobody holds is to be found."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = weakref.ref(client)
+        self.loop: Loop | None = None  # which it has acquired; None before, and once given back
+
+    def on_readable(self) -> None:
+        client = self._client()
+        if client is not None:
+            client.on_readable()
+
+    def on_writable(self) -> None:
+        client = self._client()
+        if client is not None:
+            client.on_writable()
+
+    on_wake = on_writable
+
+    def on_resume(self) -> None:
+        client = self._client()
+        if client is not None:
+            client.on_resume()
+
+    def on_fault(self, error: BaseException) -> None:
+        client = self._client()
+        if client is not None:
+            client.on_fault(error)
+
+
+def weakly(method: Callable[..., None], *args: Any) -> Callable[[], None]:
+    """Calls a method, if its object is still there; does not keep it alive."""
+    ref = weakref.WeakMethod(method)
+
+    def call() -> None:
+        there = ref()
+        if there is not None:
+            there(*args)
+
+    return call

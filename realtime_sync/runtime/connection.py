@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -35,9 +33,10 @@ from ..errors import (
 from ..events import local
 from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
 from ..policy import ReconnectPolicy
-from . import clock
+from . import clock, process
 from . import loop as io
 from .carrier import Carrier, Convert, Todo
+from .clients import Weak, weakly
 from .clock import Deadline, Signal, may_wait, monotonic
 from .dialect import Dialect
 from .dispatcher import Dispatch, Dispatcher
@@ -62,6 +61,8 @@ LINK_BYTES = 256 * 1024
 SOON = 2.0
 #: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
 GRACE = 0.3
+#: Seconds after which a callback that has not returned is named.
+STUCK = 10.0
 TEXT = 1
 #: The close code of a server that does not accept the key. Source: wire.md (g).
 KEY_REFUSED = 3000
@@ -115,6 +116,8 @@ class Connection(Relinking):
         self._loop: io.Loop | None = None  # None before `open`, and after a failed one
         self._pinger: io.Timer | None = None
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
+        self._minder: io.Timer | None = None  # looks whether callbacks return; None: none runs
+        self._named: object = None  # the one that was warned of last
         self._begin_relinking(Relink(reconnect))
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
@@ -122,7 +125,8 @@ class Connection(Relinking):
         self._cleaned = clock.Event()  # set when nothing of it is left
         self._last_moment = math.inf  # until then the peer may answer our close frame
         self._closed = clock.Event()  # set when nothing more will happen
-        _all.add(self)
+        self._client = Weak(self)  # is called by the loop, which must not keep us alive
+        process.watch_over(self)
 
     def _new_carrier(
         self, on_call: Callable[[fx.CallEffect], None], handle: Callable[[ResponseRecord], Any]
@@ -180,7 +184,7 @@ class Connection(Relinking):
     def _dial(self, reply: Reply[Any], deadline: Deadline) -> None:
         self._dialler = None
         try:
-            self._loop = io.acquire()
+            self._loop = self._client.loop = io.acquire()
             thread = threading.Thread(
                 target=self._make_link, args=(reply, deadline), name="realtime-connect", daemon=True
             )
@@ -247,7 +251,7 @@ class Connection(Relinking):
     def _adopt(self, link: Link) -> None:
         if self._link is not link or self._loop is None:
             return
-        self._loop.watch(link, self)
+        self._loop.watch(link, self._client)
         self._look_again(self._liveness.begin())
         todo = Todo()
         with self._lock:
@@ -284,6 +288,7 @@ class Connection(Relinking):
         if loop is not None:
             loop.call(lambda: self._end_opening(loop, link, error, ended))
             ended.wait(Deadline(SOON))
+            self._client.loop = None
             loop.release(SOON)
         fresh = self._new_state()
         # a callback may be in close(), and wait for us; what is pumped is still to be run
@@ -430,7 +435,7 @@ class Connection(Relinking):
                     self._state.appending(frames)
             if full is None:
                 if self._loop is not None:
-                    self._loop.wake(self)
+                    self._loop.wake(self._client)
                 return
             # first whether it is to wait at all: a tap may append without waiting
             if deadline.passed or not full.wait(deadline):
@@ -514,13 +519,13 @@ class Connection(Relinking):
         """Hold the lock."""
         self._outbox.put(event.type, self._dialect.dump(event, self._state.session))
         if self._loop is not None:
-            self._loop.wake(self)
+            self._loop.wake(self._client)
 
     def _queue_audio(self, frame: bytes) -> None:
         """Hold the lock."""
         self._outbox.put(APPEND, frame)
         if self._loop is not None:
-            self._loop.wake(self)
+            self._loop.wake(self._client)
 
     def _unsaid(self, event: ClientEvent, error: ConfigurationError) -> tuple[fx.Effect, ...]:
         """Hold the lock."""
@@ -529,7 +534,7 @@ class Connection(Relinking):
 
     def _later(self, delay: float) -> None:
         if self._loop is not None:
-            self._loop.call_later(delay, self._retry)
+            self._loop.call_later(delay, weakly(self._retry))
 
     def _retry(self) -> None:
         todo = Todo()
@@ -618,7 +623,7 @@ class Connection(Relinking):
         """The session is ready, on its first link or on another. Runs on the I/O thread."""
         self._relinked()
         if self._budget is None and self._max_duration is not None and self._loop is not None:
-            self._budget = self._loop.call_later(self._max_duration, self._time_is_up)
+            self._budget = self._loop.call_later(self._max_duration, weakly(self._time_is_up))
 
     def _time_is_up(self) -> None:
         if self.phase not in ("open", "reconnecting"):
@@ -647,6 +652,21 @@ class Connection(Relinking):
             wanted.append(Keep(over))
         if wanted:
             self.dispatcher.put(wanted)
+            if self._minder is None and self._loop is not None:
+                self._minder = self._loop.call_later(STUCK, weakly(self._mind_callbacks))
+
+    def _mind_callbacks(self) -> None:
+        """Name a callback that does not return: those behind it wait for it."""
+        stuck = self.dispatcher.stuck
+        if stuck is not None and stuck is not self._named:
+            self._named = stuck
+            log.warning(
+                "callback %r has been running for over %g s; all other callbacks wait", stuck, STUCK
+            )
+        if self.dispatcher.busy and self._loop is not None:
+            self._minder = self._loop.call_later(STUCK, weakly(self._mind_callbacks))
+        else:
+            self._minder = self._named = None
 
     def on_wake(self) -> None:
         """Frames are queued. Runs on the I/O thread."""
@@ -694,7 +714,7 @@ class Connection(Relinking):
 
     def _look_again(self, delay: float | None) -> None:
         if delay is not None and self._loop is not None:
-            self._pinger = self._loop.call_later(delay, self._look_at_link)
+            self._pinger = self._loop.call_later(delay, weakly(self._look_at_link))
 
     def _look_at_link(self) -> None:
         """Whether the server lives; asks it if it has not spoken for a while."""
@@ -715,7 +735,14 @@ class Connection(Relinking):
 
     def close(self, deadline: Deadline) -> None:
         """End the session: flush, say goodbye, fail what waits. Idempotent, from any thread."""
-        todo, inside = Todo(), self._inside()
+        inside = self._inside()
+        self._begin_closing(deadline)
+        loop = self._loop
+        if loop is not None and not (loop.in_loop() or inside):  # inside: it waits for us
+            self._await_end(loop, deadline)
+
+    def _begin_closing(self, deadline: Deadline) -> None:
+        todo = Todo()
         with self._lock:
             phase = self.phase
             if phase in ("connecting", "open", "reconnecting"):
@@ -731,13 +758,17 @@ class Connection(Relinking):
         # again where somebody is at it: he may have been interrupted, or have more time than we
         if phase in ("open", "reconnecting", "closing") and loop is not None:
             loop.call(lambda: self._say_goodbye(deadline))
-        if loop is None or loop.in_loop() or inside:  # inside, the I/O thread waits for us
-            return
+
+    def _await_end(self, loop: io.Loop, deadline: Deadline) -> None:
         if not self._closed.wait(deadline.remaining()):
             log.warning("the session did not end in time: the I/O thread is held by a tap")
         if not self.dispatcher.join(deadline):
-            left = self.dispatcher.abandon()
-            log.warning("a callback still runs on realtime-dispatcher; %d more are dropped", left)
+            callback, left = self.dispatcher.calling, self.dispatcher.abandon()
+            log.warning(
+                "a callback still runs on realtime-dispatcher: %r; %d more are dropped",
+                callback,
+                left,
+            )
         if not loop.join(deadline.remaining()):
             log.warning("realtime-io still runs")
         attempt = self._attempt
@@ -799,7 +830,7 @@ class Connection(Relinking):
             link, self._link = self._link, None
             room = self._outbox.clear()
             self._reject_all(error or _closed_by_you(), todo)
-        for timer in (self._pinger, self._alarm, self._renewer, self._budget):
+        for timer in (self._pinger, self._alarm, self._renewer, self._budget, self._minder):
             if timer is not None:
                 timer.cancel()
         if self._attempt is not None:
@@ -828,28 +859,10 @@ class Connection(Relinking):
         self._publish([*last, local.ConnectionClosed(error=error)])
         self._watches.end(error)
         self.dispatcher.stop()
+        self._client.loop = None
         if self._loop is not None:
             self._loop.release(0)
         self._closed.set()
-
-
-#: What a fork leaves without its threads.
-_all: weakref.WeakSet[Connection] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    """Link and threads are the parent's; whoever goes on here is told so instead of waiting."""
-    for connection in list(_all):
-        connection._lock = threading.RLock()  # a thread that is not here may have held the old one
-        if connection.phase not in ("new", "closed"):
-            connection.phase = "closed"
-            connection.error = SessionClosed("it is that of the process that forked this one")
-            connection._loop = connection._link = None
-            connection._closed.set()
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch  # not on Windows
-    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _binary(payload: bytes) -> UnknownEvent:

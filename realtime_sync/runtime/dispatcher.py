@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..events.local import CallbackError
 from .clock import Deadline, may_wait
 from .handlers import Handlers
 from .inbox import Entry, Inbox, Keep
+from .threads import start
 
 __all__ = ["Dispatch", "Dispatcher"]
 
@@ -35,6 +37,20 @@ def _run_posted(fn: Callable[[], None]) -> None:
     # sys.exit() in a done-callback must not keep the others from running
     except (Exception, SystemExit):
         log.exception("a future's done-callback raised")
+
+
+def _serve(ref: weakref.ref[Dispatcher], inbox: Inbox) -> None:
+    """The thread. It waits without holding the session, which would live for ever."""
+    while True:
+        dispatcher = ref()
+        if dispatcher is None:
+            return
+        stopped = dispatcher._stopped  # before the batch: what came before the end is still run
+        dispatcher._next_batch()
+        if stopped:
+            return
+        del dispatcher
+        inbox.wait(None)
 
 
 class Dispatcher:
@@ -58,6 +74,10 @@ class Dispatcher:
         self._runner: int | None = None  # his thread's id
         self._stopped = False
         self._abandoned = False  # the time for callbacks is over
+        self.calling: Callable[[Any], object] | None = None  # the callback that runs
+        self._begun = 0  # callbacks so far
+        self._seen = 0  # of them, when somebody looked last
+        weakref.finalize(self, self._inbox.wake).atexit = False
         # ids of responses whose deltas no callback gets any more; copy-on-write
         self._silenced: tuple[str, ...] = ()
 
@@ -70,6 +90,12 @@ class Dispatcher:
     def busy(self) -> bool:
         """Whether a callback runs or is due."""
         return self._runner is not None or len(self._inbox) > 0
+
+    @property
+    def stuck(self) -> object:
+        """The callback that runs, if it has been running since the last look; None: none has."""
+        begun, seen, self._seen = self._begun, self._seen, self._begun
+        return self.calling if begun == seen else None
 
     # --- in
 
@@ -114,15 +140,18 @@ class Dispatcher:
         with self._starting:
             if self._thread is None:
                 # daemon: a callback that never returns must not keep the process alive
-                thread = threading.Thread(target=self._run, name="realtime-dispatcher", daemon=True)
-                thread.start()
+                thread = threading.Thread(
+                    target=_serve,
+                    args=(weakref.ref(self), self._inbox),
+                    name="realtime-dispatcher",
+                    daemon=True,
+                )
+                try:
+                    start(thread)
+                except RuntimeError as exc:
+                    log.debug("no callbacks any more: %s", exc)
+                    return
                 self._thread = thread
-
-    def _run(self) -> None:
-        while not self._stopped:
-            self._inbox.wait(None)
-            self._next_batch()
-        self._next_batch()
 
     def _next_batch(self) -> None:
         if not callable(self._mode):
@@ -172,6 +201,8 @@ class Dispatcher:
         )
 
     def _call(self, handler: Callable[[Any], object], event: Event) -> None:
+        self.calling = handler
+        self._begun += 1
         try:
             handler(event)
         except BaseException as exc:
@@ -185,6 +216,8 @@ class Dispatcher:
                 self._report(report)
                 for listener in self._handlers.take(report):
                     self._call(listener, report)
+        finally:
+            self.calling = None
 
     def pump(self, timeout: float) -> int:
         """Run what is due on this thread; wait up to `timeout` seconds for something.

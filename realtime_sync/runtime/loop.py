@@ -23,6 +23,7 @@ from collections.abc import Callable
 
 from .clients import Client, Link, Watched
 from .clock import Sleep, forbidden
+from .threads import start
 from .timers import Timer, Timers
 
 __all__ = ["Client", "Link", "Loop", "Timer", "acquire"]
@@ -60,7 +61,7 @@ class Loop:
     def start(self) -> None:
         """Start the thread. `acquire` calls it."""
         try:
-            self._thread.start()
+            start(self._thread)
         except RuntimeError:  # the system has none left
             self._close()
             raise
@@ -148,6 +149,14 @@ class Loop:
         if watch.fd < 0:
             link.notify = None  # type: ignore[attr-defined]
         self._set_mask(watch, 0)
+
+    def abandon(self, client: Client) -> None:
+        """Nobody holds this client any more: say goodbye for it. Runs on the I/O thread."""
+        watch = self._of_client.get(client)
+        if watch is not None:
+            self.unwatch(watch.link)
+            watch.link.dismiss()
+        self.release(0)
 
     def forget(self) -> None:
         """Be dead: this is a forked child, where thread and descriptors are the parent's."""

@@ -19,6 +19,7 @@ from ..events.base import Event
 from . import loop as io
 from .attempt import Attempt
 from .carrier import Carrier, Todo
+from .clients import weakly
 from .clock import Deadline, monotonic, until
 from .dialect import Dialect
 from .futures import Reply
@@ -96,7 +97,7 @@ class Relinking:
             log.warning("%s; trying again", error)
             self._publish([local.ConnectionLost(error=_lost(error), retrying=True)])
         if self._attempt is None:  # else a renewal's is under way: its link is as good
-            self._alarm = loop.call_later(delay, self._dial_again)
+            self._alarm = loop.call_later(delay, weakly(self._dial_again))
 
     def _unlink(self, error: RealtimeError) -> io.Loop | None:
         """Drop the link, and decide what becomes of what was under way; None: the session ends."""
@@ -168,7 +169,7 @@ class Relinking:
             link.close()  # ours still: nobody else has seen it
             return
         left = attempt.deadline.remaining() or 0.0
-        self._alarm = loop.call_later(left, lambda: self._not_ready(link))
+        self._alarm = loop.call_later(left, weakly(self._not_ready, link))
         self._adopt(link)
 
     def _not_ready(self, link: Link) -> None:
@@ -188,7 +189,7 @@ class Relinking:
         self._carrier.carry_out(todo)
         seconds = self._relink.renewal(None if expires_at is None else until(expires_at))
         if seconds is not None and self._loop is not None:
-            self._renewer = self._loop.call_later(seconds, self._expiring)
+            self._renewer = self._loop.call_later(seconds, weakly(self._expiring))
 
     # --- a session that is renewed
 
@@ -207,7 +208,7 @@ class Relinking:
         with self._lock:
             self._state.recovery.part()  # nothing new begins
         self._parting = monotonic() + patience
-        self._renewer = loop.call_later(patience, self._renew_if_idle)
+        self._renewer = loop.call_later(patience, weakly(self._renew_if_idle))
         self._renew_if_idle()
 
     def _may_part(self) -> bool:
@@ -247,7 +248,7 @@ class Relinking:
             self._resetting = False
         elif loop is not None:
             log.warning("the session could not be renewed: %s; trying again", error)
-            self._renewer = loop.call_later(PAUSE, self._expiring)
+            self._renewer = loop.call_later(PAUSE, weakly(self._expiring))
 
     # --- a fresh start
 
@@ -278,7 +279,7 @@ class Relinking:
             with self._lock:
                 self._state.conversation.clear()
             if loop is not None and self._attempt is None:
-                self._alarm = loop.call_later(0.0, self._dial_again)
+                self._alarm = loop.call_later(0.0, weakly(self._dial_again))
 
     if TYPE_CHECKING:
 

@@ -245,6 +245,12 @@ class Transport:
             # makes sure that the selector reports the descriptor whatever the error was.
             self._wire.abort()
 
+    def dismiss(self) -> None:
+        """Say goodbye, if the kernel takes it, and close."""
+        self.send_close()
+        self.flush()
+        self.close()
+
     def close(self) -> None:
         """Close the descriptor. Only the thread that reads may; twice does no harm."""
         if self.ended is None:

@@ -96,6 +96,7 @@ class Watches:
 
     def __init__(self) -> None:
         self._all: tuple[weakref.ref[Watch], ...] = ()
+        self.owner: object = None  # the session: whoever waits for its events keeps it
         self._over = False  # the session is closed: nothing will come
         self._error: RealtimeError | None = None  # why, where it was lost
         # guards the replacement of the tuple; re-entrant, since a watcher may be collected

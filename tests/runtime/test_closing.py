@@ -12,6 +12,7 @@ from pipe import LIMIT, Line, Pipe, Task, arrived, gate, on_io, settled
 
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import SessionClosed
+from realtime_sync.runtime import connection
 from realtime_sync.runtime.clock import monotonic
 
 
@@ -272,6 +273,34 @@ def test_a_callback_that_never_returns(line: Line, caplog: pytest.LogCaptureFixt
         with pytest.raises(SessionClosed):
             future.result(timeout=0)
         assert "realtime-dispatcher" in caplog.text
+
+
+@pytest.mark.row("F36", bound="named after 10 s; nothing else waits")
+def test_a_callback_that_does_not_return_is_named(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose callbacks stand still reads which one it is; the session goes on beside it."""
+    monkeypatch.setattr(connection, "STUCK", 0.02)
+    named, texts = threading.Event(), []
+
+    def warning(*told: Any) -> None:
+        texts.append(told[0] % told[1:])
+        named.set()
+
+    monkeypatch.setattr(connection.log, "warning", warning)
+    session, pipe = line.open()
+    with gate() as held:
+
+        def stuck_for_ever(_: Any) -> None:
+            held()
+
+        session.on("test.held", stuck_for_ever)
+        pipe.say("test.held")
+        assert named.wait(LIMIT)
+        asking = Task(session.ask, "hello")
+        pipe.take_turn("Hi.")
+        assert asking.result().text == "Hi."
+    assert [text for text in texts if "stuck_for_ever" in text] == texts[:1]
 
 
 def test_a_tap_that_holds_everything(line: Line, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,132 @@
+"""Sessions that nobody holds any more."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pathlib
+import threading
+import weakref
+from collections.abc import Callable
+
+import pytest
+from pipe import LIMIT
+
+import realtime_sync
+from realtime_sync import RealtimeSession
+from realtime_sync.local import LocalServer
+from realtime_sync.runtime.clock import monotonic
+
+from .conftest import Opener
+
+
+def opened(server: LocalServer) -> RealtimeSession:
+    return RealtimeSession(
+        endpoint=server.endpoint, output_modalities=["text"], turn_detection=None
+    ).open()
+
+
+def ours() -> list[threading.Thread]:
+    names = ("realtime-io", "realtime-dispatcher", "realtime-connect")
+    return [t for t in threading.enumerate() if t.name in names]
+
+
+def wait_for_ours() -> None:
+    for thread in ours():
+        thread.join(LIMIT)
+    assert ours() == []
+
+
+def collect(*refs: weakref.ref[RealtimeSession]) -> None:
+    """Returns once they are collected: a thread may have been at work for one until just now."""
+    end = monotonic() + LIMIT
+    while any(ref() is not None for ref in refs):
+        assert monotonic() < end
+        gc.collect()
+
+
+def busy(session: RealtimeSession) -> None:
+    session.on("*", lambda _: session)  # a cycle
+    session.ask("hello")
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/fd").exists(), reason="no /proc here")
+@pytest.mark.row("F43", bound="threads and descriptors gone once it is collected")
+@pytest.mark.parametrize("way", [lambda _: None, busy], ids=["idle", "busy"])
+def test_it_is_closed(way: Callable[[RealtimeSession], None], server: LocalServer) -> None:
+    """Threads and descriptors go with it; ResourceWarning says that somebody forgot."""
+    opened(server).close()  # what is made once a process is made
+    descriptors = len(os.listdir("/proc/self/fd"))
+    session = opened(server)
+    way(session)
+    gone = weakref.ref(session)
+    del session
+    with pytest.warns(ResourceWarning, match="not closed"):
+        collect(gone)
+    wait_for_ours()
+    end = monotonic() + LIMIT
+    while len(os.listdir("/proc/self/fd")) > descriptors:  # the embedded server's own end of it
+        assert monotonic() < end
+    assert realtime_sync.sessions() == ()
+
+
+def test_many(server: LocalServer) -> None:
+    """Fifty forgotten ones leave no more than one."""
+    with pytest.warns(ResourceWarning):
+        collect(*[weakref.ref(opened(server)) for _ in range(50)])
+    wait_for_ours()
+
+
+def test_while_it_is_made_anew(server: LocalServer) -> None:
+    """A session in a back-off is forgotten like any other."""
+    session = RealtimeSession(
+        endpoint=server.endpoint, reconnect=realtime_sync.ReconnectPolicy(delays=(1000,))
+    ).open()
+    with session.expect("connection.lost") as pending:
+        server.script.cut()
+        session.send({"type": "session.update", "session": {"type": "realtime"}})
+        pending.result(timeout=LIMIT)
+    gone = weakref.ref(session)
+    del session, pending
+    with pytest.warns(ResourceWarning):
+        collect(gone)
+    wait_for_ours()
+
+
+def test_who_waits_keeps_it(server: LocalServer) -> None:
+    """An iterator, a future or a handle is enough for the session to live on."""
+    events = opened(server).events("response.done")
+    gc.collect()
+    session = events._watches.owner
+    assert isinstance(session, RealtimeSession)
+    answer = session.submit("hello")
+    del session
+    gc.collect()
+    assert next(events).response.status == "completed"
+    response = answer.result(LIMIT)
+    del events, answer
+    gc.collect()
+    (session,) = realtime_sync.sessions()
+    gone = weakref.ref(session)
+    del response, session
+    with pytest.warns(ResourceWarning):
+        collect(gone)
+    wait_for_ours()
+
+
+def test_one_that_was_closed(make: Opener) -> None:
+    """There is nothing to say about a session that was closed, or never opened."""
+    session = make().open()
+    session.close()
+    gone = [weakref.ref(RealtimeSession(api_key="k"))]
+    del session
+    collect(*gone)
+
+
+def test_sessions(make: Opener) -> None:
+    """`sessions()` has those that are open, and no others."""
+    first, second = make(), make().open()
+    assert realtime_sync.sessions() == (second,)
+    with first:
+        assert set(realtime_sync.sessions()) == {first, second}
+    assert realtime_sync.sessions() == (second,)
