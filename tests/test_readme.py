@@ -70,6 +70,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         lambda server: Path("offer.sdp").write_text(OFFER, encoding="ascii"),
         ["1, 2, 3.\n"],
     ),
+    "player-example": (lambda server: None, ["True 0\n"]),
     "buffer-example": (lambda server: None, ["500.0 ms of audio"]),
     "history-example": (
         lambda server: server.reply("A warm red.", "Red."),

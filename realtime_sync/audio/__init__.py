@@ -9,6 +9,14 @@ libsndfile  FLAC, OGG, MP3; the home of soundfile
 sources     a file, an array, a microphone: one kind of stream
 pauses      where speech may be cut
 detection   where speech begins and ends
+pace        real time for what knows none; a virtual clock for tests
+playback    what is still to be played, and how far the listener has come
+outputs     where slices go: a device, or a sink of the user's
+player      the thread that plays: `Player`, `Speaker`
+microphone  the thread that listens: `Microphone`
+ports       one device as sound at 24 kHz, found again when it is lost
+hardware    which devices there are; pyaudiobackend and sounddevicebackend reach them
+quiet       silence for C libraries that print
 
 Importing the room loads no numpy: the names below arrive when they are first asked for.
 """
@@ -34,6 +42,12 @@ if TYPE_CHECKING:
     )
     from .detection import Speech, SpeechDetector
     from .files import WavSink, WavSource, open_file, read_wav, write_wav
+    from .hardware import Device, devices
+    from .microphone import Microphone, PreRoll
+    from .outputs import AudioSink
+    from .pace import PacedSource, VirtualClock
+    from .player import Player, Speaker
+    from .ports import DeviceChange
     from .rates import Resampler
     from .sources import AudioSource
 
@@ -53,6 +67,16 @@ __all__ = [
     "WavSink",
     "open_file",
     "AudioSource",
+    "Microphone",
+    "Speaker",
+    "Player",
+    "AudioSink",
+    "devices",
+    "Device",
+    "DeviceChange",
+    "PacedSource",
+    "PreRoll",
+    "VirtualClock",
     "Resampler",
     "SpeechDetector",
     "Speech",
@@ -78,6 +102,16 @@ _HOMES = {
     "WavSink": "files",
     "open_file": "files",
     "AudioSource": "sources",
+    "Microphone": "microphone",
+    "Speaker": "player",
+    "Player": "player",
+    "AudioSink": "outputs",
+    "devices": "hardware",
+    "Device": "hardware",
+    "DeviceChange": "ports",
+    "PacedSource": "pace",
+    "PreRoll": "microphone",
+    "VirtualClock": "pace",
     "Resampler": "rates",
     "SpeechDetector": "detection",
     "Speech": "detection",

@@ -61,7 +61,7 @@ def test_a_stream_is_the_whole(source, target, frames, channels, floats, sizes) 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 44100, 48000, 44101])
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 24000, 44100, 48000])
 def test_a_stream_has_the_length_of_the_whole(rate: int, engine: Any) -> None:
     """Two seconds in pieces of 20 ms become two seconds at 24 kHz, and sound alike."""
     pcm = speechlike(rate * 2)

@@ -1,0 +1,65 @@
+"""Silence for C libraries that print while devices are looked for. Knows no library in particular.
+
+ALSA, JACK and PortAudio write dozens of lines to the process's standard error for every card that
+is not there. Python cannot reach that; the descriptor can be led elsewhere for a moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet"]
+
+log = logging.getLogger(__name__)
+
+_STDERR = 2
+# one at a time: a second would take the first one's file for standard error, and keep it
+_lock = threading.Lock()
+
+#: What the libraries write. Anything else is somebody's own, and reaches standard error.
+_NOISE = re.compile(
+    rb"^(ALSA |Cannot connect to server |jack server |Jack[A-Z]|JackShm|Expression '|"
+    rb"connect\(2\) call to |attempt to connect to server failed|PaMacCore|\|\|PaMacCore)"
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the noise of C libraries off standard error; what others write there arrives, later.
+
+    The descriptor is the process's: whatever another thread writes meanwhile is kept and written
+    at the end. A child process started meanwhile by another thread inherits the descriptor, so
+    keep what is within short.
+    """
+    with _lock:
+        try:
+            kept = os.dup(_STDERR)
+        except OSError:  # closed, as in a service without a terminal: nothing to keep quiet
+            yield
+            return
+        with tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), _STDERR)
+            try:
+                yield
+            finally:
+                os.dup2(kept, _STDERR)
+                os.close(kept)
+                file.seek(0)
+                _pass_on(file.read())
+
+
+def _pass_on(said: bytes) -> None:
+    for line in said.splitlines(keepends=True):
+        if _NOISE.match(line):
+            log.debug("%s", line.decode("utf-8", "replace").rstrip())
+            continue
+        try:
+            os.write(_STDERR, line)
+        except OSError:
+            return  # nobody reads it

@@ -1,0 +1,34 @@
+"""A sound card in memory, for whoever asks for one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from realtime_sync.audio import VirtualClock, hardware
+
+from .portaudio import Card, FakeDevice
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Card]]:
+    """Makes a card of the devices given, in place of PyAudio."""
+    cards = []
+
+    def insert(*devices: FakeDevice, clock: VirtualClock | None = None) -> Card:
+        made = Card(*devices, clock=clock)
+        cards.append(made)
+        monkeypatch.setitem(sys.modules, "pyaudio", made.module())
+        # the module that imports it must meet this one, and the next test none of it
+        monkeypatch.delitem(sys.modules, "realtime_sync.audio.pyaudiobackend", raising=False)
+        monkeypatch.setattr(hardware, "find_spec", lambda name: name == "pyaudio" or None)
+        return made
+
+    yield insert
+    sys.modules.pop("realtime_sync.audio.pyaudiobackend", None)
+    for made in cards:
+        made.release()
+    assert not any(made.streams for made in cards), "a stream was left open"
+    assert not any(made.libraries for made in cards), "PortAudio was left initialised"

@@ -1,0 +1,222 @@
+"""Microphone and loudspeaker on real audio libraries, over the null sinks of a PulseAudio.
+
+Where something is missing, each test says what to install. REALTIME_SYNC_NEEDS_AUDIO=1 makes that
+a failure, for a machine that is meant to have it all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from nullsinks import NullSinks, missing
+
+from realtime_sync.audio import DeviceChange, Microphone, Speaker, devices
+from realtime_sync.errors import DeviceNotFound
+from realtime_sync.local.speech import tones
+from realtime_sync.runtime.clock import monotonic
+
+_needed = os.environ.get("REALTIME_SYNC_NEEDS_AUDIO") == "1"
+_missing = missing()
+
+pytestmark = pytest.mark.skipif(bool(_missing) and not _needed, reason=_missing or "")
+
+BACKENDS = [
+    "pyaudio",
+    pytest.param(
+        "sounddevice",
+        marks=pytest.mark.skipif(
+            find_spec("sounddevice") is None and not _needed,
+            reason="needs sounddevice: pip install sounddevice",
+        ),
+    ),
+]
+
+SPOKEN = tones("What is heard here was said elsewhere, a moment ago.")
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[NullSinks]:
+    """One daemon for the file."""
+    assert _missing is None, _missing
+    with NullSinks() as running:
+        yield running
+
+
+@pytest.fixture
+def sinks(daemon: NullSinks, monkeypatch: pytest.MonkeyPatch) -> NullSinks:
+    """The daemon, as this process's audio."""
+    for name, value in daemon.environment.items():
+        monkeypatch.setenv(name, value)
+    return daemon
+
+
+class Recording:
+    """What a sink plays, for the length of a `with` block."""
+
+    def __init__(self, sinks: NullSinks, sink: str, path: Path) -> None:
+        self._sinks, self._sink, self._path = sinks, sink, path
+        self.heard = np.empty(0)
+
+    def __enter__(self) -> Recording:
+        self._recorder = self._sinks.record(self._sink, self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._recorder.terminate()
+        self._recorder.wait(10)
+        raw = self._path.read_bytes()
+        self.heard = np.frombuffer(raw[: len(raw) & ~1], "<i2").astype(float)
+
+
+def likeness(said: bytes, heard: np.ndarray) -> float:
+    """Normalised cross-correlation at the best lag."""
+    wanted = np.frombuffer(said, "<i2").astype(float)
+    size = 1 << int(np.ceil(np.log2(len(wanted) + len(heard))))
+    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(wanted, size)), size)
+    lag = int(np.argmax(product[: len(heard)]))
+    part = heard[lag : lag + len(wanted)]
+    return float(part @ wanted[: len(part)] / np.sqrt((part @ part) * (wanted @ wanted)))
+
+
+def sounding_ms(heard: np.ndarray) -> float:
+    """From the first to the last sound, in milliseconds."""
+    loud = np.flatnonzero(np.abs(heard) > 60)
+    return float(loud[-1] - loud[0]) / 24 if len(loud) else 0.0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_devices(sinks: NullSinks, backend: Any) -> None:
+    """ALSA's way to PulseAudio is there, and both defaults."""
+    there = devices(backend)
+    assert any(device.default_input and device.input_channels for device in there)
+    assert any(device.default_output and device.output_channels for device in there)
+    with pytest.raises(DeviceNotFound, match="default"):
+        Microphone("none such", backend=backend).open()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_played_is_heard(sinks: NullSinks, backend: Any, tmp_path: Path) -> None:
+    """Through the loudspeaker, as recorded from its sink: the sound, as long as it was."""
+    with Recording(sinks, "speaker", tmp_path / "a.raw") as recording:
+        with Speaker(backend=backend) as speaker:
+            speaker.play(SPOKEN, "a")
+            speaker.finish("a")
+            speaker.wait(timeout=30)
+            assert speaker.position("a") == pytest.approx(len(SPOKEN) / 48)
+            threading.Event().wait(0.3)  # what is beyond the device's own latency: the recorder's
+        assert speaker.underruns <= 1  # a machine this busy
+    assert likeness(SPOKEN, recording.heard) > 0.95
+    wanted = sounding_ms(np.frombuffer(SPOKEN, "<i2").astype(float))
+    assert sounding_ms(recording.heard) == pytest.approx(wanted, rel=0.05)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_said_is_captured(sinks: NullSinks, backend: Any) -> None:
+    """What is played into the virtual microphone comes out of `Microphone`."""
+    with Microphone(backend=backend) as microphone:
+        microphone.read()
+        player = sinks.say(SPOKEN)
+        heard = b""
+        while len(heard) < len(SPOKEN) + 48_000 * 2:
+            heard += microphone.read()
+        player.wait(20)
+    captured = np.frombuffer(heard, "<i2").astype(float)
+    assert likeness(SPOKEN, captured) > 0.95
+    wanted = sounding_ms(np.frombuffer(SPOKEN, "<i2").astype(float))
+    assert sounding_ms(captured) == pytest.approx(wanted, rel=0.05)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_stop_is_quick_and_knows_where(sinks: NullSinks, backend: Any, tmp_path: Path) -> None:
+    """After stop the last sound goes out within 40 ms; the recording holds what stop said."""
+    tone = (np.sin(np.arange(24_000 * 6) / 8) * 8000).astype("<i2").tobytes()
+    last: list[float] = []
+
+    def note(pcm: bytes) -> None:
+        if any(pcm):
+            last[:] = [monotonic()]
+
+    misses, delays = [], []
+    for run in range(3):
+        with (
+            Recording(sinks, "speaker", tmp_path / f"{run}.raw") as recording,
+            Speaker(backend=backend, monitor=note) as speaker,
+        ):
+            speaker.play(tone, f"item {run}")
+            threading.Event().wait(1.0 + run * 0.137)  # the moment of a user who interrupts
+            stopped_at = monotonic()
+            stopped = speaker.stop()
+            speaker.wait(timeout=5)
+            threading.Event().wait(0.3)
+        delays.append(last[0] - stopped_at)
+        misses.append(sounding_ms(recording.heard) - stopped[f"item {run}"])
+    assert sorted(delays)[1] <= 0.04
+    assert abs(sorted(misses)[1]) <= 100
+
+
+def test_nothing_is_printed(sinks: NullSinks) -> None:
+    """Looking for devices and opening both leaves standard error empty."""
+    script = (
+        "from realtime_sync.audio import Microphone, Speaker, devices\n"
+        "devices()\n"
+        "with Microphone() as microphone, Speaker() as speaker: microphone.read()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert ran.returncode == 0
+    assert ran.stderr == b""
+
+
+def test_a_program_that_closes_nothing_ends(sinks: NullSinks) -> None:
+    """Open streams do not hold the interpreter at its end."""
+    script = (
+        "from realtime_sync.audio import Microphone, Speaker\n"
+        "microphone, speaker = Microphone().open(), Speaker().open()\n"
+        "microphone.read(); speaker.play(bytes(48000))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+def test_the_sound_server_dies_and_comes_back(
+    sinks: NullSinks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both are told that their device is gone, and go on once it is there again."""
+    changes: list[DeviceChange] = []
+    told = threading.Condition()
+
+    def note(change: DeviceChange) -> None:
+        with told:
+            changes.append(change)
+            told.notify_all()
+
+    with (
+        caplog.at_level(logging.CRITICAL, "realtime_sync"),
+        Microphone(on_change=note) as microphone,
+        Speaker(on_change=note) as speaker,
+        told,
+    ):
+        microphone.read()
+        sinks.stop()
+        assert told.wait_for(lambda: len(changes) >= 2, 10)
+        assert {(one.kind, one.direction) for one in changes} == {
+            ("lost", "input"),
+            ("lost", "output"),
+        }
+        sinks.start()
+        assert told.wait_for(lambda: len(changes) >= 4, 15)
+        assert [one.kind for one in changes[2:]] == ["restored", "restored"]
+        microphone.discard()
+        assert len(microphone.read()) == 960
+        speaker.play(SPOKEN[:48_000], "a")
+        speaker.finish("a")
+        speaker.wait(timeout=15)
