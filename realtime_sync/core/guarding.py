@@ -31,30 +31,22 @@ def trip(state: SessionState, record: ResponseRecord, correction: ClientEvent | 
         state.sequencer.cancel(record)
     if correction is None or record.corrects or not record.default:
         return False
-    if record.turn is not None:
-        return not record.done and _continue(record.turn, correction)
-    if not record.done or not _is_latest(state, record):
+    turn = record.turn
+    if turn is None and record.done and _is_latest(state, record):
+        turn = Turn(items=(correction,))
+        state.begin(turn)
+    elif turn is not None and not record.done:
+        turn.correction = correction  # once the response is over
+    else:
         return False
-    turn = Turn(items=(correction,))
     turn.corrected = True
-    state.begin(turn)
-    return True
-
-
-def _continue(turn: Turn, correction: ClientEvent) -> bool:
-    """The turn goes on, with the correction, once its response is over."""
-    if turn.abandoned:
-        return False
-    turn.correction, turn.corrected = correction, True
     return True
 
 
 def _is_latest(state: SessionState, record: ResponseRecord) -> bool:
     """Whether nothing has followed the response, or is about to."""
-    sequencer = state.sequencer
-    if sequencer.speaking or sequencer.active or sequencer.asked or sequencer.loose:
-        return False
-    if sequencer.queue or sequencer.turns:
+    s = state.sequencer
+    if s.speaking or s.active or s.asked or s.loose or s.queue or s.turns:
         return False
     items = state.conversation.items()
     return bool(items) and items[-1].id in [known.id for known in record.outputs.values()]
