@@ -212,7 +212,7 @@ class RealtimeSession(Speaking):
 
         A response that runs is lost (`ConnectionLost` to whoever waits for it); queued turns, and
         calls made meanwhile, go on in the new session. Handlers, watchers and `usage` live on;
-        `connection.restored` tells when it is there.
+        `connection.restored` tells when it is there. A router begins at its start.
 
         Args:
             timeout: Seconds; None waits for ever. The reset goes on when they have passed.
@@ -225,6 +225,8 @@ class RealtimeSession(Speaking):
         deadline = Deadline(timeout)
         may_wait()
         self._connection.reset(deadline)
+        if self._routing is not None:
+            self._routing.restart()
 
     def close(self, *, timeout: float | None = 5) -> None:
         """End the session. Idempotent, from any thread, a callback or tool included.

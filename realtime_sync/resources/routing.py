@@ -96,6 +96,17 @@ class Routing:
             fields["audio"] = {"output": {"voice": setting.voice}}
         return SessionConfig.model_validate(fields)
 
+    def restart(self) -> None:
+        """The conversation begins again: so does the router; the server is told, not waited for."""
+
+        def back(_: SessionState) -> bool:
+            if not self._moving:  # else that step, which knows of no reset, has the last word
+                self.router.reset()
+            return not self._moving
+
+        if self._session._look(back):
+            self._tell(self.router.setting())
+
     # --- steps
 
     def move(self, plan: Callable[[], Step], context: ToolContext) -> Any:

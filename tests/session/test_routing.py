@@ -411,6 +411,20 @@ def test_a_link_lost_in_the_middle_of_a_step(
         assert router.stage == "payment"
 
 
+def test_a_conversation_that_begins_again(
+    make: Opener, server: LocalServer, router: StageRouter
+) -> None:
+    """reset() goes to the start; what is asked next is asked there."""
+    with make(router=router, tools=[price], reconnect=ReconnectPolicy(delays=(0, 0))) as session:
+        server.reply(move(server, "ordered"), "2.50", "welcome")
+        session.ask("go")
+        session.reset()
+        assert router.stage == "order"
+        assert session.ask("hello").text == "welcome"
+        assert heard(server)[-3:] == ["what they want", "message", "response.create"]
+        assert session.tools.names == ("price", "classify_response")
+
+
 # --- agents
 
 
@@ -469,6 +483,35 @@ def test_two_hand_overs_in_one_response(make: Opener, server: LocalServer, front
         assert isinstance(session.router, AgentRouter)
         assert session.router.agent.name == agent
         assert "wait for that" in why or "does not hand over" in why or "no tool" in why
+
+
+def test_a_hand_over_beside_another(
+    opened: Callable[..., tuple[RealtimeSession, Link]], front: Agent
+) -> None:
+    """While the server has not confirmed the one, the other is answered with the reason."""
+    front.handoffs.append(Agent("till", "You take money."))
+    session, link = opened(router=front)
+    with session:
+        finished = session.events("tool.finished")
+        future = session.submit()
+        response = link.response(link.hear("response.create"), "r1")
+        link.say("response.created", response=response)
+        calls = [
+            {"id": f"i_{name}", "type": "function_call", "name": f"transfer_to_{name}"}
+            | {"call_id": name, "arguments": "{}", "status": "completed"}
+            for name in ("oven", "till")
+        ]
+        link.say("response.done", response={**response, "status": "completed", "output": calls})
+        told = link.hear("session.update")["session"]
+        refused = next(finished)
+        assert "the conversation is moving on already; wait for that" in refused.output
+        link.say("session.updated", session={**told, "id": "s"})
+        made = next(finished)
+        assert made.output == json.dumps({"agent": made.call_id}, separators=(",", ":"))
+        link.respond(link.hear("response.create"), "r2", "ok")
+        assert future.result(LIMIT).text == "ok"
+        assert isinstance(session.router, AgentRouter)
+        assert session.router.agent.name == made.call_id != refused.call_id
 
 
 def test_instructions_that_fail(make: Opener, server: LocalServer, front: Agent) -> None:
