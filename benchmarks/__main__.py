@@ -10,11 +10,19 @@ import platform
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from . import imports
+from . import imports, links
 from .race import Row
 
 #: Name -> what gives its rows, from a number of rounds.
-BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {"import": imports.rows}
+BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
+    "import": imports.rows,
+    "receive": links.receive,
+    "append": links.append,
+    "ask": links.ask,
+    "crowd": links.crowd,
+    "memory": links.memory,
+    "reconnect": links.reconnect,
+}
 
 _PACKAGES = ("realtime_sync", "openai", "pydantic", "websocket-client", "websockets")
 
