@@ -20,7 +20,7 @@ from realtime_sync import Compatible, RealtimeSession
 from realtime_sync.runtime.clock import monotonic
 from realtime_sync.runtime.transport import Ended
 
-LIMIT = 5.0  # seconds that only failures reach
+LIMIT = 15.0  # seconds that only failures reach
 
 Wire = dict[str, Any]
 

@@ -181,7 +181,7 @@ def test_imports_run_one_way() -> None:
 def test_third_parties_have_one_home() -> None:
     """Each package is imported in its one home, and what is no dependency nowhere."""
     broken = []
-    known = set(sys.stdlib_module_names) | {"realtime_sync"}
+    known = {*sys.stdlib_module_names, "tomllib", "realtime_sync"}  # tomllib: from 3.11 on
     for name, tree in trees():
         for node in imports(tree, nested=True):
             for target in targets(name, node):

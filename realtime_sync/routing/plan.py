@@ -26,11 +26,6 @@ from typing import Any, Final
 from ..errors import ConfigurationError
 from .router import Faults
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = ["ALL", "BACKTRACK", "END", "PLACEHOLDERS", "START", "Outcome", "Plan", "Stage", "load"]
 
 START: Final = "_start_"
@@ -128,7 +123,21 @@ def _json(text: str) -> Any:
     return json.loads(text, object_pairs_hook=once)
 
 
-_READERS: Final[dict[str, Callable[[str], Any]]] = {".toml": tomllib.loads, ".json": _json}
+def _toml(text: str) -> Any:
+    # when called: before 3.11 it takes a package that is no dependency
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        try:
+            import tomli as tomllib
+        except ImportError:
+            raise ConfigurationError(
+                "TOML is read on Python 3.11 and newer; before it, pip install tomli, or give JSON"
+            ) from None
+    return tomllib.loads(text)
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {".toml": _toml, ".json": _json}
 
 
 class _Reader:

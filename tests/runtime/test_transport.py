@@ -30,7 +30,7 @@ from realtime_sync.runtime.transport import Transport
 
 KEY = "sk-canary-1234567890"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-LIMIT = 5.0  # seconds that only failures reach
+LIMIT = 15.0  # seconds that only failures reach
 CHUNKED = "Transfer-Encoding: chunked"
 
 

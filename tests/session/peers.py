@@ -103,7 +103,13 @@ class Peer:
         self._server = serve(
             self._accept, "127.0.0.1", 0, compression=None, ping_interval=None, max_size=None
         )
-        self._thread = threading.Thread(target=self._server.serve_forever, name="peer", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name="peer", daemon=True)
+
+    def _serve(self) -> None:
+        try:
+            self._server.serve_forever()
+        except (OSError, ValueError):
+            pass  # closed before it had begun
 
     def _accept(self, connection: ServerConnection) -> None:
         link = Link(connection)

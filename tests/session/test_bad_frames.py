@@ -12,7 +12,7 @@ from realtime_sync.local import LocalServer
 
 from .peers import Peer, frame
 
-LIMIT = 5.0
+LIMIT = 15.0
 TEXT = b'{"type": "x"}'
 
 FAULTS = {

@@ -16,7 +16,7 @@ from realtime_sync.local import LocalServer
 
 from .peers import Link, Peer, frame
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 def alive(session: RealtimeSession, link: Link) -> None:

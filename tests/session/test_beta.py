@@ -15,7 +15,7 @@ from realtime_sync.errors import ConfigurationError, ConnectError, ConnectionLos
 from realtime_sync.local import LocalServer
 from realtime_sync.runtime.endpoints import Compatible, Endpoint
 
-LIMIT = 5.0
+LIMIT = 15.0
 PREVIEW = "2025-04-01-preview"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 SECOND = b"\x10\x00" * 24000  # of PCM16

@@ -14,7 +14,7 @@ from realtime_sync.local import LocalServer
 from .conftest import Opener
 from .peers import Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 TONE = (np.sin(np.arange(4800) / 10) * 9000).astype("<i2")
 
 

@@ -6,7 +6,7 @@ from realtime_sync import RealtimeSession, events
 
 from .peers import Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 WHERE = {"response_id": "r1", "item_id": "i1", "output_index": 0}
 
 

@@ -11,7 +11,7 @@ from realtime_sync import RealtimeSession
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 def test_manual(make: Opener) -> None:

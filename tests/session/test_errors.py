@@ -31,7 +31,7 @@ from realtime_sync.local import LocalServer
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 CANARY = "sk-canary-4711-0815"
 
 TREE = {

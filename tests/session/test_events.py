@@ -11,7 +11,7 @@ from realtime_sync import RealtimeSession, events
 from .conftest import Opener
 from .peers import drain
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 def test_kinds_of_types(make: Opener) -> None:

@@ -17,7 +17,7 @@ from realtime_sync.local import LocalServer
 from .conftest import Opener
 from .peers import Link, Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 Wire = dict[str, Any]
 
 

@@ -11,7 +11,7 @@ from realtime_sync.local import LocalServer
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 TONE = (np.sin(np.arange(4800) / 10) * 9000).astype("<i2")
 

@@ -14,7 +14,7 @@ from realtime_sync.local import LocalServer
 from .conftest import Opener
 from .peers import Peer, drain
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 def sent(server: LocalServer, kind: str) -> list[Any]:

@@ -10,7 +10,7 @@ from realtime_sync.local import LocalServer
 from .conftest import Opener
 from .peers import Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 def test_rate_limits(session: RealtimeSession, server: LocalServer) -> None:

@@ -17,7 +17,7 @@ from realtime_sync.local import LocalServer
 from .conftest import Opener
 from .peers import Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 STORY = " ".join(f"word{n}" for n in range(60))
 
 

@@ -20,7 +20,7 @@ from realtime_sync.routing import Agent, AgentRouter, StageRouter
 from .conftest import Opener
 from .peers import Link, Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 Wire = dict[str, Any]
 
 

@@ -21,7 +21,7 @@ from realtime_sync.errors import (
 from .conftest import Opener
 from .peers import Peer, frame
 
-LIMIT = 5.0
+LIMIT = 15.0
 KEY = "sk-peer-key"  # the peer's endpoint sends it
 
 

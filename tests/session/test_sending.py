@@ -21,7 +21,7 @@ from realtime_sync.local import LocalServer
 from .conftest import Opener
 from .peers import Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 CLEAR = {"type": "input_audio_buffer.clear"}
 
 

@@ -17,7 +17,7 @@ from .conftest import Opener
 from .peers import Peer
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from realtime_sync.local import LocalServer
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 @tool(needs_approval=True)

@@ -15,7 +15,7 @@ from realtime_sync.errors import ConnectionLost
 
 from .peers import Link, Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 Wire = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ from realtime_sync.local import LocalServer
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 @pytest.mark.parametrize("threads", [1, 4])

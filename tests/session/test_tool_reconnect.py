@@ -12,7 +12,7 @@ from realtime_sync.local import LocalServer
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 @pytest.mark.parametrize("when", ["while there is no link", "after the new one"])

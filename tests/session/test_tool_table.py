@@ -29,7 +29,7 @@ from realtime_sync.tools.call import MAX_ARGUMENTS, MAX_OUTPUT
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 LATE = threading.Event()  # never set: what waits for it waits until its end is told
 
 

@@ -31,7 +31,7 @@ from realtime_sync.local import LocalServer
 
 from .peers import CREATED, Link, Peer
 
-LIMIT = 5.0
+LIMIT = 15.0
 WORDS = "conversation.item.input_audio_transcription."
 
 

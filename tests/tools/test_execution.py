@@ -11,7 +11,7 @@ import pytest
 
 from realtime_sync.tools.execution import MOST_ABANDONED, Refused, Task, ToolThreads
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 class Gate:
