@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 Path = tuple[str | int, ...]
 
+#: Faults of one event above which it is not mended: each costs time, on the I/O thread.
+_MOST = 1000
 #: JSON texts on the wire, which some servers send decoded.
 _TEXTS = frozenset({"arguments", "output"})
 
@@ -40,16 +42,19 @@ def take_odd(model: type[BaseModel], document: dict[str, Any], fault: Validation
     Returns:
         In the order in which it was taken; nothing, where the model cannot do without one of it.
     """
+    if fault.error_count() > _MOST:
+        return []
     found: dict[Path, Any] = {}
     for error in fault.errors(include_url=False, include_context=False):
         path = _path(document, error["loc"])
         found[path] = _instead(path, error["type"], error["input"])
     # of a union, only the branch that came furthest
-    deepest = [p for p in found if not any(o[: len(p)] == p and o != p for o in found)]
+    paths = sorted(found)  # what lies below a path comes right after it
+    deepest = [p for p, after in zip(paths, [*paths[1:], ()], strict=True) if after[: len(p)] != p]
     if not all(_bearable(model, path, document, found[path]) for path in deepest):
         return []
     # from behind, or the places in a list would move
-    return [_take(document, path, found[path]) for path in sorted(deepest, reverse=True)]
+    return [_take(document, path, found[path]) for path in reversed(deepest)]
 
 
 def _path(document: Any, location: Iterable[str | int]) -> Path:

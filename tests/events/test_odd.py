@@ -120,6 +120,13 @@ def test_decoded_arguments(raw: dict[str, Any]) -> None:
     assert told(event) == raw
 
 
+def test_an_event_of_oddities_only() -> None:
+    """A flood of values that do not fit is not mended one by one."""
+    limits = ["tokens"] * 100_000
+    event = parse(json.dumps({"type": "rate_limits.updated", "rate_limits": limits}))
+    assert isinstance(event, UnknownEvent)
+
+
 ODD = st.sampled_from([None, 5, -0.5, True, "x", [], {}, [[]], {"type": []}, [None, {"id": {}}]])
 
 
