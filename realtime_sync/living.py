@@ -57,6 +57,8 @@ class Living(Listening):
             raise ConfigurationError(
                 f'dispatcher: "thread", "manual" or a function, not {dispatcher!r}'
             )
+        if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
+            raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
         self._watches.owner = self
         _sessions.add(self)
         self._connection = Connection(
@@ -70,7 +72,8 @@ class Living(Listening):
             handle=handle,
             ping_interval=check_timeout(ping_interval, "ping_interval"),
             max_duration=check_timeout(max_duration, "max_duration"),
-            reconnect=reconnect,
+            # what a call holds is not lost with our link, and must not be told it again
+            reconnect=reconnect if self._setup.call_id is None else None,
         )
 
     def open(self, *, timeout: float | None = 10) -> Self:

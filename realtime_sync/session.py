@@ -158,8 +158,6 @@ class RealtimeSession(Speaking):
         )
         if self._setup.type == "translation":
             raise ConfigurationError("type: connect_translation() makes translation sessions")
-        if reconnect is not None and not isinstance(reconnect, ReconnectPolicy):
-            raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
         if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
             raise ConfigurationError("max_tokens: a number of tokens from 1 on, or None")
         if check_timeout(max_duration, "max_duration") == 0:
@@ -188,8 +186,7 @@ class RealtimeSession(Speaking):
             max_duration=max_duration,
             on_call=self._calls.act,
             handle=self._handle,
-            # what a call holds is not lost with our link, and must not be told it again
-            reconnect=reconnect if call_id is None else None,
+            reconnect=reconnect,
         )
         self.conversation = Conversation(self)
         self.response = Responses(self)

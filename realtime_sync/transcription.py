@@ -23,12 +23,13 @@ from .events.config import (
 )
 from .living import Living
 from .opening import Setup, endpoints_of
+from .policy import ReconnectPolicy
 from .resources import Conversation, InputAudioBuffer
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
 from .runtime.endpoints import Endpoint
 from .runtime.futures import Reply
-from .upload import Upload
+from .upload import ANSWERS, Upload
 
 __all__ = ["TranscriptionSession", "connect_transcription"]
 
@@ -55,7 +56,11 @@ class TranscriptionSession(Living):
             print(session.transcribe("interview.wav").text)
 
     It is as `RealtimeSession` is, without responses: the same callbacks, watches, iterators and
-    errors, `conversation` and `input_audio_buffer`. A lost link ends it. Source: wire.md (c).
+    errors, `conversation` and `input_audio_buffer`. Source: wire.md (c).
+
+    Over a lost link, and over a renewal, `transcribe` and `stream` go on: what has no transcript
+    yet is said again, so they keep it until then. Where the server detects turns, only it knows
+    what it has heard, and they raise `ConnectionLost`; the session is there for the next source.
 
     Args:
         model: Else "gpt-realtime-whisper".
@@ -66,8 +71,8 @@ class TranscriptionSession(Living):
             pauses. Left out: None for the models that want it so, else the server's default.
         noise_reduction, input_format: As for `RealtimeSession`.
         config: A `SessionConfig`, or a dict of its shape; the fields above beat it.
-        api_key, base_url, endpoint, dispatcher, ping_interval, max_message_size, ssl_context,
-            proxy: As for `RealtimeSession`.
+        api_key, base_url, endpoint, dispatcher, reconnect, ping_interval, max_message_size,
+            ssl_context, proxy: As for `RealtimeSession`.
 
     Raises:
         ConfigurationError, TypeError: As `RealtimeSession`.
@@ -91,6 +96,7 @@ class TranscriptionSession(Living):
         base_url: str | None = None,
         endpoint: Endpoint | Sequence[Endpoint] | None = None,
         dispatcher: str | Dispatch = "thread",
+        reconnect: ReconnectPolicy | None = ReconnectPolicy(),  # noqa: B008  # frozen
         ping_interval: float | None = 10,
         max_message_size: int = 64 * 1024 * 1024,
         ssl_context: ssl.SSLContext | None = None,
@@ -117,6 +123,7 @@ class TranscriptionSession(Living):
             ssl_context=ssl_context,
             proxy=proxy,
         )
+        self._reconnect = reconnect
         self._listening = False  # a source is being transcribed
         self._left: Reply[Any] | None = None  # once answered, nothing of an abandoned one comes
         self._begin_life(
@@ -125,6 +132,7 @@ class TranscriptionSession(Living):
             ping_interval=ping_interval,
             on_call=lambda _: None,
             handle=lambda record: record,
+            reconnect=reconnect,
         )
         self.conversation = Conversation(self)
         self.input_audio_buffer = InputAudioBuffer(self)
@@ -170,7 +178,8 @@ class TranscriptionSession(Living):
     ) -> Transcript:
         """What is said in a source, from its beginning to its end.
 
-        It is sent as fast as the network takes it, piece by piece: never all of it is in memory.
+        It is sent as fast as the network takes it, piece by piece: never all of it is in memory,
+        eleven minutes at most wait for their transcripts.
         Without turn detection it is committed at the first pause after `piece_seconds`.
 
         Args:
@@ -226,7 +235,8 @@ class TranscriptionSession(Living):
     def transcripts(self, *, timeout: float | None = None) -> Iterator[ItemTranscript]:
         """Whatever is transcribed from now on, as it grows, whoever appends and commits.
 
-        It ends when the session is closed.
+        It ends when the session is closed. Where a link is lost, so is what was committed and not
+        transcribed: such items end with an `error` whose code is "connection_lost".
 
         Args:
             timeout: Seconds to wait for each; None waits for ever.
@@ -235,9 +245,8 @@ class TranscriptionSession(Living):
             RealtimeTimeout: None came in time.
             ConnectionLost: The link was lost for good.
         """
-        events = self.events(*DICTATED, timeout=timeout)
-        dictation = Dictation(strict=False)
-        return (item for event in events if (item := dictation.received(event)) is not None)
+        events = self.events(*DICTATED, "connection.restored", timeout=timeout)
+        return _heard(events, Dictation(strict=False))
 
     # --- for our own use
 
@@ -258,20 +267,18 @@ class TranscriptionSession(Living):
         pauses = Pauses(piece_seconds) if self._commits() else None
         self._check_open()
         self._begin(timeout)
-        watch = self._watches.add([*DICTATED, "input_audio_buffer.cleared", "error"])
-        run = Upload(self, watch, dictation, timeout)
+        watch = self._watches.add([*DICTATED, *ANSWERS])
+        run = Upload(self, watch, dictation, timeout, commits=pauses is not None)
         try:
-            open_bytes = 0  # since the last commit
             for frame in frames_of(source, sample_rate=sample_rate, frame_ms=FRAME_MS):
                 run.append(frame)
-                open_bytes += len(frame)
-                if pauses is not None and pauses.cut_after(frame) and open_bytes >= COMMIT_BYTES:
+                cut = pauses is not None and pauses.cut_after(frame)
+                if cut and run.uncommitted >= COMMIT_BYTES:
                     run.commit()
-                    open_bytes = 0
                 yield from run.ready()
             # with turn detection only the server knows what it has not committed yet
-            if open_bytes and (pauses is None or pauses.left):
-                run.append(bytes(max(0, COMMIT_BYTES - open_bytes)))
+            if run.uncommitted and (pauses is None or pauses.left):
+                run.append(bytes(max(0, COMMIT_BYTES - run.uncommitted)))
                 run.commit()
             yield from run.rest()
         finally:
@@ -315,10 +322,20 @@ class TranscriptionSession(Living):
             new_key=lambda: self.new_id("event"),
             new_item_id=lambda: self.new_id("item"),
             config=self._setup.config,
+            sendable=lambda _: None,  # what was said is written down; nobody needs to hear it again
+            keep_audio=self._reconnect.keep_audio if self._reconnect is not None else 0,
         )
 
     def __repr__(self) -> str:
         return f"<TranscriptionSession {self.state}>"
+
+
+def _heard(events: Iterator[Any], dictation: Dictation) -> Iterator[ItemTranscript]:
+    for event in events:
+        if event.type == "connection.restored":
+            yield from dictation.lost()
+        elif (item := dictation.received(event)) is not None:
+            yield item
 
 
 def _configured(

@@ -62,10 +62,12 @@ SEES: dict[str, set[str]] = {
     },
     "upload": {"runtime", "core", "events", "errors"},
     "transcription": {
-        *("upload", "living", "resources", "opening", "runtime", "core", "events", "errors"),
+        *("upload", "living", "resources", "opening", "policy"),
+        *("runtime", "core", "events", "errors"),
     },
     "translation": {
-        *("living", "resources", "streams", "opening", "runtime", "core", "events", "errors"),
+        *("living", "resources", "streams", "opening", "policy"),
+        *("runtime", "core", "events", "errors"),
     },
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "local": {"audio", "events", "errors"},

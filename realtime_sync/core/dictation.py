@@ -150,6 +150,7 @@ class Dictation:
         self._strict = strict
         self._pieces: dict[str, _Piece] = {}  # in the order in which we heard of them
         self._previous: dict[str, str | None] = {}
+        self._restarted = False  # places are no longer those of one server's conversation
 
     @property
     def pending(self) -> int:
@@ -163,8 +164,10 @@ class Dictation:
             return None
         told: Any = event
         if event.type == "input_audio_buffer.committed":
-            self._previous[told.item_id] = told.previous_item_id
-            self._pieces.setdefault(told.item_id, _Piece())
+            if told.item_id not in self._pieces:
+                last = [*self._order()][-1:] if self._restarted else ()
+                self._previous[told.item_id] = last[0] if last else told.previous_item_id
+                self._pieces[told.item_id] = _Piece()
             return None
         piece = self._pieces.get(told.item_id)
         if piece is None:
@@ -175,6 +178,28 @@ class Dictation:
             return None
         act(piece, told)
         return self._shown(told.item_id)
+
+    def restart(self) -> None:
+        """A new session, whose items come behind those of the last one."""
+        self._restarted = True
+
+    def said_again(self, old: str, new: str) -> None:
+        """An item has another id in the new session, and the place that it had."""
+        pieces = self._pieces.items()
+        self._pieces = {new if i == old else i: _Piece() if i == old else p for i, p in pieces}
+        places = self._previous.items()
+        self._previous = {new if i == old else i: new if p == old else p for i, p in places}
+
+    def lost(self) -> tuple[ItemTranscript, ...]:
+        """A new session: what has no transcript will have none; these items."""
+        missing = [item_id for item_id in self._order() if not self._pieces[item_id].final]
+        message = "the link was lost before its transcript came"
+        for item_id in missing:
+            piece = self._pieces[item_id]
+            piece.error = ServerError(message, code="connection_lost")
+            piece.final = True
+        self.restart()
+        return tuple(self._shown(item_id) for item_id in missing)
 
     def items(self) -> tuple[ItemTranscript, ...]:
         """All of them, in the order of what was said."""

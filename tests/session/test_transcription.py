@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ import pytest
 from realtime_sync import (
     ItemTranscript,
     RealtimeSession,
+    ReconnectPolicy,
     Transcript,
     TranscriptionSession,
     connect_transcription,
+    upload,
 )
 from realtime_sync.audio import write_wav
 from realtime_sync.errors import (
@@ -53,15 +56,28 @@ def session(server: LocalServer) -> Iterator[TranscriptionSession]:
 @pytest.fixture
 def scripted(peer: Peer) -> Iterator[tuple[TranscriptionSession, Link]]:
     """One whose server the test is."""
-    made = TranscriptionSession(endpoint=peer.endpoint, ping_interval=None)
+    policy = ReconnectPolicy(delays=(0,), jitter=0)
+    made = TranscriptionSession(endpoint=peer.endpoint, ping_interval=None, reconnect=policy)
     opening = threading.Thread(target=made.open)
     opening.start()
-    link = peer.link()
-    held = link.hear("session.update")["session"]
-    link.say("session.updated", session={**CREATED["session"], **held})
+    link = welcome(peer)
     opening.join(LIMIT)
     yield made, link
     made.close(timeout=1)
+
+
+def welcome(peer: Peer) -> Link:
+    """The next link, on which the configuration is confirmed."""
+    link = peer.link()
+    held = link.hear("session.update")["session"]
+    link.say("session.updated", session={**CREATED["session"], **held})
+    return link
+
+
+def cut(link: Link) -> None:
+    """The link is gone."""
+    link.connection.socket.shutdown(socket.SHUT_RDWR)
+    link.over.set()
 
 
 class Asking(threading.Thread):
@@ -148,6 +164,7 @@ def test_a_config_is_beaten_by_fields(server: LocalServer) -> None:
         ({"language": 3}, ConfigurationError),
         ({"instructions": "x"}, TypeError),
         ({"dispatcher": "nobody"}, ConfigurationError),
+        ({"reconnect": 3}, ConfigurationError),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], error: type[Exception]) -> None:
@@ -335,15 +352,157 @@ def test_a_timeout(scripted: tuple[TranscriptionSession, Link]) -> None:
     assert session.state == "open"
 
 
-def test_a_lost_link(scripted: tuple[TranscriptionSession, Link]) -> None:
-    """A link that is lost ends the wait at once."""
-    session, link = scripted
+def test_a_link_lost_for_good(peer: Peer) -> None:
+    """A link that is lost and not made anew ends the wait at once."""
+    made = TranscriptionSession(endpoint=peer.endpoint, ping_interval=None, reconnect=None)
+    opening = Asking(made.open)
+    link = welcome(peer)
+    session = opening.result()
     asking = Asking(lambda: session.transcribe(speech(0.4), timeout=None))
     link.hear("input_audio_buffer.commit")
-    link.connection.socket.shutdown(socket.SHUT_RDWR)
-    link.over.set()
+    cut(link)
     with pytest.raises(ConnectionLost):
         asking.result()
+
+
+def committed(link: Link, item_id: str, before: str | None) -> None:
+    link.say("input_audio_buffer.committed", item_id=item_id, previous_item_id=before)
+
+
+def completed(link: Link, item_id: str, text: str) -> None:
+    link.say(WORDS + "completed", item_id=item_id, content_index=0, transcript=text)
+
+
+def test_a_lost_link(scripted: tuple[TranscriptionSession, Link], peer: Peer) -> None:
+    """What had no transcript yet is said again over the next link, and keeps its place."""
+    session, link = scripted
+    heard: list[tuple[str, str]] = []
+    asking = Asking(
+        lambda: session.transcribe(
+            speech(2, 2, 2),
+            piece_seconds=1.5,
+            on_partial=lambda item: heard.append((item.item_id, item.text)),
+        )
+    )
+    for _ in range(3):
+        link.hear("input_audio_buffer.commit")
+    committed(link, "a", None)
+    committed(link, "b", "a")
+    link.say(WORDS + "delta", item_id="a", content_index=0, delta="o")
+    with session.expect(WORDS + "completed") as pending:
+        completed(link, "b", "two")
+        pending.result(timeout=LIMIT)
+    cut(link)
+    link = welcome(peer)
+    link.hear("input_audio_buffer.clear")  # what went there by itself is dropped
+    link.say("input_audio_buffer.cleared")
+    sizes = [0, 0]
+    for number in range(2):
+        while "audio" in (event := json.loads(link.connection.recv(timeout=LIMIT))):
+            sizes[number] += len(base64.b64decode(event["audio"]))
+        assert event["type"] == "input_audio_buffer.commit"
+    assert all(95_000 < size < 150_000 for size in sizes)
+    link.hear("input_audio_buffer.clear")
+    committed(link, "a2", None)
+    committed(link, "c2", "a2")
+    completed(link, "c2", "three")
+    link.say("input_audio_buffer.cleared")
+    completed(link, "a2", "one")
+    whole = asking.result()
+    assert whole.text == "one two three"
+    assert [item.item_id for item in whole.items] == ["a2", "b", "c2"]
+    assert heard == [("a", "o"), ("b", "two"), ("c2", "three"), ("a2", "one")]
+
+
+def test_a_link_lost_twice(scripted: tuple[TranscriptionSession, Link], peer: Peer) -> None:
+    """Also where the next link is lost before it was told anything."""
+    session, link = scripted
+    asking = Asking(lambda: session.transcribe(speech(0.4)))
+    link.hear("input_audio_buffer.commit")
+    committed(link, "a", None)
+    cut(link)
+    link = welcome(peer)
+    link.hear("input_audio_buffer.clear")
+    link.say("conversation.created")  # the link has worked: attempts are counted afresh
+    cut(link)
+    link = welcome(peer)
+    link.hear("input_audio_buffer.clear")
+    link.say("input_audio_buffer.cleared")
+    link.hear("input_audio_buffer.commit")
+    committed(link, "b", None)
+    completed(link, "b", "one")
+    link.hear("input_audio_buffer.clear")
+    link.say("input_audio_buffer.cleared")
+    assert asking.result().text == "one"
+
+
+def test_a_lost_link_with_turn_detection(peer: Peer) -> None:
+    """Only the server knows what it has heard: the loss is raised, and the session lives on."""
+    policy = ReconnectPolicy(delays=(0,))
+    made = TranscriptionSession("m", endpoint=peer.endpoint, reconnect=policy)
+    opening = Asking(made.open)
+    link = peer.link()
+    link.hear("session.update")
+    vad = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    link.say("session.updated", session=vad)
+    session = opening.result()
+    asking = Asking(lambda: session.transcribe(speech(0.4)))
+    link.hear("input_audio_buffer.clear")
+    with session.expect("connection.restored") as pending:
+        cut(link)
+        link = peer.link()
+        link.hear("session.update")
+        link.say("session.updated", session=vad)
+        pending.result(timeout=LIMIT)
+    with pytest.raises(ConnectionLost):
+        asking.result()
+    assert session.state == "open"
+    session.close(timeout=1)
+
+
+def test_ones_own_commits_over_a_lost_link(
+    scripted: tuple[TranscriptionSession, Link], peer: Peer
+) -> None:
+    """What was committed and not transcribed ends with an error; the iterator goes on."""
+    session, link = scripted
+    words = session.transcripts(timeout=LIMIT)
+    committed(link, "a", None)
+    committed(link, "b", "a")
+    completed(link, "a", "one")
+    assert next(words).text == "one"
+    cut(link)
+    link = welcome(peer)
+    missing = next(words)
+    assert (missing.item_id, missing.final) == ("b", True)
+    assert missing.error is not None
+    assert missing.error.code == "connection_lost"
+    committed(link, "c", None)
+    completed(link, "c", "three")
+    assert next(words).text == "three"
+
+
+def test_too_much_ahead(
+    scripted: tuple[TranscriptionSession, Link], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source is read no further than the transcripts can follow."""
+    monkeypatch.setattr(upload, "AHEAD", 100_000)
+    session, link = scripted
+    read: list[int] = []
+
+    def source() -> Iterator[np.ndarray[Any, Any]]:
+        for number in range(2):
+            read.append(number)
+            yield speech(2)
+
+    asking = Asking(lambda: session.transcribe(source(), piece_seconds=1.5))
+    for number, item_id in enumerate("ab"):
+        link.hear("input_audio_buffer.commit")
+        assert read == list(range(number + 1))
+        committed(link, item_id, "a" if number else None)
+        completed(link, item_id, item_id)
+    link.hear("input_audio_buffer.clear")
+    link.say("input_audio_buffer.cleared")
+    assert asking.result().text == "a b"
 
 
 def test_a_close(scripted: tuple[TranscriptionSession, Link]) -> None:
