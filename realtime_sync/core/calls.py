@@ -187,7 +187,7 @@ class Calls:
 
     def _refuse(self, item: Item, key: str, record: ResponseRecord) -> None:
         """Answer a whole call that is not to run: the conversation must not stay half."""
-        if key in self._known or item.status == "incomplete" or record.status == "lost":
+        if key in self._known or item.status == "incomplete":
             return
         known = self._known[key] = _Known(item, None)
         if record.turn is None or record.turn.abandoned:
@@ -195,9 +195,15 @@ class Calls:
         elif record.status == "completed":
             why = "no more calls in this turn"
         else:
-            why = f"the response that made the call ended as {record.status}"
+            why = f"the response that made the call is {record.status}"
         known.output = _error("cancelled", f"not run: {why}")
         self._answer(key, known.output)
+
+    def lost(self, record: ResponseRecord) -> None:
+        """A response is lost with its link; its whole calls go on standing in the conversation."""
+        for item in record.output:
+            if item.type == "function_call" and item.call_id and self._ours(item, record.turn):
+                self._refuse(item, item.call_id, record)
 
     def commit(self, turn: Turn, answers: dict[str, str]) -> None:
         """Outputs that were there when the turn's response ended."""

@@ -105,6 +105,8 @@ class Running(Growing):
             for event in afterwards:
                 self._send(event)
             self.lost(record, error(record))
+            if record.default:
+                self._calls.lost(record)
 
     def created(self, event: Any) -> None:
         """A response has begun."""

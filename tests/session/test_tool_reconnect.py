@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import ReconnectPolicy, ToolContext
+from realtime_sync.errors import ConnectionLost
 from realtime_sync.local import LocalServer
 
 from .conftest import Opener
@@ -50,3 +51,31 @@ def test_a_result_after_a_loss(when: str, make: Opener, server: LocalServer) -> 
         assert seen == [False]
         outputs = [i.output for i in session.conversation.items if i.output is not None]
         assert outputs == ["found"]
+
+
+def test_a_call_of_a_lost_response(make: Opener, server: LocalServer) -> None:
+    """Its response is lost after one whole call: not run, and answered over the next link."""
+    ran: list[int] = []
+
+    def count(n: int) -> None:
+        """Counts."""
+        ran.append(n)
+
+    session = make(tools=[count], reconnect=ReconnectPolicy(delays=(0.05,), jitter=0))
+    with session, session.expect("connection.restored") as restored:
+        server.script.hold(after=6)  # deltas; a call here has five
+        server.reply([server.call("count", n=n) for n in range(2)], "next")
+        seen = session.events("response.output_item.added", timeout=LIMIT)
+        future = session.submit("go")
+        whole, half = next(seen).item, next(seen).item
+        server.script.cut()
+        session.send({"type": "input_audio_buffer.clear"})  # any answer cuts the link
+        assert isinstance(future.exception(LIMIT), ConnectionLost)
+        assert half.id in restored.result(timeout=LIMIT).skipped
+        server.script.release()
+        assert session.ask("and now?").text == "next"
+        calls = {i.call_id: i for i in session.conversation.items if i.type == "function_call"}
+        outputs = {i.call_id: i.output for i in session.conversation.items if i.output is not None}
+    assert calls.keys() == outputs.keys() == {whole.call_id}
+    assert "not run" in str(outputs[whole.call_id])
+    assert ran == []
