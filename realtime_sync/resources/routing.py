@@ -60,8 +60,8 @@ class Routing:
         self._setup = setup
         self._said = setup.config.instructions if setup.config is not None else None
         self._check_alone()
-        self._others = router.bind(setup.entries)  # tools of the session that are always there
-        self._told: Entries = ()  # of the router's, what the server was told last
+        self._others = router.bind(setup.entries)  # tools that are always there
+        self._told: Setting  # what the server was told last
         self._moving = False  # a step is being made
         self._begin_here()
 
@@ -74,8 +74,7 @@ class Routing:
             )
 
     def _begin_here(self) -> None:
-        setting = self.router.setting()
-        self._told = setting.tools
+        self._told = setting = self.router.setting()
         self._setup.begin_with((*self._others, *setting.tools), self._changes(setting))
 
     def begin(self) -> None:
@@ -153,11 +152,11 @@ class Routing:
             self._change(setting)
         except RealtimeTimeout as exc:
             # it may take it over yet: what is told after it has the last word
-            self._tell(self.router.setting())
+            self._tell(self._told)
             raise self._refused(exc) from exc
         except RealtimeError as exc:
             raise self._refused(exc) from exc
-        self._told = setting.tools
+        self._told = setting
 
     @staticmethod
     def _refused(exc: RealtimeError) -> ToolError:
@@ -166,7 +165,7 @@ class Routing:
 
     def _change(self, setting: Setting) -> None:
         tools, deadline = self._session.tools, Deadline(LIMIT)
-        swap = _swap(self._told, setting.tools), _swap(setting.tools, self._told)
+        swap = _swap(self._told, setting), _swap(setting, self._told)
         try:
             tools._change(*swap, self._changes(setting), deadline)
         except ConfigurationError as exc:
@@ -186,10 +185,10 @@ class Routing:
     def _send(self, state: SessionState, setting: Setting) -> None:
         """Hold the lock."""
         tools, key = self._session.tools, self._session.new_id("event")
-        change = _swap(self._told, setting.tools)
+        change = _swap(self._told, setting)
         tools._send(state, key, change, self._changes(setting, voice=False))
         tools._settle(state)
-        self._told = setting.tools
+        self._told = setting
 
     def _end(self, state: SessionState, plan: Callable[[], Step], setting: Setting) -> None:
         """The call that ends the conversation is answered: begin anew. Hold the lock."""
@@ -207,11 +206,11 @@ class Routing:
         state.tell(step.event)
 
 
-def _swap(old: Entries, new: Entries) -> Callable[[Entries], Entries]:
+def _swap(old: Setting, new: Setting) -> Callable[[Entries], Entries]:
     def swap(now: Entries) -> Entries:
         from ..tools import as_tools
 
-        both: list[Any] = [*(entry for entry in now if entry not in old), *new]
+        both: list[Any] = [*(entry for entry in now if entry not in old.tools), *new.tools]
         return as_tools(both)  # complains about a name that is taken
 
     return swap

@@ -73,17 +73,17 @@ class Plan:
     start: str
 
 
-def load(config: Mapping[str, Any] | str | os.PathLike[str]) -> Plan:
-    """The stages that a table tells.
+def load(config: Mapping[str, Any] | str | os.PathLike[str]) -> tuple[Plan, Faults]:
+    """The stages that a table tells, and everything that is wrong with it, each with its key.
 
     Args:
         config: A dict, or the path of a .toml or .json file.
 
     Raises:
-        ConfigurationError: Everything that is wrong with it, each with its key.
+        ConfigurationError: There is no table.
     """
     if isinstance(config, Mapping):
-        source, table = "stages", config
+        source, table = "router", config
     elif isinstance(config, (str, os.PathLike)):
         source, table = os.fspath(config), _read(Path(config))
     else:
@@ -91,9 +91,7 @@ def load(config: Mapping[str, Any] | str | os.PathLike[str]) -> Plan:
             f"config: a dict, or the path of a .toml or .json file, not {type(config).__name__}"
         )
     faults = Faults(source)
-    plan = _Reader(faults, source).plan(table)
-    faults.check()
-    return plan
+    return _Reader(faults, source).plan(table), faults
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -173,6 +171,8 @@ class _Reader:
         known = ("goal", "description", "accessible_from", "tools", "outcomes", "template")
         self._keys(about, path, (*known, "custom_template"))
         key = "custom_template" if "custom_template" in about else "template"
+        if key != "template" and "template" in about:
+            self._faults.add(f"{path}.template", "custom_template is the same; leave one out")
         goal = self._text(about, path, "goal", needed=True)
         return Stage(
             name=name,

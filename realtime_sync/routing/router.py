@@ -61,7 +61,7 @@ class Router(ABC):
             tools: As `as_tools` gives them.
 
         Returns:
-            The others: those that are there wherever the conversation stands.
+            Tools that are there wherever the conversation stands.
 
         Raises:
             ConfigurationError: Tools that are missing, or names that are taken; all at once.

@@ -69,21 +69,21 @@ class StageRouter(Router):
 
         Args:
             config: A dict, or the path of a .toml or .json file.
-            tools: Tools that stages name, beside those of the session.
+            tools: Tools beside those of the session; what no stage names is there in all.
 
         Raises:
             ConfigurationError: Everything that is wrong with it, each with its key.
             TypeError: A tool that cannot be one.
         """
-        self._plan: Plan = load(config)
+        self._plan: Plan
+        self._plan, faults = load(config)
         self._given = as_tools(tools)
-        self._own = self._check()  # stage -> its tools that are not names
+        self._own = self._check(faults)  # stage -> its tools, some by name only
         self._tools: dict[str, tuple[ToolEntry, ...]] = {}  # of each stage, once bound
         self._place = _Place(self._plan.start, (), (self._plan.start,))
 
-    def _check(self) -> dict[str, list[str | ToolEntry]]:
-        """Everything about tools and ways that can be known without a session."""
-        faults = Faults(self._plan.source)
+    def _check(self, faults: Faults) -> dict[str, list[str | ToolEntry]]:
+        """Complain about all that is wrong, as far as it is known without a session."""
         found: dict[str, list[str | ToolEntry]] = {}
         for entry in self._given:
             _check_name(entry.name, "tools", faults)
@@ -190,7 +190,7 @@ class StageRouter(Router):
             bound[name] = (*found, *self._way_out(self._plan.stages[name]))
         faults.check()
         self._tools = {**bound, END: (self._end_tool(),)}
-        return tuple(entry for entry in entries if entry.name not in named)
+        return tuple(entry for entry in (*self._given, *entries) if entry.name not in named)
 
     def setting(self, step: Step | None = None) -> Setting:
         """See `Router`."""

@@ -91,13 +91,14 @@ def test_all_faults_at_once() -> None:
                 },
                 "tools": "price_of",
             },
+            "tools": {"goal": "x", "tools": [int], "template": "x", "custom_template": "y"},
             "payment": {"goal": "", "gaol": "x", "template": "{goal}"},
             "_odd_": {"goal": "x", "accessible_from": 3},
             "broken": None,
         },
     }
     lines = faults(config)
-    assert lines[0] == "stages: 15 faults"
+    assert lines[0] == "router: 17 faults"
     for line in (
         "backround: unknown key; there are: background, template, stages",
         "background: a text is needed, not int",
@@ -114,6 +115,8 @@ def test_all_faults_at_once() -> None:
         'stages: one must be accessible_from = "_start_"; none is',
     ):
         assert line in lines
+    assert "stages.tools.template: custom_template is the same; leave one out" in lines
+    assert any(line.startswith("stages.tools.tools: a tool is a function") for line in lines)
     assert any(line.startswith("stages.payment.gaol: unknown key") for line in lines)
     assert any(line.startswith("stages.payment.template: no placeholder {goal}") for line in lines)
 
@@ -150,7 +153,7 @@ def test_two_starts(bakery: dict[str, Any]) -> None:
     """Of stages accessible from the start there is exactly one."""
     bakery["stages"]["payment"]["accessible_from"] = ["_start_"]
     assert faults(bakery) == [
-        'stages: stages: one must be accessible_from = "_start_"; these are: order, payment'
+        'router: stages: one must be accessible_from = "_start_"; these are: order, payment'
     ]
 
 
@@ -171,4 +174,4 @@ def test_a_stage_that_is_never_reached(
     """It is no fault, but a warning."""
     bakery["stages"]["orphan"] = {"goal": "x", "outcomes": {"done": {"move_to": "order"}}}
     StageRouter(bakery)
-    assert "stages: stage orphan is never reached" in caplog.text
+    assert "router: stage orphan is never reached" in caplog.text

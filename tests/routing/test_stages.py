@@ -35,6 +35,10 @@ def hours() -> str:
     return "8 to 6"
 
 
+def never() -> None:
+    """Named by no stage."""
+
+
 def names(router: StageRouter) -> list[str]:
     return [tool.name for tool in router.setting().tools]
 
@@ -162,19 +166,19 @@ def test_nobody_drives(bakery: dict[str, Any]) -> None:
 def test_tools_of_stages(bakery: dict[str, Any]) -> None:
     """A stage's tools are functions of its own, or names of the router's or the session's tools.
 
-    Tools of the session that no stage names are given back: they are there in every stage.
+    Tools that no stage names are given back: they are there in every stage.
     """
     stages = bakery["stages"]
     stages["order"]["tools"] = ["price", stock]
     stages["payment"]["tools"] = ["price", "hours", "server"]
-    router = StageRouter(bakery, tools=[price])
+    router = StageRouter(bakery, tools=[price, never])
     server = McpTool("server", server_url="https://example.com/mcp")
 
     def always() -> None:
         """Of every stage."""
 
     left = router.bind(as_tools([hours, server, always]))
-    assert [tool.name for tool in left] == ["always"]
+    assert [tool.name for tool in left] == ["never", "always"]
     assert names(router) == ["price", "stock", "classify_response"]
     router.take(router.step("ordered"))
     assert names(router) == ["price", "hours", "server", "classify_response"]
@@ -189,7 +193,7 @@ def test_faults_of_tools_at_once(bakery: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as raised:
         router.bind(as_tools([stock, price, Tool(hours, name="end_conversation")]))
     assert str(raised.value).splitlines() == [
-        "stages: 5 faults",
+        "router: 5 faults",
         "  tools: both session and router have a tool 'price'",
         "  tools: 'end_conversation' is the router's own tool; rename yours",
         "  stages.order.tools: no tool 'pirce'; there are: price, stock, end_conversation",
