@@ -15,6 +15,7 @@ from .events.base import Event
 from .events.config import NOT_GIVEN, NotGiven, SessionConfig, session_config
 from .living import Living
 from .opening import Setup, endpoints_of
+from .policy import ReconnectPolicy
 from .resources.buffer import AudioInput
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
@@ -30,6 +31,7 @@ INPUT_TEXT = "session.input_transcript.delta"
 OUTPUT_AUDIO = "session.output_audio.delta"
 OUTPUT_TEXT = "session.output_transcript.delta"
 CLOSED = "session.closed"
+LOST, RESTORED = "connection.lost", "connection.restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Translation:
         text: The translation.
         input_text: What was said; "" without `transcription`.
         audio: The translation, spoken: PCM16 mono at 24 kHz.
-        errors: What the server complained of on the way.
+        errors: What the server complained of on the way; and, with the code "connection_lost", how
+            much of the source was lost with a link.
     """
 
     text: str
@@ -83,7 +86,10 @@ class TranslationSession(Living):
     items, responses, commits or turns; callbacks, watches and errors are those of
     `RealtimeSession`. Output is driven by input time: a stream that is live must go on while
     nobody speaks, so append silence then, as an open microphone does (`bytes(9600)` is 200 ms of
-    it). A lost link ends it. Source: wire.md (c).
+    it). Source: wire.md (c).
+
+    A lost link is made anew, and the stream goes on; what was under way is not translated:
+    `connection.restored` has its `lost_audio_ms`, a `Translation` its `errors`.
 
     Args:
         target_language: ISO-639-1, e.g. "es"; else the server's default.
@@ -91,8 +97,8 @@ class TranslationSession(Living):
         transcription: A model's name, or None: whether, and by which, the input is written down
             too.
         noise_reduction: As for `RealtimeSession`.
-        api_key, base_url, endpoint, dispatcher, ping_interval, max_message_size, ssl_context,
-            proxy: As for `RealtimeSession`.
+        api_key, base_url, endpoint, dispatcher, reconnect, ping_interval, max_message_size,
+            ssl_context, proxy: As for `RealtimeSession`.
 
     Raises:
         ConfigurationError, TypeError: As `RealtimeSession`.
@@ -109,6 +115,7 @@ class TranslationSession(Living):
         base_url: str | None = None,
         endpoint: Endpoint | Sequence[Endpoint] | None = None,
         dispatcher: str | Dispatch = "thread",
+        reconnect: ReconnectPolicy | None = ReconnectPolicy(),  # noqa: B008  # frozen
         ping_interval: float | None = 10,
         max_message_size: int = 64 * 1024 * 1024,
         ssl_context: ssl.SSLContext | None = None,
@@ -133,12 +140,14 @@ class TranslationSession(Living):
             proxy=proxy,
         )
         self._frames = _Frames(self)
+        self._reconnect = reconnect
         self._begin_life(
             self._new_state,
             dispatcher=dispatcher,
             ping_interval=ping_interval,
             on_call=lambda _: None,
             handle=lambda record: record,
+            reconnect=reconnect,
         )
 
     # --- in
@@ -244,13 +253,13 @@ class TranslationSession(Living):
 
         may_wait()
         gathered = _Gathered()
-        with self.events(
-            INPUT_TEXT, OUTPUT_AUDIO, OUTPUT_TEXT, CLOSED, "error", timeout=timeout
-        ) as events:
+        with self.events(*GATHERED, timeout=timeout) as events:
             for frame in frames_of(source, sample_rate=sample_rate, frame_ms=FRAME_MS):
                 self.append(frame, timeout=timeout)
                 for event in events.ready():
                     gathered.take(event)
+                while gathered.waiting:  # or what is sent meanwhile would be lost, too
+                    gathered.take(next(events, None))
             self.finish()
             while not gathered.over:
                 gathered.take(next(events, None))
@@ -303,10 +312,15 @@ class TranslationSession(Living):
             new_key=lambda: self.new_id("event"),
             new_item_id=lambda: self.new_id("item"),
             config=self._setup.config,
+            keep_audio=self._reconnect.keep_audio if self._reconnect is not None else 0,
         )
 
     def __repr__(self) -> str:
         return f"<TranslationSession {self.state}>"
+
+
+#: What a whole translation is made of.
+GATHERED = (INPUT_TEXT, OUTPUT_AUDIO, OUTPUT_TEXT, CLOSED, "error", LOST, RESTORED)
 
 
 class _Gathered:
@@ -317,14 +331,20 @@ class _Gathered:
         self._audio: list[bytes] = []
         self._errors: list[ServerError] = []
         self.over = False
+        self.waiting = False  # for a link
 
     def take(self, event: Event | None) -> None:
         """Take in one event; None: the session has ended."""
         if event is None or event.type == CLOSED:
-            self.over = True
+            self.over, self.waiting = True, False
             return
         told: Any = event
-        if event.type == OUTPUT_AUDIO:
+        if event.type in (LOST, RESTORED):
+            self.waiting = event.type == LOST and told.retrying
+            if event.type == RESTORED and told.lost_audio_ms:
+                missing = f"{told.lost_audio_ms:.0f} ms of the source were lost with the link"
+                self._errors.append(ServerError(missing, code="connection_lost"))
+        elif event.type == OUTPUT_AUDIO:
             self._audio.append(told.audio)
         elif event.type == "error":
             self._errors.append(refusal(event))

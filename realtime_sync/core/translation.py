@@ -5,11 +5,16 @@ Source: wire.md (c).
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..events.base import ServerEvent
 from ..events.client import SessionClose
 from .state import SessionState
 
 __all__ = ["TranslationState"]
+
+#: They tell by `elapsed_ms` how much of the input has been translated.
+_TRANSLATED = frozenset({"session.output_audio.delta", "session.output_transcript.delta"})
 
 
 class TranslationState(SessionState):
@@ -29,5 +34,13 @@ class TranslationState(SessionState):
         if event.type == "session.closed":
             self.over = True
             self._answered(event)
+        elif event.type in _TRANSLATED:
+            self._translated(event)
         else:
             super().received(event, at)
+
+    def _translated(self, event: Any) -> None:
+        """So much of the input would not be missed if the link were lost now."""
+        if event.elapsed_ms is not None:
+            self.buffer.speech_stopped(event.elapsed_ms)
+            self.buffer.committed(self._input_rate)

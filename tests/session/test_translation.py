@@ -16,6 +16,7 @@ from realtime_sync import (
     Azure,
     Compatible,
     RealtimeSession,
+    ReconnectPolicy,
     TranslationSession,
     connect_translation,
 )
@@ -44,7 +45,8 @@ def session(server: LocalServer) -> Iterator[TranslationSession]:
 @pytest.fixture
 def scripted(peer: Peer) -> Iterator[tuple[TranslationSession, Link]]:
     """One whose server the test is."""
-    made = TranslationSession(endpoint=peer.endpoint, ping_interval=None).open()
+    policy = ReconnectPolicy(delays=(0,), jitter=0)
+    made = TranslationSession(endpoint=peer.endpoint, ping_interval=None, reconnect=policy).open()
     yield made, peer.link()
     made._connection.close(_soon())
 
@@ -248,9 +250,10 @@ def test_an_exception_in_the_block_does_not_wait(peer: Peer) -> None:
     assert sessions[0].state == "closed"
 
 
-def test_a_lost_link(scripted: tuple[TranslationSession, Link]) -> None:
-    """Every wait ends when the link is lost."""
-    session, link = scripted
+def test_a_link_lost_for_good(peer: Peer) -> None:
+    """Every wait ends when the link is lost and not made anew."""
+    made = TranslationSession(endpoint=peer.endpoint, ping_interval=None, reconnect=None)
+    session, link = made.open(), peer.link()
     one = later(lambda: next(session.output_text()))
     two = later(lambda: session.translate(SOUND, timeout=None))
     link.hear("session.close")
@@ -261,6 +264,80 @@ def test_a_lost_link(scripted: tuple[TranslationSession, Link]) -> None:
         assert isinstance(got[0], ConnectionLost)
     with pytest.raises(SessionClosed):
         session.append(SOUND)
+
+
+def cut(link: Link) -> None:
+    link.connection.socket.shutdown(socket.SHUT_RDWR)
+    link.over.set()
+
+
+def test_a_lost_link(scripted: tuple[TranslationSession, Link], peer: Peer) -> None:
+    """The stream goes on over another link; what was under way is counted by elapsed_ms."""
+    session, link = scripted
+    texts = session.output_text(timeout=LIMIT)
+    session.append(SOUND)
+    for _ in range(5):
+        link.hear("session.input_audio_buffer.append")
+    link.say_all(delta("output_transcript", "one ", 600))
+    assert next(texts).delta == "one "
+    with session.expect("connection.restored") as pending:
+        cut(link)
+        assert pending.result(timeout=LIMIT).lost_audio_ms == 400
+    link = peer.link()
+    session.append(SOUND)
+    for _ in range(5):
+        link.hear("session.input_audio_buffer.append")
+    link.say_all(delta("output_transcript", "two", 1000))
+    assert next(texts).delta == "two"
+    thread, _ = later(session.close)
+    link.hear("session.close")
+    link.say("session.closed")
+    thread.join(LIMIT)
+    assert list(texts) == []
+
+
+def test_a_source_over_a_lost_link(scripted: tuple[TranslationSession, Link], peer: Peer) -> None:
+    """translate() waits for the next link, goes on with its source, and says what is missing."""
+    session, link = scripted
+    more = threading.Event()
+
+    def source() -> Iterator[Any]:
+        yield SOUND
+        assert more.wait(LIMIT)
+        yield SOUND
+        yield SOUND
+
+    thread, got = later(lambda: session.translate(source(), timeout=LIMIT))
+    for _ in range(4):  # the fifth is only whole when more has come, or nothing comes any more
+        link.hear("session.input_audio_buffer.append")
+    with session.expect("session.output_transcript.delta") as pending:
+        link.say_all(delta("output_transcript", "one ", 600))
+        pending.result(timeout=LIMIT)
+    with session.expect("connection.restored") as pending:
+        cut(link)
+        pending.result(timeout=LIMIT)
+    link = peer.link()
+    more.set()
+    link.hear("session.close")
+    link.say_all(delta("output_transcript", "two", 1000), {"type": "session.closed"})
+    link.over.set()
+    thread.join(LIMIT)
+    assert got[0].text == "one two"
+    assert [error.code for error in got[0].errors] == ["connection_lost"]
+
+
+def test_a_link_lost_while_closing(scripted: tuple[TranslationSession, Link], peer: Peer) -> None:
+    """The next session is asked to close at once: nobody waits for a rest that cannot come."""
+    session, link = scripted
+    thread, _ = later(session.close)
+    link.hear("session.close")
+    cut(link)
+    link = peer.link()
+    link.hear("session.close")
+    link.say("session.closed")
+    thread.join(LIMIT)
+    assert not thread.is_alive()
+    assert session.state == "closed"
 
 
 def test_a_silent_server(scripted: tuple[TranslationSession, Link]) -> None:
