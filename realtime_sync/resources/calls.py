@@ -195,7 +195,7 @@ class Calls:
         tool = self._tools.function(live.call.name)
         if tool is None:
             names = ", ".join(sorted(self._tools.functions)) or "none"
-            message = f"no tool {live.call.name!r}; there are: {names}"
+            message = f"no tool '{one_line(live.call.name)}'; there are: {names}"
             self._settle(live, _refused("unknown_tool", message))
             return
         given = tool.read(live.call.arguments)

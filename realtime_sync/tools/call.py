@@ -228,9 +228,17 @@ def _text(value: Any) -> str:
     if isinstance(value, Iterator):
         _refuse(value)  # it would be run through, and may have no end
     try:
-        return to_json(value, inf_nan_mode="null").decode()
+        return to_json(value, inf_nan_mode="null", fallback=_plain).decode()
     except (ValueError, TypeError) as exc:  # PydanticSerializationError is a ValueError
         _refuse(value, exc)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy and its kin, as Python's own."""
+    made = getattr(value, "tolist", None)
+    if made is None or inspect.isclass(value):
+        raise TypeError(type(value).__name__)
+    return made()
 
 
 def _refuse(value: Any, cause: Exception | None = None) -> NoReturn:

@@ -15,6 +15,8 @@ from realtime_sync import NoReply, RealtimeSession, ToolContext, ToolError, Tool
 from realtime_sync.local import LocalServer
 from realtime_sync.local.answers import Call
 
+from .conftest import Opener
+
 LIMIT = 10.0
 
 
@@ -177,3 +179,13 @@ def test_any_mix(mix: list[list[str]], max_rounds: int, threads: int) -> None:
 def test_any_mix_at_length(mix: list[list[str]], max_rounds: int, threads: int) -> None:
     """The same, more of it."""
     run(mix, max_rounds, threads)
+
+
+def test_an_endless_name(make: Opener, server: LocalServer) -> None:
+    """What the model calls is cut where it is told back to it."""
+    with make(tools=[plain]) as session:
+        server.reply(server.call("x" * 100_000), "no such tool")
+        assert session.ask("x").text == "no such tool"
+        (said,) = [i.output or "" for i in session.conversation.items if i.output is not None]
+        assert "there are: plain" in said
+        assert len(said) < 1000

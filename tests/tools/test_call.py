@@ -10,6 +10,7 @@ import itertools
 import json
 import logging
 
+import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -129,6 +130,9 @@ def test_any_arguments_are_answered(arguments):
     assert outcome.error is not None
 
 
+MEAN = '{"mean":0.5,"all":[[0,1],[2,3]]}'
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -148,6 +152,8 @@ def test_any_arguments_are_answered(arguments):
         ({"c": Colour.RED}, '{"c":"red"}'),
         (datetime.date(2025, 1, 2), '"2025-01-02"'),
         (b"bytes", '"bytes"'),
+        (numpy.int64(3), "3"),
+        ({"mean": numpy.float32(0.5), "all": numpy.arange(4).reshape(2, 2)}, MEAN),
         ("half \ud83d", "half ?"),
     ],
 )
@@ -164,7 +170,16 @@ cyclic.append(cyclic)
 
 @pytest.mark.parametrize(
     "value",
-    [object(), {"x": object()}, itertools.count(), (i for i in "ab"), cyclic, b"\xff", {1: add}],
+    [
+        object(),
+        numpy.int64,
+        {"x": object()},
+        itertools.count(),
+        (i for i in "ab"),
+        cyclic,
+        b"\xff",
+        {1: add},
+    ],
 )
 def test_what_cannot_be_written_is_an_error_text(value):
     """Objects, endless and cyclic things: the model reads that there is no result."""
