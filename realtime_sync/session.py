@@ -237,6 +237,7 @@ class RealtimeSession(Speaking):
             timeout: Seconds for all of it; neither a silent peer nor a slow callback can hold it.
         """
         deadline = Deadline(timeout)
+        self._hang_up(deadline)
         self._calls.stop()
         self._guardrails.stop()
         self._connection.close(deadline)

@@ -106,7 +106,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 }
 
 #: The same for two modules of the standard library: threads live where they are looked for.
-THREADS = ("runtime/", "tools/", "audio/", "local/net.py", "local/speech.py")
+THREADS = ("runtime/", "tools/", "audio/", "voice/", "local/net.py", "local/speech.py")
 
 #: Files above 400 lines, and why each is not two.
 LONG_FILES = {

@@ -1,0 +1,97 @@
+"""What a caller gives as microphone and speaker, made into what is read and what plays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..audio import Microphone, PacedSource, Player, Speaker, WavSink
+from ..audio.pace import Clock
+
+__all__ = ["Ends", "is_file", "microphone_of", "player_of"]
+
+_SOUND = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
+
+
+class Ends:
+    """A microphone, or what stands for it.
+
+    Attributes:
+        source: Has `read()`: 20 ms of PCM16 mono at 24 kHz; b"" at the end.
+        live: It goes on whether somebody listens or not.
+        own: It was made here, and is closed here.
+    """
+
+    def __init__(self, source: Any, *, live: bool, own: bool) -> None:
+        self.source = source
+        self.live = live
+        self.own = own
+
+
+def microphone_of(given: Any, clock: Clock | None) -> Ends:
+    """The caller's microphone.
+
+    Args:
+        given: See `RealtimeSession.talk`.
+        clock: Whose time a source is sent in; None: the real one.
+
+    Raises:
+        TypeError, OSError, AudioError: It cannot be one.
+    """
+    if isinstance(given, (Microphone, PacedSource)):
+        return Ends(given, live=isinstance(given, Microphone), own=False)
+    if _is_device(given):
+        return Ends(Microphone(given), live=True, own=True)
+    if is_file(given):
+        Path(given).open("rb").close()  # what is not there is said at once, not by the thread
+    live = callable(getattr(given, "read", None))
+    return Ends(PacedSource(given, clock=clock), live=live, own=True)
+
+
+def player_of(
+    given: Any, clock: Clock | None, monitor: Callable[[bytes], object]
+) -> tuple[Player, Callable[[], object]]:
+    """What plays to the caller's speaker, and what gives back what was made here.
+
+    Args:
+        given: See `RealtimeSession.talk`.
+        clock: Whose time a sink is written in; None: the real one.
+        monitor: Hears what goes out, silence included.
+
+    Raises:
+        TypeError, OSError: It cannot be one.
+    """
+    if isinstance(given, Player):
+        given._monitor = monitor
+        return given, lambda: None
+    if is_file(given):
+        sink = WavSink(given)
+        # a file has no present: silence between two replies takes its time in it, too
+        player = Player(sink, silence=True, monitor=monitor, clock=clock)
+
+        def close() -> None:
+            player.close()
+            sink.close()
+
+        return player, close
+    made = (
+        Speaker(given, monitor=monitor)
+        if _is_device(given)
+        else Player(given, monitor=monitor, clock=clock)
+    )
+    return made, made.close
+
+
+def is_file(given: Any) -> bool:
+    """Whether it names a sound file; other texts name devices."""
+    return isinstance(given, os.PathLike) or (
+        isinstance(given, str) and given.lower().endswith(_SOUND)
+    )
+
+
+def _is_device(given: Any) -> bool:
+    from ..audio.hardware import Device
+
+    return given is None or isinstance(given, (int, str, Device)) or hasattr(given, "search")

@@ -1,0 +1,149 @@
+"""Talking while a key is held."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from ..audio import PreRoll
+from ..audio.pace import Clock
+from ..core.turns import DEFAULT_ROUNDS, Turn
+from ..errors import ConfigurationError
+from ..events.client import InputAudioBufferClear, InputAudioBufferCommit
+from .echo import Open
+from .line import Line, detects_turns
+
+if TYPE_CHECKING:
+    from ..response import Response
+    from ..runtime.futures import Reply
+    from ..speaking import Speaking
+
+__all__ = ["PushToTalk"]
+
+_ROLL_MS: Final = 500  # of what was said just before the key went down
+_LEAST_MS: Final = 100  # that a commit needs
+
+
+class PushToTalk(Line):
+    """A microphone that is heard while a key is held; see `RealtimeSession.push_to_talk`.
+
+    ::
+
+        with ptt as future:
+            ...
+        print(future.result().text)
+    """
+
+    def __init__(
+        self,
+        session: Speaking,
+        microphone: Any = None,
+        speaker: Any = None,
+        *,
+        record: Any = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if detects_turns(session):
+            raise ConfigurationError(
+                "push_to_talk: the server would end your turns by itself; give the session "
+                "turn_detection=None"
+            )
+        self._roll = PreRoll(_ROLL_MS)
+        # guards what follows: the key is another thread's than the microphone
+        self._held = threading.Lock()
+        self._turn: Turn | None = None  # of the key that is held
+        self._future: Reply[Response] | None = None  # its future, or that of the last one
+        super().__init__(
+            session, microphone, speaker, record=record, echo=lambda *_: Open(), clock=clock
+        )
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the key is held."""
+        return self._turn is not None
+
+    def press(self) -> Reply[Response]:
+        """The key goes down: what the model says stops, and you are heard.
+
+        With you, what you said in the 500 ms before: nobody's finger is faster than his tongue.
+        Never waits for the network; pressing twice is pressing once.
+
+        Returns:
+            The future that `release` gives.
+
+        Raises:
+            SessionClosed: There is no session.
+        """
+        session = self._session
+        with self._held:
+            if self._turn is not None and self._future is not None:
+                return self._future
+            self._cut("client", cancel=True)
+            session._request(InputAudioBufferClear(event_id=session.new_id("event")))
+            commit = InputAudioBufferCommit(event_id=session.new_id("event"))
+            turn = session._turn((commit,), DEFAULT_ROUNDS, {})
+            future: Any = session._connection.do(
+                lambda _: None, key=turn.key, what="the turn", convert=session._handle
+            )
+            self._turn, self._future = turn, future
+            self._input.sent_ms = 0.0
+            if roll := self._roll.take():
+                self._input.send(roll)
+            return self._future
+
+    def release(self) -> Reply[Response]:
+        """The key goes up: the model answers.
+
+        Returns:
+            A future of the turn's last response; it fails with `ValueError` where less than 100 ms
+            were said.
+
+        Raises:
+            ConfigurationError: No key was pressed.
+            SessionClosed: There is no session.
+        """
+        with self._held:
+            turn, self._turn = self._turn, None
+            if self._future is None:
+                raise ConfigurationError("release: no key was pressed; press() first")
+            if turn is None:
+                return self._future  # released already
+            said = self._input.sent_ms
+            if said >= _LEAST_MS:
+                self._session._connection.do(lambda s: s.begin(turn))
+            else:
+                short = ConfigurationError(
+                    f"push-to-talk: {said:.0f} ms were said; it takes {_LEAST_MS} ms at least"
+                )
+                self._session._connection.do(lambda s: s.sequencer.fail(turn, short))
+            return self._future
+
+    def _take(self, frame: bytes) -> None:
+        with self._held:
+            if self._turn is None:
+                self._roll.push(frame)
+            else:
+                self._input.send(frame)
+
+    def close(self, *, timeout: float = 5) -> None:
+        """As `stop`."""
+        self.stop(timeout=timeout)
+
+    def __enter__(self) -> Reply[Response]:
+        return self.press()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.release()
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """What was said is not to be answered: the block has failed."""
+        session = self._session
+        with self._held:
+            turn, self._turn = self._turn, None
+            if turn is not None:
+                given_up = ConfigurationError("push-to-talk: given up before the key was released")
+                session._connection.do(lambda s: s.sequencer.fail(turn, given_up))
+                session._request(InputAudioBufferClear(event_id=session.new_id("event")))
