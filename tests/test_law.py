@@ -45,6 +45,7 @@ SEES: dict[str, set[str]] = {
         *("runtime", "core", "events", "errors"),
     },
     "speaking": {"asking", "runtime", "core", "events", "errors"},
+    "voice": {"response", "audio", "runtime", "core", "events", "errors"},
     "session": {
         *(
             "speaking",

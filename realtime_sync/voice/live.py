@@ -59,19 +59,21 @@ class LiveItem:
         check_timeout(timeout)
         at = 0
         while True:
-            deadline = Deadline(timeout)
-            may_wait()
-            with self._changed:
-                more = self._changed.wait_for(
-                    lambda: len(self._pieces) > at or self._done, deadline.remaining()
-                )
-                if not more:
-                    raise RealtimeTimeout(f"nothing more of {self.id} within {timeout:g} s")
-                new = self._pieces[at:]
+            new = self._after(at, Deadline(timeout))
             if not new:
                 return
             at += len(new)
             yield from new
+
+    def _after(self, at: int, deadline: Deadline) -> list[str]:
+        """The pieces from there on, once there are any; none at the end."""
+        may_wait()
+        with self._changed:
+            if not self._changed.wait_for(
+                lambda: len(self._pieces) > at or self._done, deadline.remaining()
+            ):
+                raise RealtimeTimeout(f"nothing more of {self.id} within {deadline.timeout:g} s")
+            return self._pieces[at:]
 
     def _add(self, piece: str) -> None:
         if piece and not self._done:
