@@ -85,7 +85,7 @@ class RealtimeSession(Speaking):
             gets `BudgetExceeded` with what came in `.response`, `connection.closed` has it too.
         approver: Asked about calls that need approval, one after the other, on a thread of its
             own: given the `tool.approval_required` event, it returns True to approve; everything
-            else rejects, and a str says why.
+            else rejects, and a str says why; `async def` too.
         approval_timeout: Seconds until an undecided call is rejected; None: never.
         tool_threads: Tools that run at a time; those of a turn begun inside a tool do not count.
         ssl_context: For wss; else the system's certificates, checked.

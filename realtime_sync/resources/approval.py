@@ -93,11 +93,14 @@ class Approval:
 
     def _consult(self, event: ToolApprovalRequired) -> None:
         """Ask the approver. Runs on a tool thread of its own."""
+        from ..tools.call import finished
+        from ..tools.context import ToolContext
+
         assert self._approver is not None
         if not self._approvals.waits(event.call_id):
             return
         try:
-            said = self._approver(event)
+            said = finished(self._approver(event), ToolContext(event.call_id, event.name))
         except BaseException:  # the user's code; what it raises is no approval
             log.exception("the approver raised; %s is rejected", one_line(event.name))
             said = False

@@ -24,7 +24,7 @@ from .context import ToolContext
 
 __all__ = [
     *("MAX_ARGUMENTS", "MAX_OUTPUT", "NoReply", "Outcome"),
-    *("answer", "error_text", "read", "text_of"),
+    *("answer", "error_text", "finished", "read", "text_of"),
 ]
 
 log = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def answer(
     """
     started = time.monotonic()
     try:
-        value = _finished(fn(**arguments), context)
+        value = finished(fn(**arguments), context)
         silent = isinstance(value, NoReply)
         output = text_of(value.value if silent else value)
     # The one safety net: a call that is not answered leaves the model mute, so SystemExit, a
@@ -190,8 +190,13 @@ def _problem(where: tuple[int | str, ...], message: str) -> str:
     return line if len(line) <= MAX_PROBLEM else f"{line[:MAX_PROBLEM]}…"
 
 
-def _finished(value: Any, context: ToolContext) -> Any:
-    """The value itself, or what it becomes once awaited."""
+def finished(value: Any, context: ToolContext) -> Any:
+    """The value itself, or what it becomes once awaited, in an event loop of its own.
+
+    Args:
+        value: What the user's function has returned.
+        context: Whose `abandon()` ends it.
+    """
     if not inspect.isawaitable(value):
         return value
     waiting = _awaited(value, context)

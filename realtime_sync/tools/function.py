@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from typing import Any, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 from ..errors import ConfigurationError
-from .call import Outcome, answer, read
+from .call import Outcome, answer, finished, read
 from .context import ToolContext
 from .schema import Signature, documented, named
 
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
-Approval: TypeAlias = bool | Callable[[dict[str, Any]], bool]
+Approval: TypeAlias = bool | Callable[[dict[str, Any]], bool | Awaitable[bool]]
 
 
 class Tool(Generic[P, R]):
@@ -61,7 +61,8 @@ class Tool(Generic[P, R]):
             description: None: its docstring up to the first section.
             timeout: Seconds, from when it begins to run; None waits for ever. When they have
                 passed the model is told so, while the function runs on.
-            needs_approval: True, False, or a function of the arguments, as a dict by parameter.
+            needs_approval: True, False, or a function of the arguments, as a dict by parameter;
+                `async def` too.
             serial: True: never two calls at a time.
             retries: After so many wrong calls (`ToolRetry`, wrong arguments) in one turn, the
                 model is told to give up.
@@ -77,6 +78,8 @@ class Tool(Generic[P, R]):
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
         self.name = checked_name(named(fn) if name is None else name)
+        if not isinstance(description, str | None):
+            raise ConfigurationError(f"tool {self.name}: description is text, not {description!r}")
         self.description = about.description if description is None else description
         self.parameters = signature.schema
         self.timeout = _checked_timeout(self.name, timeout)
@@ -168,7 +171,8 @@ class Tool(Generic[P, R]):
         if isinstance(self.needs_approval, bool):
             return self.needs_approval
         try:
-            return bool(self.needs_approval(self._signature.filled(arguments)))
+            said = self.needs_approval(self._signature.filled(arguments))
+            return bool(finished(said, ToolContext(name=self.name)))
         except (Exception, SystemExit):  # the user's code; when in doubt, a human decides
             log.exception("needs_approval of tool %s raised; the call needs approval", self.name)
             return True

@@ -35,6 +35,20 @@ def test_an_approver_that_asks_the_model(make: Opener, server: LocalServer) -> N
     assert said == ["you may"]
 
 
+def test_an_approver_that_is_awaited(make: Opener, server: LocalServer) -> None:
+    """`async def` will do."""
+
+    async def approver(event: Any) -> bool:
+        return event.arguments["amount"] == 5
+
+    with make(tools=[pay], approver=approver) as session:
+        server.reply([server.call("pay", amount=n) for n in (5, 6)], "done")
+        session.ask("pay")
+        outputs = [i.output or "" for i in session.conversation.items if i.output is not None]
+    assert outputs[0] == "paid 5"
+    assert "not approved" in outputs[1]
+
+
 def test_an_approver_within_an_approver(make: Opener, server: LocalServer) -> None:
     """What the model calls while an approver asks it may need approval as well."""
 

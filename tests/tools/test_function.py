@@ -203,6 +203,17 @@ def test_whether_a_call_needs_approval():
     assert not Tool(pay).awaits_approval({})
 
 
+@pytest.mark.parametrize("needed", [True, False])
+def test_approval_may_be_awaited(needed):
+    """An `async def` decides as a function does."""
+
+    async def decide(arguments: dict[str, object]) -> bool:
+        await asyncio.sleep(0)
+        return needed
+
+    assert Tool(lambda: 0, name="f", needs_approval=decide).awaits_approval({}) is needed
+
+
 def test_approval_in_doubt(caplog):
     """What needs_approval raises is logged, and means yes."""
     assert Tool(lambda: 0, name="f", needs_approval=lambda a: a["x"]).awaits_approval({})
@@ -214,6 +225,7 @@ def test_approval_in_doubt(caplog):
     [
         ({"needs_approval": "yes"}, "needs_approval is True"),
         ({"retries": -1}, "retries is a number"),
+        ({"description": 3}, "description is text"),
         ({"retries": True}, "retries is a number"),
         ({"retries": 1.5}, "retries is a number"),
     ],
