@@ -78,7 +78,15 @@ class Conversation:
             self._link(record, behind)
             self._deleted.pop(item_id, None)
             self._unplaced.pop(item_id, None)
+        elif ours is not None:
+            self._move(record, self.records.get(previous or ""))
         self.changed(record)
+
+    def _move(self, record: ItemRecord, behind: ItemRecord | None) -> None:
+        """It is made again in a new session, which may have items of its own before it."""
+        if behind is not None and behind.placed and behind not in (record, record.before):
+            self._unlink(record)
+            self._link(record, behind)
 
     def _link(self, record: ItemRecord, behind: ItemRecord | None) -> None:
         record.placed = True

@@ -11,8 +11,7 @@ from ..events.client import (
     ConversationItemRetrieve,
     ConversationItemTruncate,
 )
-from ..events.items import AUDIO_PARTS
-from .conversation import Conversation, ItemRecord
+from .conversation import Conversation
 from .frames import Frames
 from .requests import Requests
 from .running import Running
@@ -49,7 +48,7 @@ class Edits:
         record = self._conversation.records.get(event.item_id)
         length = record.audio_ms(event.content_index) if record is not None else None
         end = event.audio_end_ms if length is None else min(event.audio_end_ms, int(length))
-        if end <= 0 and record is not None and _spoken(record, event.content_index):
+        if end <= 0 and record is not None and record.spoken(event.content_index):
             self.delete(ConversationItemDelete(event_id=event.event_id, item_id=event.item_id))
         elif end == event.audio_end_ms:
             self._send(event)
@@ -93,14 +92,3 @@ class Edits:
             if item_id in self._conversation or self._requests.creates(item_id):
                 self._send(ConversationItemDelete(event_id=new_key(), item_id=item_id))
         return True
-
-
-def _spoken(record: ItemRecord, index: int) -> bool:
-    """Whether it is assistant audio, or may become it."""
-    item = record.snapshot()
-    if item.role != "assistant":
-        return False
-    content = item.content or ()
-    if 0 <= index < len(content):
-        return content[index].type in AUDIO_PARTS
-    return item.status == "in_progress"

@@ -30,6 +30,7 @@ class Offline:
         self._effects = effects  # shared with the state: what is to be done
         self._conversation = conversation
         self._held = held
+        self.replaying: dict[str, str] = {}  # event id -> id of the item that it makes again
 
     def does(self, event: ClientEvent) -> bool:
         """Do it, if it can be done here; False: it waits for a link after all."""
@@ -37,17 +38,21 @@ class Offline:
         return act is not None and act(self, event)
 
     def _delete(self, event: Any) -> bool:
-        if event.item_id not in self._conversation:
+        if not self._ours(event.item_id):
             return False
         self._conversation.delete(event.item_id)
         self._settle(event, ConversationItemDeleted(item_id=event.item_id))
         return True
 
+    def _ours(self, item_id: str) -> bool:
+        """Whether the item stands in the mirror alone: the new session has not been told it."""
+        return item_id in self._conversation and item_id not in self.replaying.values()
+
     def _truncate(self, event: Any) -> bool:
         record = self._conversation.records.get(event.item_id)
-        if event.item_id not in self._conversation or record is None:
+        if record is None or not self._ours(event.item_id):
             return False
-        if record.snapshot().role != "assistant":
+        if not record.spoken(event.content_index):
             return False  # the server says why not
         record.truncate(event.content_index, event.audio_end_ms)
         where = {name: getattr(event, name) for name in ("item_id", "content_index")}

@@ -97,7 +97,6 @@ class Recovery:
         self._held = Held()
         self._offline = Offline(effects, conversation, self._held)
         self._lost_audio = 0  # bytes of user audio that no server has
-        self._replaying: dict[str, str] = {}  # event id -> id of the item that it makes again
         self._skipped: list[str] = []  # ids of items that could not be made again
         self._again: set[str] = set()  # creates that have been asked for once more
 
@@ -137,7 +136,7 @@ class Recovery:
             elif (event := self._made_again(item)) is None:
                 self._skip(item_id)
             else:
-                self._replaying[event.event_id or ""] = item_id
+                self._offline.replaying[event.event_id or ""] = item_id
                 said.append(event)
         return said
 
@@ -170,7 +169,7 @@ class Recovery:
         if self.linked:
             self.refuse_open(error)
             return
-        if request.key in self._replaying:
+        if request.key in self._offline.replaying:
             self.left_out(request, error)
         else:
             self.unfit = error  # without its configuration it is not the session that we want
@@ -178,7 +177,7 @@ class Recovery:
     def left_out(self, request: Request, error: RealtimeError) -> None:
         """The new session lives without a part of what it was to hear."""
         log.warning("%s is not sent: %s", request.event.type, error)
-        item_id = self._replaying.pop(request.key, None)
+        item_id = self._offline.replaying.pop(request.key, None)
         if item_id is not None:
             self._skip(item_id)
         self._unconfirmed -= 1
@@ -203,7 +202,7 @@ class Recovery:
             return
         self.linked = self._sequencer.linked = True
         restored = ConnectionRestored(
-            replayed=tuple(self._replaying.values()),
+            replayed=tuple(self._offline.replaying.values()),
             skipped=tuple(self._skipped),
             lost_audio_ms=self._lost_audio / bytes_per_ms,
         )
@@ -255,15 +254,13 @@ class Recovery:
         self.ready = self.linked = self._sequencer.linked = False
         self.unfit = None
         self._unconfirmed = 0
-        self._replaying.clear()
+        self._offline.replaying.clear()
         self._skipped.clear()
-        if first:  # else all that had begun is decided, and what is held goes on waiting
+        if first:  # else what is held goes on waiting
             unheard = self.buffer.unheard(bytes_per_ms)
             self._lost_audio += max(0, unheard - self._keep(unsent, bytes_per_ms))
-            self._decide(fresh)
-            self.buffer.restart(self._held.uncommitted)
-        else:
-            self._requests.drain()
+        self._decide(fresh)  # a server may have begun a response before it had heard all
+        self.buffer.restart(self._held.uncommitted)
 
     def _keep(self, unsent: list[Unsent], bytes_per_ms: int) -> int:
         """Audio that never left waits, with the commits all of whose audio it is.

@@ -127,6 +127,9 @@ class Play:
     def lost(self, reason: str) -> None:
         self.state.lost(ConnectionLost(reason, code=1006))
 
+    def unlink(self, reason: str) -> None:
+        self.state.unlinked(ConnectionLost(reason, code=1006), [])
+
     def retry(self, _: bool) -> None:
         self.state.retry()
 
@@ -304,5 +307,6 @@ _WISHES: dict[str, Callable[..., str | None]] = {
     for name in (
         *("begin", "create", "send", "edit", "give_up", "tool", "lost", "retry", "append"),
         *("interrupt", "decide", "wait", "submit", "linked", "finish", "trip"),
+        "unlink",
     )
 }
