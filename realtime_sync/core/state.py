@@ -276,8 +276,7 @@ class SessionState:
         error = refusal(event)
         key = error.event_id
         if key is None and error.code == ALREADY_ACTIVE:  # it can only mean a create
-            create = self.creates.oldest()
-            key = create.key if create is not None else None
+            key = create.key if (create := self.creates.oldest()) is not None else None
         if key is not None and self._refused(key, error):
             return
         self._effects.append(Unclaimed(event))
@@ -316,10 +315,11 @@ class SessionState:
         if event.type == "unparsable":
             log.warning("unparsable text from the server: %s", one_line(event.raw))
             return
-        if event.type in SERVER_EVENTS:
-            log.warning("malformed event from the server: %s", event.describe())
-        else:
-            log.debug("unknown event %s", event.describe())
+        known = event.type in SERVER_EVENTS
+        said = "malformed event from the server: %s" if known else "unknown event %s"
+        log.log(logging.WARNING if known else logging.DEBUG, said, event.describe())
+        if event.type == "session.created":  # what it holds is not told, but it is there
+            self._set_up()
         if event.type == "response.done" and isinstance(event.raw, dict):
             self.running.unreadable_end(event.raw)
 

@@ -337,3 +337,12 @@ def test_an_odd_session_opens() -> None:
         alive(session, link)
         assert ends[0].response.usage is None
         assert ends[0].wire()["response"]["usage"] == "free"
+
+
+def test_a_session_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """It is there, whatever it holds: the session opens, and says that the event is malformed."""
+    odd = Peer(greeting={"type": "session.created", "session": "sess_1"})
+    with odd as peer, RealtimeSession(endpoint=peer.endpoint) as session:
+        assert session.id is None
+        assert "malformed event" in caplog.text
+        alive(session, peer.link())
