@@ -11,23 +11,28 @@ from realtime_sync.audio import VirtualClock, hardware
 
 from .portaudio import Card, FakeDevice
 
+_BACKEND = "realtime_sync.audio.pyaudiobackend"
+
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Card]]:
     """Makes a card of the devices given, in place of PyAudio."""
     cards = []
+    # not by monkeypatch, which would put back what an earlier card of the same test has left
+    real = sys.modules.pop(_BACKEND, None)
 
     def insert(*devices: FakeDevice, clock: VirtualClock | None = None) -> Card:
         made = Card(*devices, clock=clock)
         cards.append(made)
         monkeypatch.setitem(sys.modules, "pyaudio", made.module())
-        # the module that imports it must meet this one, and the next test none of it
-        monkeypatch.delitem(sys.modules, "realtime_sync.audio.pyaudiobackend", raising=False)
+        sys.modules.pop(_BACKEND, None)  # it has to import this one
         monkeypatch.setattr(hardware, "find_spec", lambda name: name == "pyaudio" or None)
         return made
 
     yield insert
-    sys.modules.pop("realtime_sync.audio.pyaudiobackend", None)
+    sys.modules.pop(_BACKEND, None)
+    if real is not None:
+        sys.modules[_BACKEND] = real
     for made in cards:
         made.release()
     assert not any(made.streams for made in cards), "a stream was left open"
