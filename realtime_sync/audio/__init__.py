@@ -4,6 +4,7 @@ formats     rates, sizes and durations of the session's formats; the only part w
 codecs      PCM16, float32, G.711, resampling; the home of numpy
 polyphase   the filter that changes rates
 rates       resampling of what comes piece by piece
+coders      a session's format, piece by piece
 files       sound files in, WAV files out
 libsndfile  FLAC, OGG, MP3; the home of soundfile
 sources     a file, an array, a microphone: one kind of stream
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         ulaw_decode,
         ulaw_encode,
     )
+    from .coders import Decoder, Encoder
     from .detection import Speech, SpeechDetector
     from .files import WavSink, WavSource, open_file, read_wav, write_wav
     from .hardware import Device, devices
@@ -78,6 +80,8 @@ __all__ = [
     "PreRoll",
     "VirtualClock",
     "Resampler",
+    "Encoder",
+    "Decoder",
     "SpeechDetector",
     "Speech",
     "duration_ms",
@@ -113,6 +117,8 @@ _HOMES = {
     "PreRoll": "microphone",
     "VirtualClock": "pace",
     "Resampler": "rates",
+    "Encoder": "coders",
+    "Decoder": "coders",
     "SpeechDetector": "detection",
     "Speech": "detection",
 }
