@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Sequence
 from importlib import metadata
 
-from . import imports, links
+from . import imports, links, resampling
 from .race import Row
 
 #: Name -> what gives its rows, from a number of rounds.
@@ -22,9 +22,18 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "crowd": links.crowd,
     "memory": links.memory,
     "reconnect": links.reconnect,
+    "resampling": resampling.rows,
 }
 
-_PACKAGES = ("realtime_sync", "openai", "pydantic", "websocket-client", "websockets")
+_PACKAGES = (
+    "realtime_sync",
+    "numpy",
+    "soxr",
+    "openai",
+    "pydantic",
+    "websocket-client",
+    "websockets",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
