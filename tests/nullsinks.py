@@ -123,11 +123,14 @@ class NullSinks:
 
     def say(self, pcm: bytes) -> subprocess.Popen[bytes]:
         """Play PCM16 mono at 24 kHz into the virtual microphone; wait for it with `.wait()`."""
-        return self._cat(["--playback", "--device=microphone"], pcm)
+        # much at a time: a busy machine must not tear what is said
+        return self._cat(["--playback", "--device=microphone", "--latency-msec=300"], pcm)
 
     def record(self, sink: str, to: Path) -> subprocess.Popen[bytes]:
         """Record a sink's monitor as PCM16 mono at 24 kHz, until `.terminate()`; it has begun."""
-        command = ["pacat", "--record", f"--device={sink}.monitor", *_SPEC]
+        # little at a time: the sink hands it over as late as its slowest listener allows
+        spec = [f"--device={sink}.monitor", "--latency-msec=20", *_SPEC]
+        command = ["pacat", "--record", *spec]
         with to.open("wb") as file:
             recorder = subprocess.Popen(
                 command, env={**os.environ, **self.environment}, stdout=file
@@ -159,7 +162,7 @@ class NullSinks:
         shutil.rmtree(self._home, ignore_errors=True)
 
 
-_SPEC = ["--raw", "--format=s16le", f"--rate={RATE}", "--channels=1", "--latency-msec=20"]
+_SPEC = ["--raw", "--format=s16le", f"--rate={RATE}", "--channels=1"]
 
 
 def main(command: list[str]) -> int:
