@@ -209,6 +209,7 @@ class Upload:
 
     def _emptied(self) -> bool:
         """Whether nothing stands in the new session's buffer: some of ours went there by itself."""
+        self._sent.clear()  # what becomes of those commits is of no interest
         clear = self._request_clear()
         while (event := self._next()).type != LOST:
             if event.type == CLEARED and self._answers(clear, event):

@@ -436,6 +436,41 @@ def test_a_link_lost_twice(scripted: tuple[TranscriptionSession, Link], peer: Pe
     assert asking.result().text == "one"
 
 
+def test_a_source_that_begins_without_a_link(
+    scripted: tuple[TranscriptionSession, Link], peer: Peer
+) -> None:
+    """All of it is said once the link is there, though only the last seconds of sound wait."""
+    session, link = scripted
+    with session.expect("connection.lost") as pending:
+        cut(link)
+        pending.result(timeout=LIMIT)
+    link, read = peer.link(), threading.Event()
+    held = link.hear("session.update")["session"]
+
+    def source() -> Iterator[np.ndarray[Any, Any]]:
+        yield speech(2, 2, 2)
+        read.set()
+
+    asking = Asking(lambda: session.transcribe(source(), piece_seconds=1.5))
+    assert read.wait(LIMIT)
+    assert session.state == "reconnecting"
+    link.say("session.updated", session={**CREATED["session"], **held})
+    event, emptied, pieces = {"type": ""}, False, 0
+    while pieces < 3 or event["type"] != "input_audio_buffer.clear":
+        event = json.loads(link.connection.recv(timeout=LIMIT))
+        if event["type"] == "input_audio_buffer.clear":
+            emptied = True
+            link.say("input_audio_buffer.cleared")
+        elif event["type"] == "input_audio_buffer.commit" and emptied:
+            pieces += 1
+            committed(link, f"i{pieces}", f"i{pieces - 1}" if pieces > 1 else None)
+            completed(link, f"i{pieces}", str(pieces))
+        elif event["type"] == "input_audio_buffer.commit":  # what had waited
+            empty = {"code": "input_audio_buffer_commit_empty", "event_id": event["event_id"]}
+            link.say("error", error=empty)
+    assert asking.result().text == "1 2 3"
+
+
 def test_a_lost_link_with_turn_detection(peer: Peer) -> None:
     """Only the server knows what it has heard: the loss is raised, and the session lives on."""
     policy = ReconnectPolicy(delays=(0,))
