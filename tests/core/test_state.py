@@ -81,6 +81,7 @@ def test_a_create_without_response_object() -> None:
 def test_an_item_without_id_is_given_one() -> None:
     """Its answer is known by its id, so we choose one; the caller's item is not changed."""
     play = Play()
+    play.receive("session")
     item: dict[str, Any] = {"type": "message", "role": "user", "content": []}
     event = {"type": "conversation.item.create", "event_id": "x1", "item": item}
     assert play.wish({"send": event}) == ["send conversation.item.create item_1"]
