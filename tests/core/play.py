@@ -152,7 +152,9 @@ class Play:
         event = ConversationItemCreate(
             event_id=f"{response_id}_key", item=Item.model_validate(said)
         )
-        record = self.records[response_id]
+        record = self.records.get(response_id)
+        if record is None:
+            return "unknown"
         return "corrected" if trip(self.state, record, event if correct else None) else "tripped"
 
     def decide(self, request_id: str, approve: bool, reason: str | None = None) -> None:
