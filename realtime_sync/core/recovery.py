@@ -196,9 +196,10 @@ class Recovery:
         """
         if self.ready or self._unconfirmed or self.unfit or (self.linked and self._open_settled):
             return
+        if not self._open_settled:
+            self._effects.append(Settle(OPEN, None))
         self.ready = self._open_settled = True
         if self.linked:
-            self._effects.append(Settle(OPEN, None))
             return
         self.linked = self._sequencer.linked = True
         restored = ConnectionRestored(
