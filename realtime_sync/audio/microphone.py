@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import AudioError, DeviceLost, copy_of
-from ..runtime.clock import Condition, Event
+from ..runtime.clock import Condition, Event, may_wait
 from .codecs import level
 from .formats import BYTES_PER_MS, RATE
 from .hardware import DeviceChoice
@@ -70,7 +70,9 @@ class Microphone:
             AudioUnavailable: No audio library; the message has the line that installs it.
             DeviceNotFound: No such microphone.
             AudioError: It cannot be opened, or was closed.
+            WouldDeadlock: In a tap.
         """
+        may_wait()
         with self._changed:
             if self._stop.is_set():
                 raise AudioError("the microphone was closed; make another")
@@ -91,7 +93,9 @@ class Microphone:
         Raises:
             DeviceLost: It went away, and no other came in its place.
             AudioError: As `open`.
+            WouldDeadlock: In a tap.
         """
+        may_wait()
         if self._thread is None and not self._stop.is_set():
             self.open()
         with self._changed:

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 from ..runtime.clock import Event
 from .formats import RATE
 from .pace import Clock
-from .playback import SLICE_MS
 from .ports import OutputPort
 from .rates import Resampler
 
@@ -93,11 +92,12 @@ class SinkOutput:
 
     def write(self, pcm: bytes, sounding: bool) -> None:
         assert self._due is not None
+        seconds = len(pcm) / (2 * RATE)
         if sounding or self._silence:
             self._sink.write(self._resampler.feed(pcm) if self._resampler else pcm)
-            self._written += SLICE_MS / 1000
+            self._written += seconds
         # after a sink that blocked for long no burst follows
-        self._due = max(self._due + SLICE_MS / 1000, self._clock.now() - 0.1)
+        self._due = max(self._due + seconds, self._clock.now() - 0.1)
         self._clock.wait_until(self._due, self._stop)
 
     def latency(self) -> float:

@@ -115,7 +115,11 @@ class Playback:
         """The next slice, and whether there is sound in it. For the one thread that plays."""
         with self._changed:
             parts, self._tail = self._tail, []
-            if not parts and self._may_flow():
+            size = _SLICE
+            if parts:
+                # no longer than it has to be: the device's silence begins behind it
+                size = min(size, sum(len(part) for _, part in parts))
+            elif self._may_flow():
                 parts = self._next()
             sound = b"".join(part for _, part in parts)
             for item_id, part in parts:
@@ -125,9 +129,9 @@ class Playback:
                 self._gone[item_id] = self._gone.pop(item_id, 0) + frames
             while len(self._gone) > _REMEMBERED:
                 self._gone.popitem(last=False)
-            self._taken += (_SLICE - len(sound)) // 2
+            self._taken += max(0, size - len(sound)) // 2
             self._level = level(sound)
-            return sound.ljust(_SLICE, b"\0"), bool(sound)
+            return sound.ljust(size, b"\0"), bool(sound)
 
     def _may_flow(self) -> bool:
         if self._flowing or not self._size:

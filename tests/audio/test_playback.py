@@ -152,7 +152,7 @@ def test_a_device_that_drops_what_it_has() -> None:
     playback.stop()
     play(playback, 1, latency=0.1)  # the fade-out
     playback.cut()
-    assert playback.position("a") == 120
+    assert playback.position("a") == 110
     assert playback.wait(0)
 
 
