@@ -15,6 +15,7 @@ from .events.items import Item
 from .history import as_history
 from .runtime.azure import Azure
 from .runtime.clock import Deadline, monotonic
+from .runtime.dial import check_context, check_proxy
 from .runtime.dialect import Beta, Dialect
 from .runtime.endpoints import Address, Endpoint, OpenAI
 from .runtime.relink import final
@@ -109,6 +110,10 @@ class Setup:
             raise ConfigurationError("model: with Azure the deployment is the model; leave it out")
         if not isinstance(max_message_size, int) or max_message_size < 1:
             raise ConfigurationError("max_message_size: a number of bytes")
+        if ssl_context is not None:
+            check_context(ssl_context)
+        if proxy is not None:
+            check_proxy(proxy)
         if call_id is not None:
             check_call_id(call_id)
             if model is not None or config.model is not None:

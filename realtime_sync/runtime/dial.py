@@ -7,21 +7,35 @@ fails, or beside it when it stays silent for a quarter of a second (RFC 8305 wit
 from __future__ import annotations
 
 import functools
+import importlib.util
 import ipaddress
+import logging
 import os
+import re
 import selectors
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, ConnectError
 from .clock import monotonic
 from .framing import printable
 from .wire import Wire, said
 
-__all__ = ["Deadline", "Patience", "Peer", "default_context", "reach"]
+__all__ = [
+    "Deadline",
+    "Patience",
+    "Peer",
+    "check_context",
+    "check_proxy",
+    "default_context",
+    "reach",
+]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Address = tuple[Any, ...]  # what getaddrinfo lists
@@ -29,6 +43,10 @@ Address = tuple[Any, ...]  # what getaddrinfo lists
 _STAGGER = 0.25  # seconds after which the next address is tried beside the one that is silent
 _SLICE = 0.1  # seconds between two looks at the deadline, which its owner may cut short
 _USER_TIMEOUT_MS = 20_000  # unacknowledged bytes after which a dead network is noticed
+
+
+_PROXIES = frozenset({"http", "socks4", "socks5"})
+_NO_SOCKS = 'proxy: it needs python-socks; pip install "realtime_sync[proxy]"'
 
 
 class Deadline(Protocol):
@@ -190,6 +208,45 @@ def reach(
     return wire
 
 
+def check_context(context: object) -> None:
+    """Complain about what cannot make TLS; warn of what makes it without checking.
+
+    Raises:
+        ConfigurationError: It is no `ssl.SSLContext`, or one of a server's.
+    """
+    if not isinstance(context, ssl.SSLContext):
+        raise ConfigurationError(
+            f"ssl_context: an ssl.SSLContext is needed, not {type(context).__name__};"
+            " ssl.create_default_context(cafile=...) makes one"
+        )
+    if context.protocol == ssl.PROTOCOL_TLS_SERVER:
+        raise ConfigurationError("ssl_context: it is that of a server; take PROTOCOL_TLS_CLIENT")
+    if context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
+        log.warning(
+            "ssl_context does not check the server's certificate and name: whoever answers in its"
+            " place gets the key"
+        )
+
+
+def check_proxy(proxy: object) -> None:
+    """Complain about what is no proxy. The message does not show it: it may hold a password.
+
+    Raises:
+        ConfigurationError: It is no URL of one, or the package for it is not there.
+    """
+    if not isinstance(proxy, str):
+        raise ConfigurationError(f"proxy: a URL is needed, not {type(proxy).__name__}")
+    try:
+        parts = urlsplit(proxy)
+        known = parts.scheme in _PROXIES and parts.hostname and parts.port
+    except ValueError:
+        known = None
+    if not known or re.search(r"[\x00-\x20\x7f]", proxy):
+        raise ConfigurationError('proxy: a URL like "http://host:port" or "socks5://host:port"')
+    if importlib.util.find_spec("python_socks") is None:
+        raise ConfigurationError(_NO_SOCKS)
+
+
 @functools.cache
 def default_context() -> ssl.SSLContext:
     """The one TLS context of the process: each costs 20 ms and 0.9 MB."""
@@ -285,9 +342,7 @@ def _connect_through(proxy: str, peer: Peer, patience: Patience) -> socket.socke
         from python_socks import ProxyError
         from python_socks.sync import Proxy
     except ImportError as exc:
-        raise ConfigurationError(
-            'proxy= needs python-socks; pip install "realtime_sync[proxy]"'
-        ) from exc
+        raise ConfigurationError(_NO_SOCKS) from exc
     patience.doing = "connecting through the proxy"
     try:
         through = Proxy.from_url(proxy)

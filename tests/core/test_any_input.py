@@ -92,6 +92,7 @@ def _no_errors() -> Any:
     logger.propagate = propagated
 
 
+@pytest.mark.row("B25")
 @given(disturbed())
 @settings(max_examples=600, deadline=None)
 def test_nothing_raises_and_nobody_is_forgotten(example: tuple[dict[str, Any], list[Step]]) -> None:
@@ -126,6 +127,7 @@ def _end(play: Play) -> None:
 EVENTS = [e for _, taken in SCENARIOS for kind, e in taken if kind == "event"]
 
 
+@pytest.mark.row("B10")
 @given(st.lists(st.sampled_from(EVENTS), max_size=30), st.integers(0, 30))
 @settings(max_examples=300, deadline=None)
 def test_events_in_any_order(events: list[dict[str, Any]], asked_at: int) -> None:

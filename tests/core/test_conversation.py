@@ -29,6 +29,7 @@ def placed(*places: tuple[str, str | None]) -> Conversation:
     return conversation
 
 
+@pytest.mark.row("B14")
 @pytest.mark.parametrize(
     ("places", "order"),
     [
@@ -147,6 +148,7 @@ def test_nobody_listens() -> None:
     assert effects == []
 
 
+@pytest.mark.row("B14")
 @given(st.data())
 def test_the_chain_is_a_list(data: st.DataObject) -> None:
     """Placing and deleting at random gives the order that a plain list would have."""

@@ -38,6 +38,7 @@ def test_what_is_logged(text: bytes, level: str | None, caplog: pytest.LogCaptur
     assert [r.levelname for r in caplog.records] == ([level] if level else [])
 
 
+@pytest.mark.row("B24")
 def test_foreign_text_is_one_line_of_a_log(caplog: pytest.LogCaptureFixture) -> None:
     """Line breaks, escapes and right-to-left marks of the peer's do not reach the log."""
     Play().state.received(UnknownEvent(type="unparsable", raw="a\nb\x1b[31m\u202e\ud800"), 0.0)

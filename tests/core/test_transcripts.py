@@ -94,6 +94,8 @@ def shown(item: Item) -> dict[str, Any]:
     return {name: getattr(item, name) for name in names}
 
 
+@pytest.mark.row("B12")
+@pytest.mark.row("B11")
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_a_recording(path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
     """All of it parses, in either dialect; items and outputs end as their last done event has

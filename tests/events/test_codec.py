@@ -259,6 +259,7 @@ def test_what_was_sent_is_not_what_the_caller_changes_later() -> None:
     assert b'"b"' not in dump(event)
 
 
+@pytest.mark.row("B6")
 @pytest.mark.parametrize("escaped", [True, False])
 @pytest.mark.parametrize(
     "text",

@@ -77,6 +77,7 @@ WAYS: list[Callable[[RealtimeSession, Pipe], None]] = [
 ]
 
 
+@pytest.mark.row("F38", bound="2 s")
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 def test_from_everywhere(line: Line, way: Callable[[RealtimeSession, Pipe], None]) -> None:
     """close() may come from any thread; the callbacks run, the last event comes, once."""
@@ -97,6 +98,7 @@ def test_from_everywhere(line: Line, way: Callable[[RealtimeSession, Pipe], None
     assert pipe.closed
 
 
+@pytest.mark.row("F38")
 def test_from_a_tool(line: Line) -> None:
     """A tool may close the session that runs it; its result is dropped."""
     ran = threading.Event()
@@ -415,6 +417,7 @@ def test_one_session_s_end_is_not_the_other_s(line: Line) -> None:
     assert asking.result().text == "Still here."
 
 
+@pytest.mark.row("F42")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:This process")  # 3.12 warns of every fork beside threads
 def test_in_a_forked_child(line: Line) -> None:

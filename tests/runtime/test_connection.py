@@ -430,6 +430,7 @@ def test_i9_but_for_turns(line: Line) -> None:
 # --- negative controls of the design
 
 
+@pytest.mark.row("F37")
 def test_a_blocking_call_inside_a_callback(line: Line) -> None:
     """A callback may ask and wait: another thread brings the answer."""
     session, pipe = line.open()
@@ -473,6 +474,7 @@ def test_a_done_callback_may_take_the_lock(line: Line) -> None:
     assert names == ["realtime-dispatcher", "input_audio_buffer.cleared", "Indeed."]
 
 
+@pytest.mark.row("F36")
 def test_a_slow_callback_delays_no_answer(line: Line) -> None:
     """While a callback blocks, another thread is answered, and iterators go on."""
     with gate() as held:
@@ -536,6 +538,7 @@ def blocking_tool() -> None:
     """Not called."""
 
 
+@pytest.mark.row("F37")
 @pytest.mark.parametrize("name", BLOCKING)
 def test_a_blocking_call_in_a_tap(line: Line, name: str) -> None:
     """A blocking call in a tap raises WouldDeadlock at once, and has sent nothing."""
@@ -608,6 +611,7 @@ def test_a_tap_that_raises_is_taken_off(line: Line, logged_errors: list[logging.
 # --- overflow
 
 
+@pytest.mark.row("B22", bound="10,000 events or 64 MB")
 def test_a_callback_too_far_behind(line: Line, caplog: pytest.LogCaptureFixture) -> None:
     """A callback that is 10,000 events behind loses the oldest deltas, with one warning."""
     with gate() as held:
@@ -827,6 +831,7 @@ def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "QUEUE_BYTES", 100_000)
 
 
+@pytest.mark.row("F20")
 @pytest.mark.usefixtures("small_queue")
 def test_queue_full(line: Line) -> None:
     """When the link takes nothing, append() waits its timeout, then raises; nothing is torn."""
@@ -918,6 +923,7 @@ def test_a_timeout_that_comes_with_the_answer(line: Line, monkeypatch: pytest.Mo
     assert session.update(instructions="x", timeout=0).instructions == "x"
 
 
+@pytest.mark.row("B17")
 def test_a_refusal(line: Line) -> None:
     """An error that names a waiting call is raised there, and reaches the handlers as well."""
     session, pipe = line.open()

@@ -97,6 +97,7 @@ def test_one_at_a_time(desk: Desk) -> None:
         assert seen == ["quick"]
 
 
+@pytest.mark.row("F35")
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()])
 def test_a_callback_that_raises(
     desk: Desk, error: BaseException, caplog: pytest.LogCaptureFixture

@@ -306,6 +306,7 @@ def test_cookies_neither_leak_nor_collect(serve):
         CookieJar.jar.clear()
 
 
+@pytest.mark.row("C3")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -334,6 +335,7 @@ def closed_port() -> int:
         return int(listener.getsockname()[1])
 
 
+@pytest.mark.row("F1", bound="0.5 s")
 def test_f1_refused_port():
     """A closed port is a ConnectError at once, chained to the system's."""
     error = refused(closed_port())
@@ -357,6 +359,7 @@ def black_hole() -> tuple[list[socket.socket], int]:
     return sockets, port
 
 
+@pytest.mark.row("F2", bound="the deadline, within 0.2 s")
 @pytest.mark.skipif(sys.platform != "linux", reason="how to fill a backlog differs")
 def test_f2_black_hole(serve, monkeypatch):
     """A silent address costs a quarter of a second if there is another, else the deadline."""
@@ -383,6 +386,7 @@ def test_f2_black_hole(serve, monkeypatch):
             sock.close()
 
 
+@pytest.mark.row("F3", bound="the deadline")
 def test_f3_slow_name(monkeypatch):
     """A name that is not resolved in time is given up; the thread ends with its answer."""
     gate, inside = threading.Event(), []
@@ -401,6 +405,7 @@ def test_f3_slow_name(monkeypatch):
     assert not inside[0].is_alive()
 
 
+@pytest.mark.row("F3")
 def test_f3_no_such_name(monkeypatch):
     """An unknown name is a ConnectError that says so."""
 
@@ -412,6 +417,7 @@ def test_f3_no_such_name(monkeypatch):
     assert "nowhere.example:80 could not be resolved: name or service not known" in str(error)
 
 
+@pytest.mark.row("F4", bound="1 s")
 def test_f4_second_address(serve, monkeypatch):
     """Of two addresses the second is taken when the first refuses."""
     server = serve(lambda server, connection: server.upgrade(connection))
@@ -467,6 +473,7 @@ def test_deadline_spent():
     assert refused(closed_port(), 0).elapsed < 0.2
 
 
+@pytest.mark.row("F7", bound="the deadline, within 0.2 s")
 def test_f7_dripped_answer(serve):
     """An answer that drips keeps nobody beyond the deadline."""
     stop = threading.Event()
@@ -510,6 +517,7 @@ def replying(serve: Any, reply: bytes, *, after: Any = None) -> Server:
     return server
 
 
+@pytest.mark.row("F8")
 @pytest.mark.parametrize(
     ("status", "kind", "cure"),
     [
@@ -598,6 +606,7 @@ def test_f8_chunked_body_cut_short(serve):
     assert refused(server).body == "abc"
 
 
+@pytest.mark.row("F8", bound="1 s, 64 KiB")
 def test_f8_endless_body(serve):
     """Of an endless body 64 KiB are read; one that stops is waited for until the deadline."""
 
@@ -613,6 +622,7 @@ def test_f8_endless_body(serve):
     assert error.elapsed < 1
 
 
+@pytest.mark.row("F9", bound="0 connections elsewhere")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_f9_redirects(serve, status):
     """No redirect is followed; the message names the other host, not its path."""
@@ -639,6 +649,7 @@ def edited(change: Any) -> Any:
     return act
 
 
+@pytest.mark.row("F10", bound="1 s")
 @pytest.mark.parametrize(
     "change",
     [
@@ -658,6 +669,7 @@ def test_f10_wrong_answers(serve, change):
     assert error.status is None
 
 
+@pytest.mark.row("B23", bound="2 s")
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -802,6 +814,7 @@ def close_code(payload: bytes) -> int:
     return struct.unpack("!H", payload[:2])[0]
 
 
+@pytest.mark.row("B19", "B20", "B21")
 @pytest.mark.parametrize(
     ("sent", "code"),
     [
@@ -866,6 +879,7 @@ def test_limits_reached(dialled):
     assert messages == [(2, b"x" * 1000), (1, b"y" * 1000), (1, b"z" * 125)]
 
 
+@pytest.mark.row("B21", bound="2 s of processor time")
 @pytest.mark.parametrize("endless", [frame(0x00), frame(0x00, b"x" * 100)])
 def test_b21_endless_fragments(dialled, endless):
     """A message of endless fragments, empty or not, is refused in time and space."""
@@ -1010,6 +1024,7 @@ def test_any_slicing_is_the_same(plan, data):
     assert not frames.partial
 
 
+@pytest.mark.row("F24")
 def test_f24_one_byte_at_a_time(dialled):
     """Single bytes, both ways, make the same messages."""
     sent = [f"event {i}".encode() * (i % 40) for i in range(60)]
@@ -1043,6 +1058,7 @@ def test_f24_one_byte_at_a_time(dialled):
     assert got == sent
 
 
+@pytest.mark.row("F25")
 def test_f25_many_frames_in_one_segment(dialled):
     """3,000 small frames in one write arrive in order."""
     raw = b"".join(frame(0x81, b"%d" % i) for i in range(3000))
@@ -1054,6 +1070,7 @@ def test_f25_many_frames_in_one_segment(dialled):
 # -- how a link ends -----------------------------------------------------------------------------
 
 
+@pytest.mark.row("F14")
 @pytest.mark.parametrize(
     ("sent", "inside"),
     [
@@ -1078,6 +1095,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
+@pytest.mark.row("F15")
 def test_f15_reset(dialled):
     """A reset is 1006 with the system's error, whether idle or sending."""
     link = dialled(reset)
@@ -1231,6 +1249,7 @@ def test_several_frames_in_one_send(dialled):
     assert calls == [20 * 1008]
 
 
+@pytest.mark.row("F21", bound="1 s")
 def test_f21_stalled_writer(dialled):
     """With the way out stuffed, all that comes in is delivered, and the pong goes first after."""
     go = threading.Event()
@@ -1261,6 +1280,7 @@ def test_f21_stalled_writer(dialled):
     assert len(got) < 900  # it overtook data that was accepted before it
 
 
+@pytest.mark.row("F28")
 def test_f28_pings_and_pongs(dialled):
     """Any pong counts as a sign of life, asked for or not; one unsent ping is enough."""
     got: list[tuple[int, bytes]] = []
@@ -1283,6 +1303,7 @@ def test_f28_pings_and_pongs(dialled):
     assert got == [(0x89, b""), (0x81, b"")]
 
 
+@pytest.mark.row("F29", bound="128 unsent pongs")
 def test_f29_ping_flood(dialled):
     """A flood of pings makes no flood of pongs in memory, and events still flow."""
     go = threading.Event()

@@ -247,6 +247,7 @@ def converse(
     }
 
 
+@pytest.mark.row("F27", bound="0 disconnects")
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 def test_f27_conversation(loop, certificate, trusting, version, record_property):
     """Sessions that send and receive at once over TLS lose nothing and stay up."""
@@ -416,6 +417,7 @@ def update_keys(
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
 
+@pytest.mark.row("F26")
 @needs_openssl
 def test_f26_key_updates(loop, certificate, trusting, tmp_path, record_property):
     """Key updates that the server asks for while we send harm nothing, either way."""
@@ -678,6 +680,7 @@ def refused(server_context: ssl.SSLContext, **more: Any) -> tuple[TlsServer, err
     return server, caught.value
 
 
+@pytest.mark.row("F5")
 def test_f5_untrusted(certificate):
     """A certificate of an unknown authority is refused before a byte of the key is sent."""
     _, error = refused(serving(certificate))
@@ -685,12 +688,37 @@ def test_f5_untrusted(certificate):
     assert isinstance(error.__cause__, ssl.SSLCertVerificationError)
 
 
+@pytest.mark.row("F5")
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_f5_authorities_of_the_environment(certificate, authority, monkeypatch, tmp_path, name):
+    """SSL_CERT_FILE and SSL_CERT_DIR name authorities, as for every program of OpenSSL's."""
+    pem = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(str(pem))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem) if name == "SSL_CERT_FILE" else "")
+    if name == "SSL_CERT_DIR":
+        if not shutil.which("openssl"):
+            pytest.skip("needs the openssl command")
+        subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setattr(dial, "default_context", dial.default_context.__wrapped__)
+    monkeypatch.setattr("realtime_sync.runtime.transport.default_context", dial.default_context)
+    server = TlsServer(serving(certificate), lambda server, tls: tls.sendall(server.upgraded))
+    try:
+        Transport.connect(
+            f"wss://localhost:{server.port}/", {"Authorization": KEY}, deadline=Within()
+        ).close()
+    finally:
+        server.close()
+
+
+@pytest.mark.row("F5")
 def test_f5_wrong_host(authority, trusting):
     """So is one for another host."""
     _, error = refused(serving(authority.issue_cert("other.example")), ssl_context=trusting)
     assert "hostname mismatch" in str(error).lower()
 
 
+@pytest.mark.row("F5")
 def test_f5_expired(authority, trusting):
     """So is an expired one."""
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -700,6 +728,7 @@ def test_f5_expired(authority, trusting):
     assert "certificate has expired" in str(error)
 
 
+@pytest.mark.row("F5")
 def test_f5_old_tls(certificate, authority):
     """So is a server that speaks nothing newer than TLS 1.1."""
     context = serving(certificate)
@@ -734,6 +763,7 @@ def test_no_tls_at_all():
         thread.join(LIMIT)
 
 
+@pytest.mark.row("F6", bound="the deadline")
 @pytest.mark.parametrize("greedy", [False, True])
 def test_f6_silent(greedy):
     """A TLS server that says nothing, or hangs up, is given up in time."""

@@ -36,6 +36,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.row("B19", "B20", "B21", bound="1002, 1007 or 1009")
 @pytest.mark.parametrize("name", FAULTS)
 def test_faults(name: str, peer: Peer) -> None:
     """A framing fault closes the link with its code, and the session is lost with that code."""
@@ -93,6 +94,7 @@ def test_cut(after: int, session: RealtimeSession, server: LocalServer) -> None:
             caught.value.response.wait()
 
 
+@pytest.mark.row("F16")
 def test_mute(server: LocalServer) -> None:
     """A server that has gone mute is noticed by its silence."""
     session = RealtimeSession(endpoint=server.endpoint, ping_interval=0.05, reconnect=None)

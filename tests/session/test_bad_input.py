@@ -54,6 +54,7 @@ UNPARSABLE = {
 }
 
 
+@pytest.mark.row("B1", "B2", "B3", "B4", "B5")
 @pytest.mark.parametrize("name", UNPARSABLE)
 def test_unparsable(
     name: str, bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
@@ -94,6 +95,7 @@ def test_handlers_of_unparsable(bare: RealtimeSession, peer: Peer) -> None:
     assert heard == [("name", "hello"), ("class", "hello")]
 
 
+@pytest.mark.row("B7")
 @pytest.mark.parametrize(
     "wire",
     [
@@ -132,6 +134,7 @@ MALFORMED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.row("B9")
 @pytest.mark.parametrize("wire", MALFORMED, ids=lambda wire: wire["type"])
 def test_malformed_known_types(wire: dict[str, Any], bare: RealtimeSession, peer: Peer) -> None:
     """A malformed event of a known type goes to "*" and globs only, as UnknownEvent."""
@@ -168,6 +171,7 @@ EMPTY = [
 ]  # fmt: skip
 
 
+@pytest.mark.row("B9")
 @pytest.mark.parametrize("kind", EMPTY)
 @pytest.mark.parametrize("running", [False, True], ids=["idle", "running"])
 def test_missing_and_null_fields(
@@ -189,6 +193,7 @@ def test_missing_and_null_fields(
     alive(bare, link)
 
 
+@pytest.mark.row("B10")
 def test_unknown_ids(bare: RealtimeSession, peer: Peer) -> None:
     """Events of unknown responses and items, doubled or late, change nothing (B10, B11)."""
     link = peer.link()
@@ -211,6 +216,7 @@ def test_unknown_ids(bare: RealtimeSession, peer: Peer) -> None:
     assert alive_again.result(LIMIT).text == "yes"
 
 
+@pytest.mark.row("B15")
 @pytest.mark.parametrize("delta", ["!!!", "AAA", "A-_A", "=", "Ä"])
 def test_bad_base64(delta: str, bare: RealtimeSession, peer: Peer) -> None:
     """Audio that is no base64 arrives with empty bytes; the good deltas around it are whole."""
@@ -229,6 +235,7 @@ def test_bad_base64(delta: str, bare: RealtimeSession, peer: Peer) -> None:
     alive(bare, link)
 
 
+@pytest.mark.row("B6")
 def test_foreign_text_in_every_field(
     bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,6 +266,7 @@ def test_foreign_text_in_every_field(
         assert line.isprintable(), line
 
 
+@pytest.mark.row("B18")
 def test_a_second_session_created(
     bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -280,6 +288,7 @@ def test_malformed_end_of_a_response(bare: RealtimeSession, peer: Peer) -> None:
     alive(bare, link)
 
 
+@pytest.mark.row("B16")
 def test_two_responses_interleaved(bare: RealtimeSession, peer: Peer) -> None:
     """Deltas of two responses that run at once stay apart (B16)."""
     link = peer.link()

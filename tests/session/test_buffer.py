@@ -29,6 +29,7 @@ def appended(server: LocalServer) -> bytes:
     return b"".join(pieces)
 
 
+@pytest.mark.row("C6")
 @pytest.mark.parametrize(
     "data",
     [
@@ -81,6 +82,7 @@ def test_formats(kind: str, make: Opener) -> None:
         assert len(session.conversation.retrieve(item.id).audio) == 1600
 
 
+@pytest.mark.row("C6")
 @pytest.mark.parametrize(
     ("data", "options", "error"),
     [
@@ -118,6 +120,7 @@ def test_nothing(session: RealtimeSession, server: LocalServer) -> None:
     assert "input_audio_buffer.append" not in [e["type"] for e in server.received]
 
 
+@pytest.mark.row("C6", bound="1 MiB an event")
 def test_large(session: RealtimeSession, server: LocalServer) -> None:
     """Long audio goes out in pieces of at most 1 MiB."""
     data = np.arange(1_300_000, dtype=np.int16).tobytes()
@@ -130,6 +133,7 @@ def test_large(session: RealtimeSession, server: LocalServer) -> None:
     assert sizes == [1 << 20, 1 << 20, len(data) - (2 << 20)]
 
 
+@pytest.mark.row("F20", bound="0 s for the caller")
 def test_queue_full(bare: RealtimeSession, peer: Peer) -> None:
     """append() never waits for the network: without room it raises QueueFull at once."""
     peer.link()  # which does not read
@@ -195,6 +199,7 @@ def test_commit(session: RealtimeSession, server: LocalServer) -> None:
     assert session.response.active is None
 
 
+@pytest.mark.row("C7", bound="100 ms")
 def test_commit_guard(session: RealtimeSession, server: LocalServer) -> None:
     """A commit of less than 100 ms is a ValueError, nothing sent; counted since commit or clear."""
     buffer = session.input_audio_buffer

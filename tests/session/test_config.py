@@ -178,6 +178,7 @@ def test_config_of_another_type() -> None:
         RealtimeSession(config=["x"])  # type: ignore[arg-type]
 
 
+@pytest.mark.row("C19")
 def test_config_is_copied(server: LocalServer, make: Opener) -> None:
     """Changing a dict after the session was made changes nothing (C19)."""
     config = {"instructions": "before"}

@@ -150,6 +150,7 @@ def test_delete(session: RealtimeSession) -> None:
         session.conversation.retrieve(item.id)
 
 
+@pytest.mark.row("C8")
 @pytest.mark.parametrize("call", ["retrieve", "delete", "truncate"])
 def test_unknown_id(call: str, session: RealtimeSession) -> None:
     """An unknown id is a ServerError."""

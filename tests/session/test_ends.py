@@ -72,6 +72,8 @@ def test_close_ends_every_wait(name: str, bare: RealtimeSession, peer: Peer) -> 
     assert isinstance(results[0], SessionClosed) or results == [[]]
 
 
+@pytest.mark.row("F38")
+@pytest.mark.row("C12")
 def test_close_is_idempotent(session: RealtimeSession) -> None:
     """Fifty threads may close at once; connection.closed comes once, and last."""
     seen: list[str] = []
@@ -108,6 +110,7 @@ def test_callbacks_of_what_had_arrived(session: RealtimeSession) -> None:
     assert seen == ["response.output_text.delta"] * pieces + ["connection.closed"]
 
 
+@pytest.mark.row("F36", bound="timeout + 0.3 s")
 @pytest.mark.parametrize("timeout", [0, 0.2])
 def test_close_with_a_stuck_callback(
     timeout: float, session: RealtimeSession, caplog: pytest.LogCaptureFixture
@@ -277,6 +280,7 @@ def interrupt_soon(session: RealtimeSession, kind: str) -> threading.Thread:
     return thread
 
 
+@pytest.mark.row("F40")
 def test_ctrl_c_in_ask(session: RealtimeSession, server: LocalServer) -> None:
     """Ctrl-C in ask() gives the turn up: its response is cancelled, and the session lives."""
     server.script.hold(after=2)
@@ -290,6 +294,7 @@ def test_ctrl_c_in_ask(session: RealtimeSession, server: LocalServer) -> None:
     assert session.ask("hello").status == "completed"
 
 
+@pytest.mark.row("F40")
 @pytest.mark.parametrize("call", ["stream", "wait", "wait_for", "events"])
 def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServer) -> None:
     """Ctrl-C ends every other wait as well; `with` on a stream gives its turn up."""
@@ -348,6 +353,7 @@ def test_ctrl_c_while_a_turn_is_queued(
     assert session.ask("second", timeout=LIMIT).status == "completed"
 
 
+@pytest.mark.row("F38")
 def test_close_in_a_signal_handler(session: RealtimeSession, server: LocalServer) -> None:
     """A signal handler may close the session, also on top of one of its own calls."""
     server.script.hold(after=2)
@@ -377,6 +383,7 @@ def test_close_in_a_signal_handler(session: RealtimeSession, server: LocalServer
         future.result(timeout=0)
 
 
+@pytest.mark.row("F39")
 def test_user_locks(session: RealtimeSession) -> None:
     """No lock of the library's is held in callbacks: a user's lock, held while calling, is safe."""
     mine = threading.RLock()
@@ -393,6 +400,7 @@ def test_user_locks(session: RealtimeSession) -> None:
     session.close()
 
 
+@pytest.mark.row("B22", bound="10,000 events")
 def test_slow_reader_loses_deltas_only(
     session: RealtimeSession, server: LocalServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -420,6 +428,7 @@ def test_slow_reader_loses_deltas_only(
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
 
 
+@pytest.mark.row("C18")
 def test_200_sessions(server: LocalServer) -> None:
     """Many sessions share one I/O thread; each is isolated, and all of them end."""
     made = [

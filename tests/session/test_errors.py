@@ -68,6 +68,7 @@ def test_tree(kind: type[Exception]) -> None:
     assert issubclass(kind, RealtimeError)
 
 
+@pytest.mark.row("C15")
 @pytest.mark.parametrize("kind", TREE)
 def test_pickling(kind: type[Any]) -> None:
     """Every error pickles with its attributes."""
@@ -142,6 +143,7 @@ def test_each_waiter_has_his_own(session: RealtimeSession) -> None:
     assert len({id(error) for error in found if error is not None}) >= 2
 
 
+@pytest.mark.row("B17")
 def test_server_error(session: RealtimeSession) -> None:
     """ServerError has code, type, param, event_id and the event."""
     with pytest.raises(ServerError) as caught:
@@ -154,6 +156,7 @@ def test_server_error(session: RealtimeSession) -> None:
     assert error.event_id == error.event.error.event_id
 
 
+@pytest.mark.row("C15")
 def test_no_key_anywhere(caplog: pytest.LogCaptureFixture) -> None:
     """No message, repr or log line holds the key, whatever fails."""
     caplog.set_level(logging.DEBUG)
@@ -210,6 +213,7 @@ def test_no_key_anywhere(caplog: pytest.LogCaptureFixture) -> None:
     assert not [text for text in shown if CANARY in text]
 
 
+@pytest.mark.row("C15")
 def test_handles_do_not_pickle(session: RealtimeSession) -> None:
     """Session, endpoint and futures are handles: equal by identity and not picklable."""
     for handle in (

@@ -106,6 +106,7 @@ async def coroutine(_: object) -> None:
     """Cannot be a handler."""
 
 
+@pytest.mark.row("C10")
 @pytest.mark.parametrize("fn", [coroutine, lambda: None, lambda a, b: None, 5])
 def test_bad_handlers(fn: Any, session: RealtimeSession) -> None:
     """What cannot be called with one event is refused at registration (C10)."""
@@ -113,6 +114,7 @@ def test_bad_handlers(fn: Any, session: RealtimeSession) -> None:
         session.on("*", fn)
 
 
+@pytest.mark.row("C10")
 def test_handlers_change_handlers(session: RealtimeSession) -> None:
     """A handler may register, unregister itself and others while it runs (C10)."""
     calls: list[str] = []
@@ -140,6 +142,7 @@ def test_handlers_change_handlers(session: RealtimeSession) -> None:
     assert "third" in calls
 
 
+@pytest.mark.row("F35")
 def test_callback_that_raises(
     session: RealtimeSession, logged_errors: list[logging.LogRecord]
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ssl
 import threading
 from pathlib import Path
 
@@ -105,6 +106,7 @@ def test_key_from_environment(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> No
         assert peer.link().headers["Authorization"] == "Bearer sk-environment"
 
 
+@pytest.mark.row("C1")
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://example.com/v1"])
 def test_no_key(url: str) -> None:
     """Without any key open() raises ConfigurationError, on loopback too, and the state is new."""
@@ -114,6 +116,7 @@ def test_no_key(url: str) -> None:
     assert session.state == "new"
 
 
+@pytest.mark.row("F33")
 def test_key_function(peer: Peer) -> None:
     """A key function is asked at every connect, on a thread of its own."""
     threads: list[str] = []
@@ -145,6 +148,7 @@ def test_key_function_that_fails(bad: object, peer: Peer) -> None:
     assert session.state == "new"
 
 
+@pytest.mark.row("C1")
 @pytest.mark.parametrize("key", ["", "   ", "sk-\ncanary", "sk-ä", b"sk-canary", 5])
 def test_bad_key(key: object) -> None:
     """What cannot be a key is refused at once, without being shown."""
@@ -153,6 +157,7 @@ def test_bad_key(key: object) -> None:
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.row("C2")
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
@@ -169,6 +174,7 @@ def test_base_url(given: str, wanted: str, peer: Peer) -> None:
         assert peer.link().path.split("?")[0] == wanted
 
 
+@pytest.mark.row("C2")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -186,6 +192,14 @@ def test_base_url(given: str, wanted: str, peer: Peer) -> None:
         {"dispatcher": "process"},
         {"reconnect": 3},
         {"max_message_size": 0},
+        {"ssl_context": True},
+        {"ssl_context": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)},
+        {"proxy": 8080},
+        {"proxy": "proxy.example:8080"},
+        {"proxy": "ftp://proxy.example:21"},
+        {"proxy": "http://proxy.example"},
+        {"proxy": "http://proxy.example:99999"},
+        {"proxy": "http://proxy.example:80\r\nX: y"},
         {"tools": "add"},
         {"tools": {"type": "function", "name": "x"}},
         {"history": "hello"},
@@ -199,11 +213,37 @@ def test_bad_arguments(arguments: dict[str, object]) -> None:
         RealtimeSession(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.row("C4")
 @pytest.mark.parametrize("interval", [-1, float("nan"), True, "10"])
 def test_bad_ping_interval(interval: object) -> None:
     """A ping interval is seconds from 0 on, or None."""
     with pytest.raises((ValueError, TypeError)):
         RealtimeSession(ping_interval=interval)  # type: ignore[arg-type]
+
+
+def test_a_password_of_a_proxy_is_not_shown() -> None:
+    """The message about a proxy that is none does not show it."""
+    with pytest.raises(ConfigurationError) as caught:
+        RealtimeSession(api_key="k", proxy="ftp://me:hunter2@proxy.example:21")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_proxy_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told when the session is made, with the cure."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match=r"realtime_sync\[proxy\]"):
+        RealtimeSession(api_key="k", proxy="socks5://127.0.0.1:1080")
+
+
+@pytest.mark.row("F5", bound="a WARNING where the session is made")
+def test_a_context_that_checks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is taken, with a warning; one that checks is taken without a word."""
+    RealtimeSession(api_key="k", ssl_context=ssl.create_default_context())
+    assert not caplog.records
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    RealtimeSession(api_key="k", ssl_context=context)
+    assert "gets the key" in caplog.text
 
 
 def test_reconnect_is_accepted() -> None:
@@ -212,6 +252,7 @@ def test_reconnect_is_accepted() -> None:
     RealtimeSession(reconnect=ReconnectPolicy(delays=(1,), renew_every=60))
 
 
+@pytest.mark.row("C2")
 def test_plain_only_if_asked_for() -> None:
     """A key crosses the network in plain text only with Compatible(allow_plain=True)."""
     with pytest.raises(ConfigurationError):
@@ -244,12 +285,14 @@ def test_next_endpoint(peer: Peer, server: LocalServer) -> None:
         assert session.state == "open"
 
 
+@pytest.mark.row("C12")
 def test_open_twice(session: RealtimeSession, server: LocalServer) -> None:
     """On an open session open() returns at once."""
     assert session.open() is session
     assert [e["type"] for e in server.received] == ["session.update"]
 
 
+@pytest.mark.row("C12")
 def test_open_after_close(session: RealtimeSession) -> None:
     """A closed session stays closed."""
     session.close()
@@ -258,6 +301,7 @@ def test_open_after_close(session: RealtimeSession) -> None:
     assert session.state == "closed"
 
 
+@pytest.mark.row("C12")
 def test_close_before_open(make: Opener) -> None:
     """A session that was never opened can be closed; it stays closed."""
     session = make()
@@ -331,6 +375,7 @@ def test_open_again_after_failure(server: LocalServer, make: Opener) -> None:
     assert session.open().ask("hello").text
 
 
+@pytest.mark.row("C5")
 def test_calls_before_open(make: Opener) -> None:
     """Calls before open() raise SessionClosed."""
     session = make()

@@ -71,6 +71,7 @@ def test_exit_without_close(code: str, server: LocalServer) -> None:
     assert took < 3
 
 
+@pytest.mark.row("F41", bound="exit code 0 within 3 s")
 def test_exit_with_a_stuck_tool(server: LocalServer) -> None:
     """A tool that never returns does not keep the process alive."""
     server.reply(server.call("slow"))
@@ -82,6 +83,7 @@ def test_exit_with_a_stuck_tool(server: LocalServer) -> None:
     assert took < 3
 
 
+@pytest.mark.row("F41")
 def test_exit_inside_a_callback(server: LocalServer) -> None:
     """sys.exit() in the main thread, inside `with`, closes and exits with its code."""
     code, _, err, took = run(server, "print('ready')\nwith session:\n    sys.exit(3)")
@@ -89,6 +91,7 @@ def test_exit_inside_a_callback(server: LocalServer) -> None:
     assert took < 3
 
 
+@pytest.mark.row("F40", bound="exit within 3 s")
 @pytest.mark.parametrize(
     "call", ["session.ask('x', timeout=None)", "session.wait_for('never', timeout=None)"]
 )
@@ -104,6 +107,7 @@ def test_ctrl_c(call: str, server: LocalServer) -> None:
     assert took < 3
 
 
+@pytest.mark.row("F42")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_fork_leaves_the_parent_alone(server: LocalServer) -> None:
     """A forked child that closes or just exits does not disturb the parent's session."""

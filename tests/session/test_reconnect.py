@@ -123,6 +123,7 @@ def say_response_item(pipe: Pipe, response_id: str, text: str) -> str:
     return str(item["id"])
 
 
+@pytest.mark.row("F30")
 def test_a_response_that_had_begun_is_lost(line: Line) -> None:
     """Its turn gets ConnectionLost with the part that came; it is not asked for again."""
     session, pipe = opened(line)
@@ -175,6 +176,7 @@ def test_ask_without_arguments_goes_on_from_there(line: Line) -> None:
     assert resumed.result().text == "There."
 
 
+@pytest.mark.row("F30")
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_turn_that_had_not_begun_goes_on(confirmed: bool, line: Line) -> None:
     """Sent or not, its item is said once, its response asked for once more, and ask() returns."""
@@ -234,6 +236,7 @@ SURVIVING = [
 ]
 
 
+@pytest.mark.row("F30")
 @pytest.mark.parametrize("event", SURVIVING, ids=lambda e: e["type"])
 @pytest.mark.parametrize("sent", [True, False])
 def test_what_goes_on_by_itself(sent: bool, event: dict[str, Any], line: Line) -> None:
@@ -292,6 +295,7 @@ def test_deletes_and_cuts_hold_for_the_mirror(line: Line) -> None:
     assert fresh.types == []
 
 
+@pytest.mark.row("F30")
 def test_a_commit_under_way_is_lost_with_its_audio(line: Line) -> None:
     """It fails, is not repeated, and connection.restored says how much audio is missing."""
     session, pipe = opened(line)
@@ -348,6 +352,7 @@ def test_audio_that_never_left_is_not_lost(line: Line) -> None:
     assert fresh.types == ["input_audio_buffer.append"] * kept
 
 
+@pytest.mark.row("C5")
 @pytest.mark.parametrize(
     "event",
     [
@@ -386,6 +391,7 @@ def test_a_timeout_withdraws_what_waits_for_a_link(line: Line) -> None:
 # --- tools
 
 
+@pytest.mark.row("F30", bound="run once")
 def test_a_tools_result_reaches_the_next_server(line: Line) -> None:
     """A tool that runs while the link is made anew runs once, and its turn goes on."""
     runs: list[str] = []
@@ -669,6 +675,7 @@ def test_attempts_have_an_end(line: Line) -> None:
     assert len(line.dialled) == 4
 
 
+@pytest.mark.row("F13")
 @pytest.mark.parametrize(
     ("code", "tried"),
     [
@@ -686,6 +693,7 @@ def test_close_codes(code: int, tried: bool, line: Line) -> None:
     assert (lost.retrying, lost.error.code, lost.error.reason) == (tried, code, "why")
 
 
+@pytest.mark.row("F12", bound="0 further attempts")
 def test_an_error_before_the_end_may_be_the_verdict(line: Line) -> None:
     """No quota, then the link goes: that is the reason, and no other link would help."""
     session, pipe = opened(line)
@@ -699,6 +707,7 @@ def test_an_error_before_the_end_may_be_the_verdict(line: Line) -> None:
     assert isinstance(lost.error.__cause__, ServerError)
 
 
+@pytest.mark.row("F13")
 def test_an_expired_session_is_made_anew(line: Line) -> None:
     """The server's hour is over: the next session goes on."""
     session, pipe = opened(line)
@@ -724,6 +733,7 @@ def test_delays_are_counted_afresh_after_a_link_that_worked(line: Line) -> None:
     assert session.state == "open"
 
 
+@pytest.mark.row("F31", bound="one attempt a delay")
 def test_a_server_that_flaps_is_given_up(line: Line) -> None:
     """Links that greet and break are not links that work."""
     session, pipe = opened(line)

@@ -37,6 +37,7 @@ def refusal(endpoint: object, timeout: float = 5, **arguments: object) -> Except
     return caught.value
 
 
+@pytest.mark.row("F8")
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -146,6 +147,7 @@ def test_silent_server() -> None:
         assert isinstance(refusal(peer.endpoint, timeout=0.2), RealtimeTimeout)
 
 
+@pytest.mark.row("F11", bound="the timeout of open()")
 def test_no_session_created() -> None:
     """An upgrade without session.created is a RealtimeTimeout, in time."""
     with Peer(greeting=None) as peer:
@@ -158,6 +160,7 @@ def test_no_confirmation(peer: Peer) -> None:
     assert isinstance(error, RealtimeTimeout)
 
 
+@pytest.mark.row("F12", bound="1 attempt")
 def test_error_instead_of_a_session() -> None:
     """An error event instead of session.created is a ServerError with its code."""
     greeting = {

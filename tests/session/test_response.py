@@ -105,6 +105,7 @@ def test_iterator_timeout(speaker: Speaker) -> None:
     assert next(deltas) == "x"
 
 
+@pytest.mark.row("B15")
 def test_whole_samples(speaker: Speaker) -> None:
     """audio_chunks() yields whole samples though deltas end inside them; .audio is as received."""
     for piece in (b"\1", b"\2\3", b"", b"\4\5", b"\6"):
@@ -150,6 +151,7 @@ def test_output_is_a_snapshot(speaker: Speaker) -> None:
     assert speaker.response.output[0].text == "ab"
 
 
+@pytest.mark.row("C13")
 def test_iterating_from_two_threads(speaker: Speaker) -> None:
     """Two threads with an iterator each see the same."""
     got: list[list[str]] = []
@@ -195,6 +197,7 @@ def test_handles(speaker: Speaker) -> None:
     assert {speaker.response: 1}[speaker.session.response.active] == 1
 
 
+@pytest.mark.row("C4")
 @pytest.mark.parametrize("timeout", [-1, True, "5", float("nan")])
 def test_bad_timeouts(timeout: Any, speaker: Speaker) -> None:
     """Timeouts are checked before anything is waited for (C4)."""

@@ -44,6 +44,7 @@ def test_cancel(session: RealtimeSession, server: LocalServer) -> None:
     assert session.response.cancel(response.id) is True
 
 
+@pytest.mark.row("C8")
 def test_cancel_of_nothing(session: RealtimeSession) -> None:
     """cancel() is False, without an error, when nothing was active or it was complete."""
     assert session.response.cancel() is False

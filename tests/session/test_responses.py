@@ -200,6 +200,7 @@ def test_out_of_band(session: RealtimeSession, server: LocalServer) -> None:
     assert len(session.conversation.items) == 1
 
 
+@pytest.mark.row("C8")
 def test_queue(session: RealtimeSession, server: LocalServer) -> None:
     """on_active="queue" goes after the running one."""
     running = held(session, server)
@@ -229,6 +230,7 @@ def test_cancel_first(session: RealtimeSession, server: LocalServer) -> None:
     assert creates[1]["response"]["metadata"]["i"] == "am next"
 
 
+@pytest.mark.row("C8")
 def test_raise(session: RealtimeSession, server: LocalServer) -> None:
     """on_active="raise" raises ResponseActive with the running response."""
     running = held(session, server)

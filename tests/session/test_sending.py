@@ -43,6 +43,7 @@ def test_send_unknown_type(session: RealtimeSession) -> None:
     assert pending.result(timeout=LIMIT).error.event_id == event_id
 
 
+@pytest.mark.row("C9")
 def test_send_does_not_change_the_dict(session: RealtimeSession, server: LocalServer) -> None:
     """The caller's dict is neither changed nor read later."""
     item: dict[str, Any] = {"type": "message", "role": "user", "content": []}
@@ -61,6 +62,7 @@ CYCLE: dict[str, Any] = {"type": "x.y"}
 CYCLE["self"] = CYCLE
 
 
+@pytest.mark.row("C9")
 @pytest.mark.parametrize(
     ("event", "error"),
     [
@@ -212,6 +214,7 @@ def test_send_after_close(session: RealtimeSession) -> None:
             call()
 
 
+@pytest.mark.row("C5")
 def test_concurrent_sends(session: RealtimeSession, server: LocalServer) -> None:
     """Events of 16 threads are never torn, and each thread's stay in order (C5)."""
 

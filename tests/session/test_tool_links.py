@@ -138,6 +138,7 @@ def test_interrupted_by_speech(session: RealtimeSession, link: Link, tools: Tool
     assert again.result(LIMIT).text == "next"
 
 
+@pytest.mark.row("F46")
 def test_link_lost(session: RealtimeSession, link: Link, tools: Tools) -> None:
     """Who waits hears of it, the tool is told, and its result is dropped."""
     future = session.submit()

@@ -135,6 +135,7 @@ TABLE: dict[str, tuple[Any, Call, str]] = {
 }
 
 
+@pytest.mark.row("F46", bound="one output a call")
 @pytest.mark.parametrize("row", TABLE)
 def test_every_call_has_one_output_and_one_reply(
     row: str, make: Opener, server: LocalServer, caplog: pytest.LogCaptureFixture
@@ -152,6 +153,7 @@ def test_every_call_has_one_output_and_one_reply(
         assert session.ask("again").text == "two"
 
 
+@pytest.mark.row("F46", bound="32 KiB")
 def test_an_oversized_result_is_cut(make: Opener, server: LocalServer) -> None:
     """32 KiB and a notice."""
     with make(tools=[returning("x" * 100_000)]) as session:

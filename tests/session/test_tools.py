@@ -132,6 +132,7 @@ def test_out_of_band_only_reports(make: Opener, server: LocalServer) -> None:
         assert "conversation.item.create" not in [e["type"] for e in server.received]
 
 
+@pytest.mark.row("F46")
 @pytest.mark.parametrize(
     ("raised", "shown", "level"),
     [
@@ -167,6 +168,7 @@ def test_exceptions(
     assert [record.levelno for record in said] == [level]
 
 
+@pytest.mark.row("B16")
 @pytest.mark.parametrize("arguments", ["not json", "[1]", '{"a": "x"}', '{"c": 1}', "null"])
 def test_bad_arguments(arguments: str, make: Opener, server: LocalServer) -> None:
     """Arguments that do not fit are answered with an error, not with a crash."""
@@ -182,6 +184,7 @@ def test_bad_arguments(arguments: str, make: Opener, server: LocalServer) -> Non
         )
 
 
+@pytest.mark.row("B16")
 def test_unknown_tool(make: Opener, server: LocalServer) -> None:
     """A call of a tool that there is not is answered with the names that there are."""
     with make(tools=[add, greet]) as session:
@@ -227,6 +230,7 @@ def test_events(make: Opener, server: LocalServer) -> None:
     assert finished.seconds >= 0
 
 
+@pytest.mark.row("F46", bound="run once")
 def test_a_call_runs_once(peer: Peer) -> None:
     """A call id runs once per session, however often the server names it."""
     runs: list[int] = []
@@ -278,6 +282,7 @@ def test_add_and_remove(session: RealtimeSession, server: LocalServer) -> None:
         session.tools.remove("add")
 
 
+@pytest.mark.row("C11")
 @pytest.mark.parametrize(
     ("given", "error"),
     [
@@ -375,6 +380,7 @@ def test_close_inside_a_tool(make: Opener, server: LocalServer) -> None:
     assert session.state == "closed"
 
 
+@pytest.mark.row("F46")
 def test_stuck_tool(make: Opener, server: LocalServer, caplog: pytest.LogCaptureFixture) -> None:
     """A tool that outlives close() is logged by name; its result is dropped."""
     started, release = threading.Event(), threading.Event()

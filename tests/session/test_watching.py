@@ -37,6 +37,7 @@ def test_wait_for(bare: RealtimeSession, peer: Peer) -> None:
     assert seen == [threading.current_thread().name] * 2
 
 
+@pytest.mark.row("C14")
 def test_wait_for_timeout(session: RealtimeSession) -> None:
     """wait_for raises RealtimeTimeout; 0 polls."""
     with pytest.raises(RealtimeTimeout):
@@ -45,6 +46,7 @@ def test_wait_for_timeout(session: RealtimeSession) -> None:
         session.wait_for("response.done", timeout=0)
 
 
+@pytest.mark.row("C14")
 def test_predicate_that_raises(session: RealtimeSession) -> None:
     """What a predicate raises is raised in the thread that waits; the session lives (C14)."""
     with session.expect("response.done", lambda _: 1 / 0) as pending:
@@ -90,6 +92,7 @@ def test_watchers_see_callback_error(
     assert len(logged_errors) == 1
 
 
+@pytest.mark.row("C13")
 def test_expect_with_a_body_that_raises(session: RealtimeSession) -> None:
     """A body that raises ends the watch."""
     with pytest.raises(ZeroDivisionError), session.expect("response.done") as pending:

@@ -218,6 +218,7 @@ def fuzz(seconds: float, least: int) -> None:
         logger.propagate = True
 
 
+@pytest.mark.row("B25")
 def test_spoilt_events() -> None:
     """Two seconds of them: nothing raises, nothing is logged as an error, nobody is forgotten."""
     fuzz(2.0, least=500)

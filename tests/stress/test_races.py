@@ -146,6 +146,7 @@ def rush(server: LocalServer, seconds: float, close_early: bool) -> None:
     assert seen.count("connection.closed") == 1
 
 
+@pytest.mark.row("C5")
 @pytest.mark.usefixtures("_often")
 @pytest.mark.parametrize("close_early", [False, True], ids=["to the end", "closed meanwhile"])
 def test_races(server: LocalServer, close_early: bool) -> None:

@@ -195,6 +195,7 @@ def test_closed(threads: ToolThreads, gate: Gate) -> None:
     assert sorted(gate.over) == ["0", "1"]
 
 
+@pytest.mark.row("F49")
 def test_no_more_threads(
     gate: Gate, threads: ToolThreads, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:

@@ -1,0 +1,258 @@
+"""Faults that no other file is about: networks, processes, and what else may go wrong outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from pipe import LIMIT, Line, Task, arrived, greeted, settled
+
+from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.errors import ConnectError
+from realtime_sync.local import LocalServer
+from realtime_sync.runtime.relink import Relink
+
+ROOT = pathlib.Path(__file__).parents[2]
+AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
+
+
+def run(code: str, *options: str, before: tuple[str, ...] = (), **more: Any) -> str:
+    """What a Python of its own says; it must end well."""
+    arguments: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, **more}
+    command = [*before, sys.executable, *options, "-c", code]
+    done = subprocess.run(command, text=True, timeout=30, cwd=ROOT, check=False, **arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout or ""
+
+
+# --- networks
+
+CABLE = """
+import subprocess, sys, threading, time
+def ip(*words):
+    subprocess.run(["ip", "link", "set", "lo", *words], check=True)
+ip("up")
+from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.local import LocalServer
+sending, back = sys.argv[1] == "sending", sys.argv[2] == "back"
+policy = ReconnectPolicy(delays=(0.1,) * 100, jitter=0)
+with LocalServer(speed=None, voice="tones") as server:
+    session = RealtimeSession(endpoint=server.endpoint, ping_interval=0.5, reconnect=policy)
+    with session:
+        over = threading.Event()
+        def speak():
+            while not over.wait(0.02):
+                session.input_audio_buffer.append(bytes(960))
+        speaker = threading.Thread(target=speak)
+        if sending:
+            speaker.start()
+            time.sleep(0.2)
+        with session.expect("connection.lost") as pending:
+            ip("down")
+            begun = time.monotonic()
+            pending.result(timeout=20)
+            took = time.monotonic() - begun
+        if back:
+            with session.expect("connection.restored") as pending:
+                ip("up")
+                pending.result(timeout=20)
+            print(session.ask("hello", output_modalities=["text"]).status)
+        over.set()
+        if sending:
+            speaker.join()
+        print(took)
+"""
+
+
+@pytest.mark.row("F17", "F18", "F19", bound="2 ping intervals")
+@pytest.mark.parametrize("what", ["sending", "idle"])
+@pytest.mark.parametrize("then", ["gone", "back"])
+def test_a_cable_is_pulled(what: str, then: str) -> None:
+    """Sending or not, it is noticed by a ping; once it is plugged in again, the session goes on."""
+    unshare = shutil.which("unshare")
+    probe = [unshare or "", "-Urn", "ip", "link", "set", "lo", "up"]
+    if unshare is None or not shutil.which("ip"):
+        pytest.skip("needs unshare and ip: install util-linux and iproute2")
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("needs user namespaces: sysctl kernel.unprivileged_userns_clone=1")
+    code = f"import sys; sys.argv = ['', {what!r}, {then!r}]\n{CABLE}"
+    said = run(code, before=(unshare, "-Urn")).split()
+    assert float(said[-1]) < 2 * 0.5 + 1.0  # a second for a slow machine
+    assert said[:-1] == (["completed"] if then == "back" else [])
+
+
+@pytest.mark.row("F22", bound="no false alarm")
+def test_latency(server: LocalServer) -> None:
+    """A server that is late with everything is not taken for a dead one."""
+    server.script.delay = 0.15
+    with RealtimeSession(
+        endpoint=server.endpoint, output_modalities=["text"], ping_interval=0.1, reconnect=None
+    ) as session:
+        assert session.ask("hello").status == "completed"
+
+
+@pytest.mark.row("F32", bound="spread over half of the delay")
+def test_many_come_back_at_once() -> None:
+    """Each session's delay is drawn by itself, evenly around the policy's."""
+    policy = ReconnectPolicy(delays=(1.0,), jitter=0.25)
+    delays = sorted(Relink(policy).delay(ConnectError("no route"), 0.0) or 0.0 for _ in range(2000))
+    assert 0.75 <= delays[0] < 0.77
+    assert 1.23 < delays[-1] <= 1.25
+    quarters = [
+        sum(low <= delay < low + 0.125 for delay in delays) for low in (0.75, 0.875, 1, 1.125)
+    ]
+    assert min(quarters) > 400
+
+
+@pytest.mark.row("F34", bound="0 events")
+def test_an_old_link_speaks_no_more(line: Line) -> None:
+    """What an old link still brings is not seen, be it ever so well formed."""
+    session, old = line.open(reconnect=AT_ONCE)
+    seen: list[str] = []
+    session.on("*", lambda event: seen.append(event.type))
+    line.plan(greeted(id="sess_2"))
+    with session.expect("connection.restored") as pending:
+        old.cut()
+        pending.result(timeout=LIMIT)
+    old.greet(id="sess_1")
+    old.respond(None, "from the grave")
+    fresh: Any = session._connection._link
+    settled(session, fresh)
+    assert not [kind for kind in seen if kind.startswith("response.")]
+    assert session.id == "sess_2"
+
+
+# --- processes
+
+OPTIONS = """
+from realtime_sync import RealtimeSession, tool
+from realtime_sync.local import LocalServer
+@tool
+def look(city: str) -> str:
+    "Looks."
+    return city
+with LocalServer(speed=None, voice="tones") as server:
+    server.reply(server.call("look", city="Oslo"), "Cold.")
+    with RealtimeSession(endpoint=server.endpoint, output_modalities=["text"], tools=[look]) as s:
+        assert_ = s.ask("hello").text == "Cold."
+if not assert_:
+    raise SystemExit(1)
+"""
+
+
+@pytest.mark.row("C20", bound="nothing on stderr")
+@pytest.mark.parametrize("options", [("-O",), ("-OO",), ("-X", "dev", "-W", "error"), ("-I",)])
+def test_options_of_python(options: tuple[str, ...]) -> None:
+    """Assertions and docstrings may be stripped, and every warning be an error."""
+    assert run(OPTIONS, *options) == ""
+
+
+@pytest.mark.row("C20")
+def test_a_process_without_anything() -> None:
+    """No home, no stdin, no stdout, no stderr: a daemon has none of them."""
+    bare = {
+        name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH")
+    }
+    code = f"import os\nfor n in (0, 1, 2): os.close(n)\n{OPTIONS}"
+    run(code, env=bare)
+
+
+NO_DESCRIPTORS = """
+import os, resource, threading
+from realtime_sync import Compatible, RealtimeSession
+from realtime_sync.errors import ConnectError
+from realtime_sync.local import LocalServer
+with LocalServer(speed=None, voice="tones") as server:
+    def session():
+        return RealtimeSession(endpoint=server.endpoint, output_modalities=["text"])
+    with session() as first:
+        first.ask("hello")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hungry = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        while True:
+            hungry.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    for free in range(6):
+        other = session()
+        try:
+            other.open(timeout=2)
+        except (ConnectError, TimeoutError) as exc:
+            assert other.state == "new", other.state
+        else:
+            other.close()
+        os.close(hungry.pop())
+    for fd in hungry:
+        os.close(fd)
+    left = [t.name for t in threading.enumerate() if t.name == "realtime-io"]
+    assert not left, left
+    with session() as last:
+        assert last.ask("hello").status == "completed"
+"""
+
+
+@pytest.mark.row("F49", bound="a typed error, nothing left")
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+def test_no_descriptors_left() -> None:
+    """open() says so, however many are missing; with some to spare the next one works."""
+    run(NO_DESCRIPTORS)
+
+
+@pytest.mark.row("C16")
+def test_inside_an_asyncio_loop(server: LocalServer) -> None:
+    """A blocking call works on the thread of a running loop; it blocks it, and nothing else."""
+
+    async def main() -> str:
+        with RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]) as session:
+            direct = session.ask("hello").status
+            future = asyncio.wrap_future(session.submit("again"))
+            return direct + " " + (await future).status
+
+    assert asyncio.run(main()) == "completed completed"
+
+
+# --- what the server says
+
+
+@pytest.mark.row("B8")
+def test_event_ids(line: Line) -> None:
+    """None, the same one again, a huge one, one that is no string: all of it is taken in."""
+    session, pipe = line.open()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]}
+    odd: list[Any] = [None, "same", "same", "e" * 1_000_000, ""]
+    for n, event_id in enumerate(odd):
+        event = {"type": "conversation.item.added", "item": {**item, "id": f"i{n}"}}
+        if event_id is None:
+            pipe.say_text(json.dumps(event))
+        else:
+            pipe.say({**event, "event_id": event_id})
+    arrived(session, pipe)
+    assert [one.id for one in session.conversation.items] == [f"i{n}" for n in range(len(odd))]
+
+
+@pytest.mark.row("B13", bound="the whole wins")
+def test_deltas_that_do_not_add_up(line: Line) -> None:
+    """A transcript's pieces may differ from the whole, which is what counts; a reply's text too."""
+    session, pipe = line.open()
+    user = {"type": "message", "role": "user", "content": [{"type": "input_audio"}], "id": "u"}
+    pipe.say({"type": "conversation.item.added", "item": user})
+    kind = "conversation.item.input_audio_transcription"
+    place = {"item_id": "u", "content_index": 0}
+    pipe.say({"type": f"{kind}.delta", **place, "delta": " Hel"})
+    pipe.say({"type": f"{kind}.delta", **place, "delta": "lo!!"})
+    pipe.say({"type": f"{kind}.completed", **place, "transcript": "Hello."})
+    asking = Task(session.ask)
+    response_id = pipe.begin(pipe.expect("response.create"))
+    pipe.delta(response_id, "Goo")
+    pipe.finish(response_id, "Hi there.")
+    assert asking.result().text == "Hi there."
+    assert session.conversation.items[0].text == "Hello."

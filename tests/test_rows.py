@@ -1,0 +1,97 @@
+"""The table of faults in docs/faults.rst is that of the tests.
+
+`python tests/test_rows.py` writes it anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rows import OPEN, ROWS
+
+TESTS = pathlib.Path(__file__).parent
+TABLE = TESTS.parent / "docs" / "faults.rst"
+
+HEAD = """\
+Faults
+======
+
+What goes wrong, what the library does then, and the test that shows it. Written by
+``python tests/test_rows.py`` from the marker ``row`` of the tests, and what they say of themselves;
+the bound is what the test asserts. F: links, processes and callers' code; B: bad input of the
+server's; C: bad input of the caller's. Measured on Linux; what needs another system says so.
+
+.. list-table::
+   :header-rows: 1
+   :widths: 6 24 40 15 15
+
+   * - row
+     - what goes wrong
+     - behaviour
+     - bound
+     - test
+"""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One test that shows some rows."""
+
+    rows: tuple[str, ...]
+    behaviour: str
+    bound: str
+    test: str
+
+
+def shown() -> list[Shown]:
+    """All tests with the marker, in the order of files and lines."""
+    return [one for path in sorted(TESTS.rglob("test_*.py")) for one in of_file(path)]
+
+
+def of_file(path: pathlib.Path) -> Iterator[Shown]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        for mark in node.decorator_list:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.row":
+                rows = tuple(ast.literal_eval(argument) for argument in mark.args)
+                named = {key.arg: ast.literal_eval(key.value) for key in mark.keywords}
+                said = (ast.get_docstring(node) or "").partition("\n\n")[0]
+                where = f"{path.relative_to(TESTS)}::{node.name}"
+                yield Shown(rows, " ".join(said.split()), named.get("bound", ""), where)
+
+
+def table() -> str:
+    lines = [HEAD]
+    for row, what in ROWS.items():
+        tests = [one for one in shown() if row in one.rows]
+        if row in OPEN:
+            tests.append(Shown((row,), f"*Open:* {OPEN[row]}", "", ""))
+        for at, one in enumerate(tests):
+            cells = [row if at == 0 else "", what if at == 0 else "", one.behaviour, one.bound]
+            cells.append(f"``{one.test}``" if one.test else "")
+            for column, cell in enumerate(cells):
+                lead = "   * - " if column == 0 else "     - "
+                text = textwrap.fill(cell, 92, subsequent_indent=" " * 7, break_on_hyphens=False)
+                lines.append((lead + text).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def test_every_row_is_shown_or_open() -> None:
+    """A row has a test, or a reason why it has none; and a test names only rows that there are."""
+    named = {row for one in shown() for row in one.rows}
+    assert named <= set(ROWS)
+    assert set(ROWS) - named <= set(OPEN)
+
+
+def test_the_table_is_that_of_the_tests() -> None:
+    """docs/faults.rst is up to date; `python tests/test_rows.py` writes it."""
+    assert TABLE.read_text(encoding="utf-8") == table()
+
+
+if __name__ == "__main__":
+    TABLE.write_text(table(), encoding="utf-8")
