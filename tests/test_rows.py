@@ -66,9 +66,9 @@ def of_file(path: pathlib.Path) -> Iterator[Shown]:
 
 
 def table() -> str:
-    lines = [HEAD]
+    lines, marked = [HEAD], shown()
     for row, what in ROWS.items():
-        tests = [one for one in shown() if row in one.rows]
+        tests = [one for one in marked if row in one.rows]
         if row in OPEN:
             tests.append(Shown((row,), f"*Open:* {OPEN[row]}", "", ""))
         for at, one in enumerate(tests):

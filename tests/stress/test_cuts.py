@@ -1,0 +1,178 @@
+"""A dozen threads call at random while the line is cut again and again, and the session closed.
+
+Every call ends in its time, every future is settled, and nothing is left. The seed is printed;
+`REALTIME_SYNC_SEED` gives it back.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.errors import RealtimeError, SessionClosed
+from realtime_sync.local import LocalServer
+
+THREADS = 12
+EVERY = 23  # events of the server's between two cuts
+TIMEOUT = 1.0  # of each call
+SLACK = 10.0  # seconds beyond it that only a hang takes
+POLICY = ReconnectPolicy(delays=(0, 0.001, 0.005, 0.01) * 10, jitter=0.5)
+
+SEED = os.environ.get("REALTIME_SYNC_SEED")
+
+
+@pytest.fixture(autouse=True)
+def _switch_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+class Chaos:
+    """One session and everybody who calls it."""
+
+    def __init__(self, server: LocalServer, seed: int) -> None:
+        self.seed = seed
+        self.session = RealtimeSession(
+            endpoint=server.endpoint,
+            output_modalities=["text"],
+            turn_detection=None,
+            tools=[self._tool],
+            reconnect=POLICY,
+        )
+        self.closing = threading.Event()
+        self.runs: dict[str, int] = {}  # call id -> how often its tool ran
+        self.futures: list[concurrent.futures.Future[Any]] = []
+        self.problems: list[str] = []
+        self.restored = 0
+        self.events: list[str] = []
+        self.session.on("connection.*", lambda event: self.events.append(event.type))
+        self.session.on("tool.started", self._count)
+
+    def _tool(self, city: str = "Oslo") -> str:
+        """Looks how warm it is."""
+        return f"4 degrees in {city}"
+
+    def _count(self, event: Any) -> None:
+        self.runs[event.call_id] = self.runs.get(event.call_id, 0) + 1
+
+    def work(self, number: int) -> None:
+        rng = random.Random(f"{self.seed}/{number}")
+        calls = self._calls(rng)
+        while not self.closing.is_set():
+            name, call = rng.choice(calls)
+            begun = time.monotonic()
+            try:
+                call()
+            except SessionClosed:
+                return
+            except (RealtimeError, ValueError):
+                pass  # a timeout, a refusal, a loss: all of them are answers
+            except BaseException as exc:
+                self.problems.append(f"{name}: {exc!r}")
+                return
+            took = time.monotonic() - begun
+            if took > TIMEOUT + SLACK:
+                self.problems.append(f"{name} took {took:.1f} s")
+
+    def _calls(self, rng: random.Random) -> list[tuple[str, Callable[[], Any]]]:
+        session = self.session
+
+        def some_item() -> str:
+            items = session.conversation.items
+            return str(rng.choice(items).id) if items else "none"
+
+        def stream() -> None:
+            with session.stream("tell me a long story", timeout=TIMEOUT) as deltas:
+                for _ in deltas:
+                    if rng.random() < 0.2:
+                        break
+
+        def speak() -> None:
+            session.input_audio_buffer.append(bytes(9600))
+            session.input_audio_buffer.commit(timeout=TIMEOUT)
+
+        return [
+            ("ask", lambda: session.ask("hello", timeout=TIMEOUT)),
+            ("tool", lambda: session.ask('call _tool {"city": "Rome"}', timeout=TIMEOUT)),
+            ("submit", lambda: self.futures.append(session.submit("count to 3"))),
+            ("request", lambda: self.futures.append(session.request({"type": "response.create"}))),
+            ("stream", stream),
+            ("speak", speak),
+            ("create", lambda: session.response.create(on_active="cancel", timeout=TIMEOUT)),
+            ("cancel", lambda: session.response.cancel(timeout=TIMEOUT)),
+            ("item", lambda: session.conversation.create("noted", timeout=TIMEOUT)),
+            ("delete", lambda: session.conversation.delete(some_item(), timeout=TIMEOUT)),
+            ("retrieve", lambda: session.conversation.retrieve(some_item(), timeout=TIMEOUT)),
+            ("update", lambda: session.update(instructions=str(rng.random()), timeout=TIMEOUT)),
+            ("wait", lambda: session.wait_for("response.done", timeout=TIMEOUT / 4)),
+            # a conversation that is small enough to be said again between two cuts
+            *[("sweep", lambda: session.conversation.clear(timeout=TIMEOUT))] * 3,
+            ("clear", lambda: session.input_audio_buffer.clear(timeout=TIMEOUT)),
+        ]
+
+
+def storm(seed: int, seconds: float) -> Chaos:
+    """One run; what it found is in the problems."""
+    with LocalServer(speed=None, voice="tones") as server:
+        chaos = Chaos(server, seed)
+        chaos.session.open(timeout=30)
+        for _ in range(2000):
+            server.script.cut(after=EVERY)
+        threads = [
+            threading.Thread(target=chaos.work, args=(n,), name=f"caller-{n}", daemon=True)
+            for n in range(THREADS)
+        ]
+        for thread in threads:
+            thread.start()
+        chaos.closing.wait(seconds)
+        begun = time.monotonic()
+        chaos.session.close()  # in mid-flight
+        if time.monotonic() - begun > 5 + SLACK:
+            chaos.problems.append("close() took too long")
+        chaos.closing.set()
+        for thread in threads:
+            thread.join(TIMEOUT + SLACK)
+            if thread.is_alive():
+                chaos.problems.append(f"{thread.name} hangs")
+    return chaos
+
+
+def judge(chaos: Chaos) -> None:
+    """What must hold, whatever the seed."""
+    assert chaos.problems == [], f"seed {chaos.seed}"
+    for future in chaos.futures:
+        assert future.done(), f"seed {chaos.seed}: a future is not settled"
+        error = future.exception(timeout=0)
+        assert error is None or isinstance(error, RealtimeError), f"seed {chaos.seed}: {error!r}"
+    assert set(chaos.runs.values()) <= {1}, f"seed {chaos.seed}: a tool ran twice"
+    assert chaos.events[-1] == "connection.closed", f"seed {chaos.seed}"
+    assert chaos.events.count("connection.closed") == 1, f"seed {chaos.seed}"
+    left = [t.name for t in threading.enumerate() if t.name in ("realtime-io", "realtime-connect")]
+    assert left == [], f"seed {chaos.seed}: {left}"
+
+
+@pytest.mark.row("F30", "F31", "C5", bound="0 calls that hang, each tool once")
+def test_cuts() -> None:
+    """Cut every 23 events and closed in mid-flight: every call ends, every future is settled."""
+    seed = int(SEED) if SEED else random.randrange(1_000_000)
+    chaos = storm(seed, 1.5)
+    judge(chaos)
+    assert "connection.restored" in chaos.events, f"seed {seed}"
+
+
+@pytest.mark.long
+def test_cuts_at_length() -> None:
+    """A hundred seeds."""
+    for seed in range(100):
+        judge(storm(seed, 1.0))
