@@ -141,6 +141,13 @@ def client_event(event: ClientEvent | dict[str, Any]) -> ClientEvent:
         ConfigurationError: No `type`, or a wrong value; names the field.
         TypeError: Neither a client event nor a dict.
     """
+    known = _client_event(event)
+    if len(known.event_id or "") > 512:
+        raise ConfigurationError("event.event_id: 512 characters at most")
+    return known
+
+
+def _client_event(event: ClientEvent | dict[str, Any]) -> ClientEvent:
     if isinstance(event, ClientEvent):
         cls = CLIENT_EVENTS.get(event.type, ClientEvent)
         if isinstance(event, cls):

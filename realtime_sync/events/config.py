@@ -28,6 +28,7 @@ __all__ = [
     "Transcription",
     "TurnDetection",
     "Voice",
+    "check_ranges",
     "nest",
 ]
 
@@ -271,7 +272,7 @@ def session_config(config: SessionConfig | dict[str, Any] | None, fields: dict[s
             )
     base = config.wire() if isinstance(config, SessionConfig) else dict(config or {})
     checked: SessionConfig = check(SessionConfig, nest(base, fields, FLAT_FIELDS))
-    _ranges(checked)
+    check_ranges(checked)
     return checked
 
 
@@ -285,15 +286,23 @@ _RANGES: dict[tuple[str, ...], tuple[float, float]] = {
 }
 
 
-def _ranges(config: SessionConfig) -> None:
+def check_ranges(settings: Value, where: str = "") -> None:
+    """Complain about a number that servers are known to refuse, of a session or of a response.
+
+    Raises:
+        ConfigurationError: Names the field.
+    """
     for path, (low, high) in _RANGES.items():
-        value: Any = config
+        value: Any = settings
         for step in path:
             value = getattr(value, step, None)
         if isinstance(value, (int, float)) and not low <= value <= high:
-            raise ConfigurationError(f"{'.'.join(path)}: {value} is not from {low} to {high}")
-    if isinstance(config.max_output_tokens, str) and config.max_output_tokens != "inf":
-        raise ConfigurationError('max_output_tokens: an int from 1 to 4096, or "inf"')
+            raise ConfigurationError(
+                f"{where}{'.'.join(path)}: {value} is not from {low} to {high}"
+            )
+    most = getattr(settings, "max_output_tokens", None)
+    if isinstance(most, str) and most != "inf":
+        raise ConfigurationError(f'{where}max_output_tokens: an int from 1 to 4096, or "inf"')
 
 
 def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..core.responses import ResponseRecord
-from ..errors import ServerError
+from ..errors import ConfigurationError, ServerError
 from ..events.client import ResponseCancel, ResponseCreate, ResponseParams
-from ..events.config import NOT_GIVEN, RESPONSE_FIELDS, NotGiven, nest
+from ..events.config import NOT_GIVEN, RESPONSE_FIELDS, NotGiven, check_ranges, nest
 from ..events.items import Item
 from ..events.value import check
 from ..items import as_item, in_format, sendable
@@ -50,7 +50,20 @@ def response_params(
             _input(value, f"input[{number}]", audio_format) for number, value in enumerate(several)
         ]
     checked: ResponseParams = check(ResponseParams, fields, "response")
+    check_ranges(checked, "response.")
+    _check_metadata(checked.metadata or {})
     return checked.wire()
+
+
+def _check_metadata(metadata: dict[str, str]) -> None:
+    """Source: wire.md (j)."""
+    if len(metadata) > 16:
+        raise ConfigurationError(f"response.metadata: {len(metadata)} pairs, not 16 at most")
+    for name, value in metadata.items():
+        if len(name) > 64 or len(value) > 512:
+            raise ConfigurationError(
+                f"response.metadata.{name[:64]}: 64 characters at most, its value 512"
+            )
 
 
 def _appended(overrides: dict[str, Any], instructions: str | None) -> dict[str, Any]:

@@ -238,6 +238,8 @@ def test_client_events_are_checked() -> None:
             client_event(wrong)
     with pytest.raises(TypeError, match="list"):
         client_event([])  # type: ignore[arg-type]  # the point of it
+    with pytest.raises(ConfigurationError, match=r"event\.event_id"):
+        client_event({"type": "x", "event_id": "e" * 513})
     event = ResponseCancel()
     assert client_event(event) is event
     assert client_event({"type": "x", "n": 1}).wire() == {"type": "x", "n": 1}

@@ -130,6 +130,11 @@ def test_null_override(bare: RealtimeSession, peer: Peer) -> None:
         ({"speed": 1}, TypeError),
         ({"turn_detection": None}, TypeError),
         ({"metadata": {"a": 1}}, ConfigurationError),
+        ({"metadata": {str(n): "x" for n in range(17)}}, ConfigurationError),
+        ({"metadata": {"a" * 65: "x"}}, ConfigurationError),
+        ({"metadata": {"a": "x" * 513}}, ConfigurationError),
+        ({"max_output_tokens": 5000}, ConfigurationError),
+        ({"max_output_tokens": "lots"}, ConfigurationError),
         ({"output_modalities": "text"}, ConfigurationError),
         ({"input": [5]}, TypeError),
         ({"input": 5}, TypeError),
@@ -154,7 +159,7 @@ def test_bad_overrides(
 def test_refused(session: RealtimeSession) -> None:
     """A create that the server refuses is a ServerError, and the next one is not held up."""
     with pytest.raises(ServerError):
-        session.response.create(max_output_tokens=99999)
+        session.response.create(output_modalities=["video"])
     assert session.response.create().wait().status == "completed"
 
 

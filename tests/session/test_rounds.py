@@ -117,7 +117,7 @@ def test_lost(bare: RealtimeSession, peer: Peer) -> None:
 def test_refused(session: RealtimeSession) -> None:
     """What the server refuses raises at the first value."""
     with pytest.raises(ServerError):
-        next(session.rounds("x", max_output_tokens=99999))
+        next(session.rounds("x", output_modalities=["video"]))
 
 
 def test_timeout_and_on(session: RealtimeSession, server: LocalServer) -> None:

@@ -306,9 +306,9 @@ def test_refused_item(bare: RealtimeSession, peer: Peer) -> None:
 def test_refused_response(session: RealtimeSession) -> None:
     """If the server refuses the response, the turn fails with ServerError."""
     for call in (
-        lambda: session.ask("x", max_output_tokens=99999),
-        lambda: session.submit("x", max_output_tokens=99999).result(LIMIT),
-        lambda: list(session.stream("x", max_output_tokens=99999)),
+        lambda: session.ask("x", output_modalities=["video"]),
+        lambda: session.submit("x", output_modalities=["video"]).result(LIMIT),
+        lambda: list(session.stream("x", output_modalities=["video"])),
     ):
         with pytest.raises(ServerError):
             call()
