@@ -93,6 +93,43 @@ def test_published_levels(decode, code, sample):
     assert decode(bytes([code])) == sample.to_bytes(2, "little", signed=True)
 
 
+#: Tables 1a and 2a of ITU-T G.711, at the ends of the segments: decision value, character signal
+#: (A-law's before its even bits are inverted), quantized value. A-law in 13 bits, µ-law in 14.
+TABLE_1A = [
+    (64, 0xA0, 66),
+    (128, 0xB0, 132),
+    (256, 0xC0, 264),
+    (512, 0xD0, 528),
+    (1024, 0xE0, 1056),
+    (2048, 0xF0, 2112),
+    (3968, 0xFF, 4032),
+]
+TABLE_2A = [
+    (1, 0xFE, 2),
+    (31, 0xEF, 33),
+    (95, 0xDF, 99),
+    (223, 0xCF, 231),
+    (479, 0xBF, 495),
+    (991, 0xAF, 1023),
+    (2015, 0x9F, 2079),
+    (4063, 0x8F, 4191),
+    (7903, 0x80, 8031),
+]
+VECTORS = [
+    *((codecs.alaw_encode, codecs.alaw_decode, 8 * x, c ^ 0x55, 8 * y) for x, c, y in TABLE_1A),
+    *((codecs.ulaw_encode, codecs.ulaw_decode, 4 * x, c, 4 * y) for x, c, y in TABLE_2A),
+]
+
+
+@pytest.mark.parametrize(("encode", "decode", "decision", "code", "level"), VECTORS)
+def test_published_vectors(encode, decode, decision, code, level):
+    """From a decision value on it is the table's code, below it the one before; both signs."""
+    around = encode(np.array([decision - 1, decision, level, -level], np.int16)).tolist()
+    assert around[0] != code
+    assert around[1:] == [code, code, code ^ 0x80]
+    assert decode(bytes([code, code ^ 0x80])) == np.array([level, -level], "<i2").tobytes()
+
+
 @pytest.mark.parametrize("law", ["ulaw", "alaw"])
 def test_a_code_survives_decoding_and_encoding(law):
     """encode(decode(code)) is code, but for µ-law's negative zero."""
