@@ -47,7 +47,10 @@ def frames_of(source: Any, *, sample_rate: int | None = None, frame_ms: int) -> 
         OSError: It cannot be read.
     """
     chunks, rate = _opened(source, sample_rate)
-    return _framed(_resampled(chunks, rate), frame_ms * BYTES_PER_MS["audio/pcm"])
+    # what may be live must not be late; of the rest all is here already
+    live = not isinstance(source, (str, os.PathLike, bytes, bytearray, memoryview, np.ndarray))
+    resampler = Resampler(rate, RATE, engine="numpy" if live else None)
+    return _framed(_resampled(chunks, resampler), frame_ms * BYTES_PER_MS["audio/pcm"])
 
 
 def _opened(source: Any, sample_rate: int | None) -> tuple[Iterator[bytes], int]:
@@ -102,15 +105,10 @@ def _mono(chunks: Iterable[Any]) -> Iterator[bytes]:
             yield pcm
 
 
-def _resampled(chunks: Iterator[bytes], rate: int) -> Iterator[bytes]:
-    resampler = Resampler(rate, RATE)
-
-    def made() -> Iterator[bytes]:
-        for chunk in chunks:
-            yield resampler.feed(chunk)
-        yield resampler.flush()
-
-    return made()
+def _resampled(chunks: Iterator[bytes], resampler: Resampler) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield resampler.feed(chunk)
+    yield resampler.flush()
 
 
 def _framed(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
