@@ -108,7 +108,6 @@ ROWS = {
 
 #: Row -> why no test shows it yet.
 OPEN: dict[str, str] = {
-    "F23": "there is no slow network among the tests yet",
     "F47": "comes with microphone and loudspeaker",
     "F48": "comes with microphone and loudspeaker",
     "F50": "the stress test cuts links and closes sessions only",

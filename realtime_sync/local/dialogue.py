@@ -57,6 +57,8 @@ class Dialogue:
     ) -> None:
         self.unsent = bytearray()  # to be written by the owner, who deletes what is written
         self.cut = False  # True: write what is unsent, then drop the link without a word
+        self.reset = False  # True: end the link by a TCP reset
+        self.deaf = False  # True: read nothing any more
         self.half_closed = False  # True: write what is unsent, then end our half
         self._protocol = protocol
         self._reception = reception
@@ -86,6 +88,11 @@ class Dialogue:
     def leaving(self) -> bool:
         """True once the peer's close, or its end of TCP, is all that is waited for."""
         return self.half_closed or bool(self._protocol.close_expected())
+
+    @property
+    def pace(self) -> tuple[int | None, float | None]:
+        """Bytes that leave at a time, and a second; None: as many as the network takes."""
+        return self._script.slice, self._script.rate
 
     @property
     def _expired(self) -> bool:
@@ -306,13 +313,27 @@ class Dialogue:
     def _cut(self, _fault: Fault) -> None:
         self.cut = True
 
+    def _reset(self, _fault: Fault) -> None:
+        self.cut = self.reset = True
+
+    def _deafen(self, _fault: Fault) -> None:
+        self.deaf = True
+
+    def _ping(self, fault: Fault) -> None:
+        for number in range(fault.times):
+            self._protocol.send_ping(number.to_bytes(4, "big"))
+        self._flush()
+
+    def _stream(self, fault: Fault) -> None:
+        self.unsent += bytes(fault.payload)  # type: ignore[arg-type]  # `raw` takes bytes only
+
     def _mute(self, _fault: Fault) -> None:
         self._muted = True
 
     def _close(self, fault: Fault) -> None:
         self.farewell(fault.code, str(fault.payload))
 
-    def _raw(self, fault: Fault) -> None:
+    def _say_frame(self, fault: Fault) -> None:
         if isinstance(fault.payload, bytes):
             self._protocol.send_binary(fault.payload)
         else:
@@ -321,9 +342,13 @@ class Dialogue:
 
     _FAULTS: ClassVar[dict[str, Callable[..., None]]] = {
         "cut": _cut,
+        "reset": _reset,
         "mute": _mute,
+        "deaf": _deafen,
         "close": _close,
-        "frame": _raw,
+        "frame": _say_frame,
+        "raw": _stream,
+        "pings": _ping,
     }
 
     def _flush(self) -> None:

@@ -12,6 +12,7 @@ import importlib
 import logging
 import selectors
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ _BACKLOG = 512
 _RECEIVE = 1 << 16
 _MESSAGE_MOST = 24 << 20  # 15 MiB of audio in base64, and the event around it
 _HANDSHAKE_SECONDS = 10.0
+_TICK = 0.01  # seconds' worth of bytes that leave at a time, where the script sets a rate
 _FAREWELL_SECONDS = 0.5  # for the peer's close frame
 
 
@@ -230,6 +232,7 @@ class Link(threading.Thread):
         self._ended = False  # True once the peer has gone or the link was cut
         self._leaving = False  # True once the closing handshake is under way
         self._half_closed = False  # True once our half of TCP is ended
+        self._next_write = 0.0  # when the script lets more leave; 0: now
         self._parting = False  # True once the server closes and we have said goodbye
         # when patience ends: with the handshake, later with the peer's close frame; None: never
         self._until: float | None = time.monotonic() + _HANDSHAKE_SECONDS
@@ -271,10 +274,10 @@ class Link(threading.Thread):
         """Waits for the client, for room to write, for the next event, or for the end."""
         if self._listener.closing and not self._parting:
             self._part(time.monotonic())
-        wanted = selectors.EVENT_READ
-        if self._dialogue.unsent:
+        wanted = 0 if self._dialogue.deaf else selectors.EVENT_READ
+        if self._dialogue.unsent and time.monotonic() >= self._next_write:
             wanted |= selectors.EVENT_WRITE
-        selector.modify(self._socket, wanted)
+        self._want(selector, wanted)
         ready = ear.wait(self._patience())
         now = time.monotonic()
         if ready.get(self._socket, 0) & selectors.EVENT_READ:
@@ -283,8 +286,18 @@ class Link(threading.Thread):
         self._write()
         self._look_at_end(now)
 
+    def _want(self, selector: selectors.BaseSelector, wanted: int) -> None:
+        known = self._socket in selector.get_map()
+        if wanted and known:
+            selector.modify(self._socket, wanted)
+        elif wanted:
+            selector.register(self._socket, wanted)
+        elif known:
+            selector.unregister(self._socket)
+
     def _patience(self) -> float | None:
-        times = [one for one in (self._dialogue.due, self._until) if one is not None]
+        paced = self._next_write if self._dialogue.unsent and self._next_write else None
+        times = [one for one in (self._dialogue.due, self._until, paced) if one is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _part(self, now: float) -> None:
@@ -304,19 +317,27 @@ class Link(threading.Thread):
 
     def _write(self) -> None:
         unsent = self._dialogue.unsent
-        if not unsent:
+        now = time.monotonic()
+        if not unsent or now < self._next_write:
             return
+        size, rate = self._dialogue.pace
+        if rate is not None:
+            size = min(size or _RECEIVE, max(1, int(rate * _TICK)))
         try:
-            written = self._socket.send(unsent)
+            written = self._socket.send(unsent if size is None else unsent[:size])
         except BlockingIOError:
             return
         del unsent[:written]
+        self._next_write = 0.0 if rate is None else now + written / rate
 
     def _look_at_end(self, now: float) -> None:
         dialogue = self._dialogue
         if not dialogue.unsent:
             if dialogue.cut:
                 self._ended = True
+                if dialogue.reset:  # closed without having lingered, a socket resets the link
+                    linger = struct.pack("ii", 1, 0)
+                    self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             elif dialogue.half_closed and not self._half_closed:
                 self._half_closed = True
                 self._socket.shutdown(socket.SHUT_WR)

@@ -56,7 +56,7 @@ def _part(given: object) -> Part:
 
 _T = TypeVar("_T")
 
-FaultKind = Literal["cut", "mute", "frame", "close"]
+FaultKind = Literal["cut", "mute", "frame", "close", "reset", "deaf", "pings", "raw"]
 
 
 @dataclass(slots=True)
@@ -64,12 +64,15 @@ class Fault:
     """One thing that goes wrong, once.
 
     Attributes:
-        kind: "cut" drops the link, "mute" sends nothing any more (no pong either), "frame" sends
-            `payload` as a frame of its own, "close" sends a close frame.
+        kind: "cut" drops the link, "reset" by a TCP reset; "mute" sends nothing any more (no pong
+            either), "deaf" reads nothing any more; "frame" sends `payload` as a frame of its own,
+            "raw" as bytes of the stream, whatever they are; "pings" sends some; "close" sends a
+            close frame.
         after_events: Server events to send before it happens, counted over all links from now.
         after_bytes: Bytes to send before it happens, for "cut"; None counts events.
         payload: The raw text (str) or binary (bytes) frame; for "close" the reason.
         code: The close code.
+        times: How many pings.
     """
 
     kind: FaultKind
@@ -77,6 +80,7 @@ class Fault:
     after_bytes: int | None = None
     payload: str | bytes = ""
     code: int = 1001
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ class Script:
 
     Attributes:
         delay: Seconds that every server event is held back, even without pacing.
+        slice: Bytes that leave at a time, at most, the handshake included; None: as many as the
+            network takes. 1 cuts everything into single bytes.
+        rate: Bytes a second that leave, the handshake included; None: as many as go.
         held: True while responses stand still that `hold` has stopped.
         beta_names: True makes a GA server use the beta dialect's names of events and parts, as
             some compatible servers do; sessions and responses keep their GA shape.
@@ -104,6 +111,8 @@ class Script:
 
     def __init__(self) -> None:
         self.delay = 0.0
+        self.slice: int | None = None
+        self.rate: float | None = None
         self.held = False
         self.beta_names = False
         self.expirations = 0
@@ -152,6 +161,10 @@ class Script:
         """Drops the link, without a close frame, after so many events or bytes."""
         self._faults.append(Fault("cut", after, after_bytes))
 
+    def reset(self, *, after: int = 0) -> None:
+        """Drops the link by a TCP reset after so many events: what is on its way is lost."""
+        self._faults.append(Fault("reset", after))
+
     def close(self, code: int = 1001, reason: str = "", *, after: int = 0) -> None:
         """Ends the link with a close frame after so many events."""
         self._faults.append(Fault("close", after, payload=reason, code=code))
@@ -164,6 +177,18 @@ class Script:
     def mute(self, *, after: int = 0) -> None:
         """Sends nothing any more on the link, not even a pong, after so many events."""
         self._faults.append(Fault("mute", after))
+
+    def deafen(self, *, after: int = 0) -> None:
+        """Reads nothing any more on the link after so many events, and goes on speaking."""
+        self._faults.append(Fault("deaf", after))
+
+    def ping(self, *, times: int = 1, after: int = 0) -> None:
+        """Sends so many pings after so many events."""
+        self._faults.append(Fault("pings", after, times=times))
+
+    def raw(self, data: bytes, *, after: int = 0) -> None:
+        """Sends these bytes as they are after so many events: half a frame, say, or garbage."""
+        self._faults.append(Fault("raw", after, payload=data))
 
     def frame(self, payload: str | bytes, *, after: int = 0) -> None:
         """Sends this as a text (str) or binary (bytes) frame after so many events."""
