@@ -311,7 +311,7 @@ class RealtimeSession(Speaking):
     def submit_tool_output(
         self, call_id: str, output: Any, respond: bool = True, *, timeout: float | None = 10
     ) -> Item:
-        """Answer a call of a tool that was given as a wire dict.
+        """Answer a call of a tool that was given as a wire dict; its response may still run.
 
         Args:
             call_id: The call's, from `Response.function_calls`.
