@@ -85,6 +85,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "soundfile": ("audio/libsndfile.py",),
     "pyaudio": ("audio/pyaudiobackend.py",),
     "sounddevice": ("audio/sounddevicebackend.py",),
+    "livekit": ("voice/cancelling.py",),
     "websockets": ("local/",),
     "python_socks": ("runtime/dial.py",),
     "tomli": ("routing/",),

@@ -6,6 +6,7 @@ line        what both have in common: two ends, and the session between them
 output      what the model says, on its way to the speaker
 input       what the user says, on its way to the server
 echo        what keeps the one out of the other
+cancelling  echo taken out, by WebRTC's audio processing
 ends        what a caller gives as microphone and speaker
 live        the conversation as it grows, item by item: `LiveItem`
 

@@ -173,6 +173,8 @@ class Line:
         if self._muted:
             frame = bytes(len(frame))
         frame = self._echo.near(frame)
+        if not frame:
+            return
         self._frame = frame
         if self._recording is not None:
             self._recording.add(USER, frame)

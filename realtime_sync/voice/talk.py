@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from ..core.turns import DEFAULT_ROUNDS
 from ..errors import ConfigurationError, RealtimeError
 from ..events.client import InputAudioBufferCommit, SessionUpdate
 from ..events.config import NOT_GIVEN, SessionConfig, session_config
+from .cancelling import EchoCanceller
 from .echo import Echo, HalfDuplex, Open
 from .line import FRAME_MS, Line, detects_turns
 from .live import LiveItem, LiveItems
@@ -58,6 +60,8 @@ class Talk(Line):
         clock: Clock | None = None,
     ) -> None:
         _check(session, echo, barge_in, local_vad, tail_ms)
+        if echo == "half_duplex" and barge_in == "auto":
+            _tell_once()
         self._barge_in = barge_in
         self._transcription = transcription
         self._their_turn = False  # the user has spoken, and the model has not answered yet
@@ -74,7 +78,7 @@ class Talk(Line):
         def made(output: Output, clock: Clock) -> Echo:
             if echo == "half_duplex" or barge_in == "off":
                 return HalfDuplex(output, clock, tail_ms, self._model_is_to_answer)
-            return Open()
+            return EchoCanceller() if echo == "aec" else Open()
 
         super().__init__(
             session, microphone, speaker, record=record, echo=made, clock=clock, muted=muted
@@ -231,6 +235,14 @@ def _check(
         raise ConfigurationError(
             "local_vad: the server detects turns already; give the session turn_detection=None"
         )
+
+
+@functools.cache
+def _tell_once() -> None:
+    log.warning(
+        'talk: the microphone is silent while the model speaks (echo="half_duplex"), so speech '
+        'interrupts nothing; with headphones use echo="none", else echo="aec"'
+    )
 
 
 def _detection_of(session: Speaking) -> dict[str, Any] | None:

@@ -371,3 +371,17 @@ def test_files_that_are_not_there(stage: Stages, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"none\.wav"):
         on.session.talk(tmp_path / "none.wav", on.sink)
     assert on.session._line is None
+
+
+def test_echo_cancelled(stage: Stages, server: LocalServer) -> None:
+    """With "aec" the echo of the model interrupts nothing."""
+    pytest.importorskip("livekit", reason="needs livekit: pip install livekit")
+    on = stage()
+    reply = sound(1500, 660)
+    server.reply(reply)
+    talk = on.talk(echo="aec")
+    on.microphone.say(sound(600))
+    on.until(lambda: talk.playing)
+    on.pass_ms(100)
+    on.until(lambda: not talk.playing)
+    assert len(on.sink.pcm) / 48 == pytest.approx(1500, abs=30)
