@@ -72,7 +72,7 @@ SEES: dict[str, set[str]] = {
     },
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "local": {"audio", "events", "errors"},
-    "cli": {"session", "local", "audio", "tools", "response", "events", "errors"},
+    "cli": {"session", "voice", "local", "audio", "tools", "response", "events", "errors"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -5,6 +5,9 @@ demo        a scripted conversation with the embedded server, judged step by ste
 stage       what the demo sees of a session's events, and shows
 chat        a conversation at the prompt, or from a pipe
 ask         one question, one answer
+talk        a conversation by voice; `keys` are those of whoever sits there
+say         a text, aloud
+devices     microphones and loudspeakers
 serve       the embedded server alone
 target      whom `chat` and `ask` talk to, and with which key
 failures    errors as one line and an exit code

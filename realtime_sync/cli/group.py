@@ -8,7 +8,10 @@ from .. import __version__
 from .ask import ask
 from .chat import chat
 from .demo import demo
+from .devices import devices
+from .say import say
 from .serve import serve
+from .talk import talk
 
 __all__ = ["group"]
 
@@ -23,10 +26,11 @@ def group() -> None:
       realtime-sync demo                see text, a tool call, an interruption and audio at work
       realtime-sync chat                talk at the prompt
       realtime-sync ask "Hello!"        one question, one answer
+      realtime-sync talk                by voice, with microphone and loudspeaker
 
-    With OPENAI_API_KEY set, chat and ask talk to OpenAI, or to what OPENAI_BASE_URL names.
+    With OPENAI_API_KEY set, chat, ask, talk and say go to OpenAI, or to what OPENAI_BASE_URL names.
     """
 
 
-for command in (demo, chat, ask, serve):
+for command in (demo, chat, ask, talk, say, devices, serve):
     group.add_command(command)

@@ -7,12 +7,16 @@ what could steer a terminal never reaches one.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Flow", "Screen", "printable"]
+__all__ = ["Flow", "Line", "Live", "Screen", "printable"]
+
+Line = tuple[str, str, str]
+"""Label, text, and the label's style."""
 
 #: Escapes and other controls, and what turns the direction of writing around.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -67,6 +71,64 @@ class Screen:
         flow = Flow(self, label, style, label_style)
         flow.add(text)
         flow.end()
+
+    def live(self, lines: Callable[[], list[Line]]) -> Live:
+        """A block of lines at the bottom that is drawn again and again, within a `with` block.
+
+        Args:
+            lines: What it is now: label, text and the label's style of each. Called by a thread of
+                rich's; where nobody looks it is not called at all.
+        """
+        return Live(self, self._console, lines)
+
+
+class Live:
+    """Lines that change, and above them those that do not any more."""
+
+    def __init__(self, screen: Screen, console: Console, lines: Callable[[], list[Line]]) -> None:
+        self._screen = screen
+        self._console = console
+        self._lines = lines
+        self._drawn: Any = None
+
+    def write(self, label: str, text: str, style: str = "") -> None:
+        """A line that changes no more."""
+        if not self._screen.is_terminal:
+            self._screen.write(f"{label.strip()}: {' '.join(text.split())}")
+            return
+        self._console.print(_laid(label, text, style))
+
+    def _draw(self) -> Any:
+        from rich.console import Group
+
+        return Group(*(_laid(*line) for line in self._lines()))
+
+    def __enter__(self) -> Live:
+        if self._screen.is_terminal:
+            from rich.live import Live as Drawn
+
+            self._drawn = Drawn(
+                console=self._console,
+                get_renderable=self._draw,
+                refresh_per_second=10,
+                transient=True,
+            )
+            self._drawn.__enter__()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        if self._drawn is not None:
+            self._drawn.__exit__(*exc)
+
+
+def _laid(label: str, text: str, style: str) -> Any:
+    """A label, and the text to its right, all its lines."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid()
+    table.add_row(Text(label, style=style), Text(printable(text)))
+    return table
 
 
 class Flow:

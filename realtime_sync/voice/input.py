@@ -6,8 +6,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from ..audio import Resampler, alaw_encode, ulaw_encode
-from ..audio.formats import BYTES_PER_MS, RATE, RATES
+from ..audio import Encoder
+from ..audio.formats import BYTES_PER_MS
 from ..errors import QueueFull
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ __all__ = ["Input"]
 
 log = logging.getLogger(__name__)
 
-_ENCODERS = {"audio/pcmu": ulaw_encode, "audio/pcma": alaw_encode}
 _KEPT_MS = 5_000  # that wait while the writer queue is full; then the oldest are dropped
 
 
@@ -31,8 +30,8 @@ class Input:
 
     def __init__(self, session: Speaking) -> None:
         self._session = session
-        self._format = ""
-        self._resampler: Resampler | None = None
+        self._format = "audio/pcm"
+        self._encoder = Encoder()
         self._waiting: deque[bytes] = deque()  # oldest first
         self.dropped_ms = 0.0
         self.sent_ms = 0.0
@@ -67,10 +66,5 @@ class Input:
         if wanted != self._format:
             self._format = wanted
             self._waiting.clear()
-            self._resampler = (
-                None if RATES[wanted] == RATE else Resampler(RATE, RATES[wanted], engine="numpy")
-            )
-        encode = _ENCODERS.get(wanted)
-        if encode is None or self._resampler is None:
-            return pcm
-        return encode(self._resampler.feed(pcm))
+            self._encoder = Encoder(wanted)
+        return self._encoder.feed(pcm)

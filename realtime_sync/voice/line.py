@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..audio import level
@@ -17,12 +17,13 @@ from ..runtime.watches import Watch
 from .echo import Echo
 from .ends import microphone_of, player_of
 from .input import Input
+from .live import LiveItem, LiveItems
 from .output import Output
 
 if TYPE_CHECKING:
     from ..speaking import Speaking
 
-__all__ = ["Line", "detects_turns"]
+__all__ = ["Line", "detects_turns", "transcription_of"]
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,8 @@ class Line:
         self._input = Input(session)
         self.output = Output(session, player)
         self._echo = echo(self.output, self._clock)
-        self._ear = _Ear(self._acts(), self._over)
+        self._live = LiveItems(lambda: transcription_of(session) is not None)
+        self._ear = _Ear({**self._live.acts, **self._acts()}, self._over)
         self._thread = threading.Thread(target=self._run, name="realtime-talk", daemon=True)
         self._begin(record)
 
@@ -192,6 +194,20 @@ class Line:
 
     # --- for everybody
 
+    def __iter__(self) -> Iterator[LiveItem]:
+        return iter(self._live)
+
+    def read(self, *, timeout: float = 0) -> LiveItem | None:
+        """The next item of the conversation, as iterating gives it, for those who must not wait.
+
+        Args:
+            timeout: Seconds.
+
+        Returns:
+            None where none has begun in time, or it is over.
+        """
+        return self._live.read(timeout)
+
     def mute(self) -> None:
         """Send silence instead of the microphone."""
         self._muted = True
@@ -285,6 +301,7 @@ class Line:
                 close()
             except (RealtimeError, OSError) as exc:
                 log.warning("talking did not end well: %s", exc)
+        self._live.close()
         self._done.set()
 
     def _close_source(self) -> None:
@@ -309,3 +326,9 @@ def detects_turns(session: Speaking) -> bool | None:
     if sound is None or "turn_detection" not in sound.model_fields_set:
         return None
     return sound.turn_detection is not None
+
+
+def transcription_of(session: Speaking) -> Any:
+    """How the server transcribes the user; None: not at all."""
+    audio = session.config.audio
+    return audio.input.transcription if audio is not None and audio.input else None

@@ -12,6 +12,7 @@ from ..runtime.clock import Condition, Deadline, check_timeout, may_wait
 __all__ = ["LiveItem", "LiveItems"]
 
 _UNREAD = 1_000  # items that wait for a reader; then the oldest are dropped
+_PLAYING = 32  # items that may be said and not heard yet
 
 
 class LiveItem:
@@ -114,6 +115,8 @@ class LiveItems:
         self._transcribed = transcribed
         self._changed = Condition()  # guards all of it
         self._open: dict[str, LiveItem] = {}
+        # the model's that are said and may still be playing, oldest first
+        self._said: dict[str, LiveItem] = {}
         self._unread: deque[LiveItem] = deque(maxlen=_UNREAD)
         self._over = False
         told = "conversation.item.input_audio_transcription"
@@ -132,14 +135,16 @@ class LiveItems:
         }
 
     def __iter__(self) -> Iterator[LiveItem]:
-        while True:
-            may_wait()
-            with self._changed:
-                self._changed.wait_for(lambda: self._unread or self._over)
-                if not self._unread:
-                    return
-                item = self._unread.popleft()
+        while (item := self.read(None)) is not None:
             yield item
+
+    def read(self, timeout: float | None) -> LiveItem | None:
+        """The next item; None at the end, or where none has begun within so many seconds."""
+        deadline = Deadline(timeout)
+        may_wait()
+        with self._changed:
+            self._changed.wait_for(lambda: self._unread or self._over, deadline.remaining())
+            return self._unread.popleft() if self._unread else None
 
     def close(self) -> None:
         """Nothing more comes."""
@@ -183,7 +188,8 @@ class LiveItems:
 
     def _interrupted(self, event: Any) -> None:
         with self._changed:
-            view = self._open.pop(event.item_id or "", None)
+            item_id = event.item_id or ""
+            view = self._open.pop(item_id, None) or self._said.pop(item_id, None)
             if view is not None:
                 view._interrupt(event.heard_text)
 
@@ -192,3 +198,7 @@ class LiveItems:
             view = self._open.pop(item_id or "", None)
             if view is not None:
                 view._finish(whole)
+                if view.role == "assistant":
+                    self._said[view.id] = view
+                    if len(self._said) > _PLAYING:
+                        del self._said[next(iter(self._said))]

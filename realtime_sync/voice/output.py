@@ -5,39 +5,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..audio import Player, Resampler, alaw_decode, ulaw_decode
-from ..audio.formats import RATE, RATES
+from ..audio import Decoder, Player
+from ..audio.formats import RATES
 from ..core.responses import ResponseRecord
 
 if TYPE_CHECKING:
     from ..speaking import Speaking
 
 __all__ = ["Output"]
-
-_DECODERS = {"audio/pcmu": ulaw_decode, "audio/pcma": alaw_decode}
-
-
-class _Stream:
-    """The audio of one item, as PCM16 at 24 kHz."""
-
-    def __init__(self, audio_format: str) -> None:
-        self._decode = _DECODERS.get(audio_format)
-        # ours: soxr would add 20 ms and more
-        self._resampler = (
-            None if self._decode is None else Resampler(RATES[audio_format], RATE, engine="numpy")
-        )
-        self._rest = b""  # half a sample: a delta may end inside one
-
-    def feed(self, data: bytes) -> bytes:
-        if self._decode is None or self._resampler is None:
-            data = self._rest + data
-            whole = len(data) & ~1
-            self._rest = data[whole:]
-            return data[:whole]
-        return self._resampler.feed(self._decode(data))
-
-    def flush(self) -> bytes:
-        return self._resampler.flush() if self._resampler is not None else b""
 
 
 class Output:
@@ -51,7 +26,7 @@ class Output:
     def __init__(self, session: Speaking, player: Player) -> None:
         self._session = session
         self.player = player
-        self._streams: dict[str, _Stream] = {}  # by item id, of those that still come
+        self._streams: dict[str, Decoder] = {}  # by item id, of those that still come
         self._items: dict[str, list[str]] = {}  # response id -> items that still come
         self._silent: deque[str] = deque(maxlen=256)  # ids of responses that are not played
         # what is played is known to the session as long as it is
@@ -65,7 +40,7 @@ class Output:
         if stream is not None and (pcm := stream.feed(event.audio)):
             self.player.play(pcm, event.item_id)
 
-    def _begin(self, event: Any) -> _Stream | None:
+    def _begin(self, event: Any) -> Decoder | None:
         response_id = event.response_id
         if response_id in self._silent:
             return None
@@ -75,7 +50,7 @@ class Output:
         self._records.append(record)
         output = record.object.audio.output if record.object.audio else None
         told = output.format.type if output is not None and output.format else None
-        stream = _Stream(told if told in RATES else self._format())
+        stream = Decoder(told if told in RATES else self._format())
         self._streams[event.item_id] = stream
         self._items.setdefault(response_id, []).append(event.item_id)
         return stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..audio import PreRoll, SpeechDetector
@@ -15,8 +15,7 @@ from ..events.client import InputAudioBufferCommit, SessionUpdate
 from ..events.config import NOT_GIVEN, SessionConfig, session_config
 from .cancelling import EchoCanceller
 from .echo import Echo, HalfDuplex, Open
-from .line import FRAME_MS, Line, detects_turns
-from .live import LiveItem, LiveItems
+from .line import FRAME_MS, Line, detects_turns, transcription_of
 from .output import Output
 
 if TYPE_CHECKING:
@@ -72,7 +71,6 @@ class Talk(Line):
             self._vad = SpeechDetector(**{"prefix_padding_ms": _PREFIX_MS, **wanted})
             padding = wanted.get("prefix_padding_ms", _PREFIX_MS)
             self._roll = PreRoll(padding + _ONSET_MS)
-        self._live = LiveItems(lambda: _transcription_of(session) is not None)
         self._source_ended = False
 
         def made(output: Output, clock: Clock) -> Echo:
@@ -90,11 +88,8 @@ class Talk(Line):
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def __iter__(self) -> Iterator[LiveItem]:
-        return iter(self._live)
-
     def _acts(self) -> dict[str, Callable[[Any], object]]:
-        acts = {**super()._acts(), **self._live.acts}
+        acts = super()._acts()
         ended = acts["response.done"]
 
         def response_done(event: Any) -> None:
@@ -114,7 +109,7 @@ class Talk(Line):
         if self._transcription is not NOT_GIVEN:
             if self._transcription is not None:
                 fields["transcription"] = self._transcription
-        elif _transcription_of(self._session) is None:
+        elif transcription_of(self._session) is None:
             fields["transcription"] = TRANSCRIPTION
         detection = _detection_of(self._session)
         if self._barge_in != "auto" and detection and detection.get("interrupt_response", True):
@@ -209,10 +204,6 @@ class Talk(Line):
             return False
         return self._vad is None or not self._vad.speaking
 
-    def _end(self) -> None:
-        super()._end()
-        self._live.close()
-
 
 def _check(
     session: Speaking, echo: str, barge_in: str, local_vad: bool | Mapping[str, Any], tail_ms: float
@@ -249,11 +240,6 @@ def _detection_of(session: Speaking) -> dict[str, Any] | None:
     audio = session.config.audio
     detection = audio.input.turn_detection if audio is not None and audio.input else None
     return detection.wire() if detection is not None else None
-
-
-def _transcription_of(session: Speaking) -> Any:
-    audio = session.config.audio
-    return audio.input.transcription if audio is not None and audio.input else None
 
 
 def _warn(future: Any) -> None:

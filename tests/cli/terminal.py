@@ -73,8 +73,9 @@ class Terminal:
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             self.type(key)
-            while self._read(time.monotonic() + 1):
-                pass
+            patience = time.monotonic() + 1
+            while time.monotonic() < patience and self._read(patience):
+                pass  # a screen that is drawn again and again never falls silent
             try:
                 return self._process.wait(0.5)
             except subprocess.TimeoutExpired:

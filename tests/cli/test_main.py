@@ -21,11 +21,21 @@ def test_help_names_every_command(run: Run) -> None:
     """--help names each command and says how to begin."""
     done = run("--help")
     assert done.returncode == 0
-    for word in ("ask", "chat", "demo", "serve", "realtime-sync demo", "OPENAI_API_KEY"):
+    for word in (
+        "ask",
+        "chat",
+        "demo",
+        "devices",
+        "say",
+        "serve",
+        "talk",
+        "realtime-sync demo",
+        "OPENAI_API_KEY",
+    ):
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("command", ["ask", "chat", "demo", "serve"])
+@pytest.mark.parametrize("command", ["ask", "chat", "demo", "devices", "say", "serve", "talk"])
 def test_every_command_has_help_with_an_example(run: Run, command: str) -> None:
     """The --help of a command shows how it is called."""
     done = run(command, "--help")

@@ -1,0 +1,83 @@
+"""`realtime-sync say`: a text, aloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .failures import reported
+from .target import Target, target_options
+
+if TYPE_CHECKING:
+    from ..response import Response
+    from ..session import RealtimeSession
+
+__all__ = ["say"]
+
+
+@click.command()
+@click.argument("text")
+@click.option("--voice", metavar="NAME", help="Else the server's.")
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="SAID.WAV",
+    help="Write it there instead of playing it.",
+)
+@click.option("--speaker", metavar="DEVICE", help="Its number or a part of its name; see devices.")
+@target_options
+@reported
+def say(
+    target: Target, text: str, voice: str | None, save: str | None, speaker: str | None
+) -> None:
+    """Have a text said, word for word as far as the model keeps to it.
+
+    \b
+    Examples:
+      realtime-sync say "Dinner is ready."
+      realtime-sync say "Dinner is ready." --voice marin --save dinner.wav
+
+    Without OPENAI_API_KEY and --url the embedded server speaks (and says so on stderr), without a
+    model: what it says is an answer of its own.
+
+    Exit code: 0 where it was said whole, 1 for everything else, with the reason on stderr.
+    """
+    if save is not None and not Path(save).absolute().parent.is_dir():
+        raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
+    fields = {} if voice is None else {"voice": voice}
+    with target.opened(output_modalities=["audio"], reconnect=None, **fields) as session:
+        response = _saved(session, text, save) if save else _played(session, text, speaker)
+    response.raise_for_status()
+
+
+def _saved(session: RealtimeSession, text: str, path: str) -> Response:
+    from ..audio import decode, write_wav
+
+    response = session.say(text)
+    if not response.audio:
+        raise ValueError("the reply has no audio: nothing is saved")
+    write_wav(path, decode(response.audio, session.output_format))
+    return response
+
+
+def _played(session: RealtimeSession, text: str, device: str | None) -> Response:
+    from ..audio import Decoder, Speaker
+
+    decoder = Decoder(session.output_format)
+    with Speaker(_device(device)) as speaker:
+        session.on(
+            "response.output_audio.delta",
+            lambda event: speaker.play(decoder.feed(event.audio), event.item_id),
+        )
+        session.on("response.output_audio.done", lambda event: speaker.finish(event.item_id))
+        with session.expect("response.done") as done:
+            response = session.say(text)
+            done.result()
+        speaker.wait()
+    return response
+
+
+def _device(given: str | None) -> int | str | None:
+    return int(given) if given is not None and given.isdecimal() else given

@@ -1,0 +1,227 @@
+"""`realtime-sync talk`: a conversation by voice."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import click
+
+from ..errors import RealtimeTimeout
+from .failures import reported
+from .target import Target, target_options
+
+if TYPE_CHECKING:
+    from ..session import RealtimeSession
+    from ..voice import LiveItem, PushToTalk, Talk
+    from .keys import Keys
+    from .screen import Screen
+
+__all__ = ["talk"]
+
+_LABELS = {"user": "you   ", "assistant": "model "}
+_STYLES = {"user": "bold cyan", "assistant": "bold green"}
+_BARS = " ▁▂▃▄▅▆▇█"
+_QUIETEST = -60.0  # dBFS
+_LOOK = 0.1  # seconds between two looks at what has changed
+_TWICE = 2.0  # seconds within which a second Ctrl-C ends it
+_LATE = 30  # looks that a transcript may hold up what was said after it
+
+
+@click.command()
+@click.option(
+    "--input",
+    "source",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="SAID.WAV",
+    help="What is said, instead of a microphone.",
+)
+@click.option(
+    "--output",
+    "sink",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="REPLY.WAV",
+    help="Where the model is heard, instead of a loudspeaker.",
+)
+@click.option("--microphone", metavar="DEVICE", help="Its number or part of its name; see devices.")
+@click.option("--speaker", metavar="DEVICE", help="Likewise.")
+@click.option("--push-to-talk", "key", is_flag=True, help="The space bar says when you speak.")
+@click.option(
+    "--echo",
+    type=click.Choice(["half_duplex", "none", "aec"]),
+    default="half_duplex",
+    show_default=True,
+    help="half_duplex: you cannot interrupt; none: headphones; aec: echo is cancelled.",
+)
+@click.option("--record", type=click.Path(dir_okay=False), metavar="BOTH.WAV", help="Both sides.")
+@click.option("--voice", metavar="NAME", help="Else the server's.")
+@target_options
+@reported
+def talk(
+    target: Target,
+    source: str | None,
+    sink: str | None,
+    microphone: str | None,
+    speaker: str | None,
+    key: bool,
+    echo: Literal["half_duplex", "none", "aec"],
+    record: str | None,
+    voice: str | None,
+) -> None:
+    """Talk to a model by voice.
+
+    What both say is shown as it is said. Ctrl-C interrupts the model; twice ends it. With
+    --push-to-talk the space bar begins what you say, and pressed again ends it.
+
+    \b
+    Examples:
+      realtime-sync talk
+      realtime-sync talk --echo none --record both.wav
+      realtime-sync talk --push-to-talk
+      realtime-sync talk --input question.wav --output answer.wav
+
+    Without OPENAI_API_KEY and --url the embedded server answers (and says so on stderr): by rules,
+    without a model; it gives speech back as it was.
+
+    Through a pipe each line is what one side has said, once it is said.
+    """
+    for option, path in (("--output", sink), ("--record", record)):
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise click.UsageError(f"{option}: there is no directory {Path(path).parent}")
+    if key and source is not None:
+        raise click.UsageError("--push-to-talk is for a microphone; leave out --input")
+    fields: dict[str, Any] = {"output_modalities": ["audio"]}
+    if voice is not None:
+        fields["voice"] = voice
+    if key:
+        fields |= {"turn_detection": None, "transcription": "gpt-4o-mini-transcribe"}
+    with target.opened(**fields) as session:
+        ends = (
+            (Path(source) if source else _device(microphone)),
+            (Path(sink) if sink else _device(speaker)),
+        )
+        held: Talk | PushToTalk = (
+            session.push_to_talk(*ends, record=record)
+            if key
+            else session.talk(*ends, echo=echo, record=record)
+        )
+        try:
+            _shown(session, held)
+        finally:
+            held.stop()
+    held.wait(timeout=0)
+
+
+def _device(given: str | None) -> int | str | None:
+    return int(given) if given is not None and given.isdecimal() else given
+
+
+def _shown(session: RealtimeSession, held: Talk | PushToTalk) -> None:
+    from .keys import Keys
+    from .screen import Screen
+
+    screen = Screen()
+    with Keys() as keys:
+        View(session, held, screen, keys).run()
+
+
+class View:
+    """Both sides, as they are said.
+
+    Args:
+        session: Open.
+        held: The conversation.
+        screen: Where it is shown.
+        keys: Of whoever sits there.
+    """
+
+    def __init__(
+        self, session: RealtimeSession, held: Talk | PushToTalk, screen: Screen, keys: Keys
+    ) -> None:
+        self._session = session
+        self._held = held
+        # the one with a key, if it is such
+        self._key: PushToTalk | None = cast("PushToTalk", held) if hasattr(held, "press") else None
+        self._screen = screen
+        self._keys = keys
+        self._items: list[LiveItem] = []  # not printed yet, in the conversation's order
+        self._looks = 0  # since the oldest of them was printed
+        self._stopping = 0.0  # seconds within which another Ctrl-C ends it
+
+    def run(self) -> None:
+        """Until it is over, or Ctrl-C was pressed twice."""
+        with self._screen.live(self._open) as live:
+            self._live = live
+            try:
+                self._follow()
+            except KeyboardInterrupt:
+                pass  # the second: it ends
+            while (item := self._held.read()) is not None:
+                self._items.append(item)
+            for item in self._items:
+                self._print(item)
+
+    def _follow(self) -> None:
+        while not self._held.ended:
+            try:
+                self._look()
+            except KeyboardInterrupt:
+                if self._stopping > 0:
+                    raise
+                self._stopping = _TWICE
+                self._session.interrupt()
+
+    def _look(self) -> None:
+        try:
+            self._held.wait(timeout=_LOOK)
+        except RealtimeTimeout:
+            pass
+        self._stopping -= _LOOK
+        for pressed in self._keys.pressed():
+            self._press(pressed)
+        while (item := self._held.read()) is not None:
+            self._items.append(item)
+        self._looks += 1
+        # a transcript that does not come must not hold up what was said after it
+        late = len(self._items) > 1 and self._looks > _LATE
+        while self._items and (late or self._is_over(self._items[0])):
+            self._print(self._items.pop(0))
+            self._looks, late = 0, False
+
+    def _is_over(self, item: LiveItem) -> bool:
+        """Whether its line can stay: nothing more comes, and nobody can cut it any more."""
+        heard = item.role == "user" or item.interrupted or not self._held.playing
+        return item.done and (heard or item is not self._items[-1])
+
+    def _press(self, pressed: str) -> None:
+        key = self._key
+        if pressed == " " and key is not None:
+            (key.release if key.pressed else key.press)()
+        elif pressed in "mM":
+            (self._held.unmute if self._held.muted else self._held.mute)()
+
+    def _print(self, item: LiveItem) -> None:
+        text = item.text.strip()
+        if item.interrupted:
+            text += " …"
+        if text:
+            self._live.write(_LABELS[item.role], text, _STYLES[item.role])
+
+    def _open(self) -> list[tuple[str, str, str]]:
+        """What is being said, and how loud: label, text and the label's style of each line."""
+        lines = [
+            (_LABELS[item.role], item.text.strip() or "…", _STYLES[item.role])
+            for item in self._items
+        ]
+        held = self._held
+        muted = " muted, m: unmute" if held.muted else ""
+        if self._key is not None:
+            muted += " speak; space: done" if self._key.pressed else " space: speak"
+        levels = f"you {_bar(held.input_level)}  model {_bar(held.output_level)}{muted}"
+        return [*lines, ("", levels, "")]
+
+
+def _bar(decibels: float) -> str:
+    share = 0.0 if math.isinf(decibels) else max(0.0, 1 - decibels / _QUIETEST)
+    return _BARS[min(len(_BARS) - 1, round(share * (len(_BARS) - 1)))]
