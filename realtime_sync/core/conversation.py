@@ -163,9 +163,13 @@ class Conversation:
         wire = {"id": item_id, "type": "message", "role": "user", "content": audio}
         return self.record(item_id, Item.model_validate(wire))
 
-    def forget_unplaced(self, item_ids: list[str]) -> None:
-        """Let go of items that belong to no conversation, their response being over."""
-        for item_id in item_ids:
+    def forget_unplaced(self, item_ids: list[str] | None = None) -> None:
+        """Let go of items that belong to no conversation, their response being over.
+
+        Args:
+            item_ids: Which; None: all, their session being over.
+        """
+        for item_id in list(self._unplaced) if item_ids is None else item_ids:
             if item_id in self._unplaced:
                 del self._unplaced[item_id], self.records[item_id]
 

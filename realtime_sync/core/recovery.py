@@ -261,6 +261,8 @@ class Recovery:
             unheard = self.buffer.unheard(bytes_per_ms)
             self._lost_audio += max(0, unheard - self._keep(unsent, bytes_per_ms))
         self._decide(fresh)  # a server may have begun a response before it had heard all
+        if not self._outlives:
+            self._conversation.forget_unplaced()  # a transcript's item that will not come now
         self.buffer.restart(self._held.uncommitted)
 
     def _keep(self, unsent: list[Unsent], bytes_per_ms: int) -> int:

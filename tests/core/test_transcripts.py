@@ -164,3 +164,14 @@ def test_the_published_examples(caplog: pytest.LogCaptureFixture) -> None:
         play.state.received(event, play.at)
     assert seen > 40
     assert not [r for r in caplog.records if r.levelno > logging.WARNING]
+
+
+def test_a_transcript_of_a_lost_session_is_forgotten() -> None:
+    """One that was faster than its item: the item will not come over another link."""
+    play = Play()
+    play.receive("session")
+    kind = "conversation.item.input_audio_transcription.delta"
+    play.receive({"type": kind, "item_id": "u1", "content_index": 0, "delta": "hear"})
+    assert "u1" in play.state.conversation.records
+    play.unlink("cut")
+    assert not play.state.conversation.records
