@@ -30,7 +30,8 @@ class Making:
 class Honest:
     """One conversation, one default response at a time, any number out of band."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int = 0, *, echo: bool = True) -> None:
+        """`count`: ids go on from there; `echo`: responses show the metadata they were given."""
         self.heard: deque[Wire] = deque()  # client events under way to it
         self.said: deque[Wire] = deque()  # server events under way to the client
         self.items: list[str] = []
@@ -40,7 +41,8 @@ class Honest:
         self.active: str | None = None
         self.question: dict[str, str | None] = {}  # response id -> the newest question
         self._newest: str | None = None
-        self._count = 0
+        self.count = count  # of ids
+        self.echo = echo
 
     def step(self, refuse: bool = False) -> None:
         """Take in the oldest client event; `refuse`: an item or create is not liked."""
@@ -72,7 +74,7 @@ class Honest:
         self._place(item)
         self._say("conversation.item.done", item=item, previous_item_id=None)
         self.unheard.append(item["id"])
-        if self.active is None:
+        if self.active is None and self.echo:  # else whose it is cannot be known
             self._begin({}, None)
 
     def transcribe(self, item: str) -> None:
@@ -187,11 +189,12 @@ class Honest:
     def _begin(self, params: Wire, metadata: Any) -> None:
         response = self._id("r")
         default = params.get("conversation") != "none"
-        told = {
+        told: Wire = {
             "id": response,
-            "metadata": metadata,
             "conversation_id": "conv_1" if default else None,
         }
+        if self.echo:
+            told["metadata"] = metadata
         self.running[response] = Making(told, default)
         if default:
             self.active = response
@@ -223,5 +226,5 @@ class Honest:
         self.said.append({"type": kind, **fields})
 
     def _id(self, kind: str) -> str:
-        self._count += 1
-        return f"{kind}{self._count}"
+        self.count += 1
+        return f"{kind}{self.count}"

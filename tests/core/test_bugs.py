@@ -11,11 +11,13 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from realtime_sync.core.conversation import Conversation, ItemRecord
 from realtime_sync.core.creates import Create, Creates
+from realtime_sync.core.offline import Offline
 from realtime_sync.core.responses import ResponseRecord
 from realtime_sync.core.sequencer import Sequencer
+from realtime_sync.core.turns import Job
 from realtime_sync.events.items import Item
 
-from .test_machine import Sessions
+from .test_machine import Sessions, Unsteady
 
 
 def inserts_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,6 +71,40 @@ def counts_no_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sequencer, "ended", anew)
 
 
+def lets_a_second_turn_in_while_tools_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_start = Sequencer._may_start
+
+    def early(self: Sequencer, job: Job) -> bool:
+        return may_start(self, job) or all(turn.calls for turn in self.turns)
+
+    monkeypatch.setattr(Sequencer, "_may_start", early)
+
+
+def deletes_in_the_mirror_what_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Offline, "_ours", lambda self, item_id: item_id in self._conversation)
+
+
+def asks_again_over_every_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlinked = Sequencer.unlinked
+
+    def tireless(self: Sequencer, error: Any) -> None:
+        if self.asked is not None:
+            self.asked.again = False
+        unlinked(self, error)
+
+    monkeypatch.setattr(Sequencer, "unlinked", tireless)
+
+
+def takes_silence_for_an_echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = Creates.match
+
+    def trusting(self: Creates, told: Any) -> Create | None:
+        self.echoed = True
+        return match(self, told)
+
+    monkeypatch.setattr(Creates, "match", trusting)
+
+
 def name(bug: Callable[..., None]) -> str:
     return bug.__name__.replace("_", " ")
 
@@ -80,10 +116,13 @@ BUGS = [
     adds_to_what_was_cut,
     counts_no_rounds,
     forgets_the_queue_when_lost,
+    lets_a_second_turn_in_while_tools_run,
+    takes_silence_for_an_echo,
 ]
+OVER_LINKS = [deletes_in_the_mirror_what_is_told_again, asks_again_over_every_link]
 
 
-@pytest.mark.parametrize("bug", BUGS, ids=name)
+@pytest.mark.parametrize("bug", BUGS + OVER_LINKS, ids=name)
 def test_a_bug_put_in_by_hand_is_found(
     bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,4 +138,4 @@ def test_a_bug_put_in_by_hand_is_found(
         report_multiple_bugs=False,
     )
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(Sessions, settings=quick)
+        run_state_machine_as_test(Unsteady if bug in OVER_LINKS else Sessions, settings=quick)
