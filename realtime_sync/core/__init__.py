@@ -10,12 +10,13 @@ tested, without a thread in sight.
 - `translation`: the state of a translation session: one stream.
 - `dictation`: user transcripts, put into the order of what was said.
 - `conversation`: the mirror of the server's items, in its order; `items`: one of them.
+- `placing`: what the server tells about items.
 - `responses`: one response as it grows.
 - `running`: all responses; their tool calls. `growing`: what comes inside one.
 - `edits`: what is asked of the server about single items; `frames`: of a camera.
 - `interruptions`: what stops short, cut where the listener was.
 - `turns`: a turn, and the creates it still waits for.
-- `sequencer`: one response at a time; turns, rounds of tool calls.
+- `sequencer`: one response at a time; turns, rounds of tool calls. `begun`: those that run.
 - `guarding`: what a guardrail's verdict does to a response.
 - `recovery`, `held`: what each new session hears first, what a lost link leaves, what waits.
 - `buffer`: how much user audio no commit has taken.

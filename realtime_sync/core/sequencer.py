@@ -15,8 +15,8 @@ from ..errors import RealtimeError, ResponseActive, ServerError
 from ..events.base import ClientEvent
 from ..events.client import ResponseCancel, ResponseCreate
 from ..events.items import Item
-from ..events.local import TurnStarted
-from .effects import Effect, Emit, Interrupted, Reject, Retry, Settle, Wake
+from .begun import Begun
+from .effects import Effect, Reject, Retry, Settle
 from .responses import ResponseRecord
 from .turns import Job, Turn
 
@@ -28,7 +28,7 @@ ALREADY_ACTIVE = "conversation_already_has_active_response"
 RETRY_DELAYS = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 
-class Sequencer:
+class Sequencer(Begun):
     """Decides when a create may go out, and what happens after each response."""
 
     def __init__(
@@ -37,13 +37,12 @@ class Sequencer:
         send: Callable[[ClientEvent], None],
         new_key: Callable[[], str],
     ) -> None:
-        self._effects = effects  # shared with the state: what is to be done
+        super().__init__(effects)
         self._send = send  # registers what answers an event, and queues it
         self._new_key = new_key  # makes event ids
         self.queue: deque[Job] = deque()
         self.asked: Job | None = None  # sent, neither created nor refused nor given up
         self.active: ResponseRecord | None = None
-        self.turns: list[Turn] = []  # begun, not ended
         # creates that went past us, neither created nor refused: event id -> is to be cancelled
         self.loose: dict[str, bool] = {}
         self.held = False  # refused though nothing runs: wait for the retry
@@ -335,18 +334,6 @@ class Sequencer:
     def _withdraw(self, turn: Turn) -> None:
         self.queue = deque(job for job in self.queue if job.turn is not turn)
 
-    def _join(self, record: ResponseRecord, turn: Turn) -> None:
-        record.turn, record.corrects = turn, turn.corrected
-        turn.records.append(record)
-        turn.given = ()
-        turn.overtaken = turn.superseded = False
-        if turn not in self.turns:
-            self.turns.append(turn)
-        if not turn.announced:
-            turn.announced = 1
-            self._effects.append(Emit(TurnStarted(response_id=record.id)))
-        self._wake(turn)
-
     def _requeue(self, job: Job) -> None:
         if job.turn.superseded:
             self._end(job.turn, None)
@@ -367,31 +354,3 @@ class Sequencer:
             not job.first and job.turn.key is None and job.turn.params == turn.params
             for job in self.queue
         )
-
-    def _end(self, turn: Turn, failure: RealtimeError | None) -> None:
-        if turn.done:
-            return
-        turn.done = True
-        turn.error = failure
-        running = turn.running_calls
-        if running and (turn.abandoned or failure is not None):
-            turn.interrupted = True
-            self._effects.append(Interrupted(running, True))
-        if turn in self.turns:
-            self.turns.remove(turn)
-        for record in turn.records:
-            record.turn = None  # else a response and its turn would keep each other alive
-        if turn.announced == 1:
-            turn.announced = 2
-            self._effects.append(Emit(turn.told()))
-        if turn.key is not None and not turn.abandoned:
-            if failure is not None:
-                self._effects.append(Reject(turn.key, failure))
-            else:
-                self._effects.append(Settle(turn.key, turn.records[-1]))
-        self._wake(turn)
-
-    def _wake(self, turn: Turn) -> None:
-        if turn.waiters:
-            self._effects.append(Wake(tuple(turn.waiters)))
-            turn.waiters.clear()

@@ -22,6 +22,7 @@ from .conversation import Conversation
 from .creates import Creates
 from .edits import Edits
 from .effects import Effect, Emit, Reject, Send, Settle, Unclaimed
+from .placing import ITEM_ACTS
 from .recovery import OPEN, Recovery, Unsent
 from .requests import Request, Requests
 from .responses import bytes_per_ms
@@ -259,9 +260,10 @@ class SessionState:
 
     def _session_updated(self, event: Any) -> None:
         self._take_session(event)
-        self._answered(event)
+        self.answered(event)
 
-    def _answered(self, event: Any) -> Request | None:
+    def answered(self, event: Any) -> Request | None:
+        """What this event answers; whoever waits for it has his answer."""
         request = self.requests.answered(event)
         if request is not None:
             self._effects.extend(Settle(key, event) for key in request.keys)
@@ -328,31 +330,13 @@ class SessionState:
         self._check_ready()
 
     def _committed(self, event: Any) -> None:
-        if self._answered(event) is None:  # the server's turn detection
+        if self.answered(event) is None:  # the server's turn detection
             self.buffer.committed(self._input_rate)
         self.speech.committed()
 
     def _cleared(self, event: Any) -> None:
-        self._answered(event)
+        self.answered(event)
         self.speech.unanswered()
-
-    # --- items
-
-    def _item_placed(self, event: Any) -> None:
-        final = event.type == "conversation.item.done"
-        request = None if final else self._answered(event)
-        if event.item.id:
-            ours: Any = request.event if request is not None else None
-            self.conversation.place(event.item, event.previous_item_id, final=final, ours=ours)
-            self.calls.item(event.item, final=final)
-
-    def _item_deleted(self, event: Any) -> None:
-        self._answered(event)
-        self.conversation.delete(event.item_id)
-
-    def _item_truncated(self, event: Any) -> None:
-        self._answered(event)
-        self.conversation.truncate(event.item_id, event.content_index, event.audio_end_ms)
 
     def audio_format(self, side: str) -> str:
         """The session's "input" or "output" format, e.g. "audio/pcm"."""
@@ -363,32 +347,14 @@ class SessionState:
     def _input_rate(self) -> int:
         return bytes_per_ms(self.audio_format("input"))
 
-    def _user_transcript(self, event: Any) -> None:
-        self.conversation.transcribe(event.item_id, event.content_index or 0, event.delta or "")
-
-    def _user_transcript_failed(self, event: Any) -> None:
-        self.conversation.untranscribed(event.item_id, event.content_index or 0)
-
-    def _user_transcript_done(self, event: Any) -> None:
-        self.running.spend(self.running.usage.plus_transcription(event.usage))
-        told = event.item_id, event.content_index or 0, event.transcript
-        self.conversation.transcribe(*told, whole=True, logprobs=event.logprobs)
-
 
 #: Server event -> what it changes.
 _ACTS: dict[str, Callable[[SessionState, Any], Any]] = {
+    **ITEM_ACTS,
     "session.created": SessionState._session_created,
     "session.updated": SessionState._session_updated,
     "error": SessionState._error,
-    "conversation.item.added": SessionState._item_placed,
-    "conversation.item.created": SessionState._item_placed,
-    "conversation.item.done": SessionState._item_placed,
-    "conversation.item.deleted": SessionState._item_deleted,
-    "conversation.item.truncated": SessionState._item_truncated,
-    "conversation.item.retrieved": SessionState._answered,
-    "conversation.item.input_audio_transcription.delta": SessionState._user_transcript,
-    "conversation.item.input_audio_transcription.completed": SessionState._user_transcript_done,
-    "conversation.item.input_audio_transcription.failed": SessionState._user_transcript_failed,
+    "conversation.item.retrieved": SessionState.answered,
     "mcp_list_tools.completed": SessionState._listed,
     "mcp_list_tools.failed": SessionState._listed,
     "response.mcp_call.completed": lambda state, event: state.calls.call_over(event),

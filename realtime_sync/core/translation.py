@@ -33,7 +33,7 @@ class TranslationState(SessionState):
         """See `SessionState.received`."""
         if event.type == "session.closed":
             self.over = True
-            self._answered(event)
+            self.answered(event)
         elif event.type in _TRANSLATED:
             self._translated(event)
         else:
