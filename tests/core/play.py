@@ -128,7 +128,8 @@ class Play:
         self.state.lost(ConnectionLost(reason, code=1006))
 
     def unlink(self, reason: str) -> None:
-        self.state.unlinked(ConnectionLost(reason, code=1006), [])
+        if self.answers["open"]:  # else there is one attempt only
+            self.state.unlinked(ConnectionLost(reason, code=1006), [])
 
     def retry(self, _: bool) -> None:
         self.state.retry()
