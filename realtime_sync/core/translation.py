@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..events.base import ServerEvent
+from ..events.base import ServerEvent, UnknownEvent
 from ..events.client import SessionClose
 from .state import SessionState
 
@@ -34,7 +34,7 @@ class TranslationState(SessionState):
         if event.type == "session.closed":
             self.over = True
             self.answered(event)
-        elif event.type in _TRANSLATED:
+        elif event.type in _TRANSLATED and not isinstance(event, UnknownEvent):
             self._translated(event)
         else:
             super().received(event, at)
