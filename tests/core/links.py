@@ -63,7 +63,11 @@ class Links(Reference):
         if kind == "conversation.item.delete" and mine:
             self.order.remove(about)
             self.settle(key, "answered")
-        elif kind == "conversation.item.truncate" and mine:
+        elif (
+            kind == "conversation.item.truncate"
+            and mine
+            and (self.texts[about] or about in self.cut)
+        ):
             self.truncate(about, event["audio_end_ms"])
             self.settle(key, "answered")
         elif kind == "response.cancel":
