@@ -12,9 +12,15 @@ from collections.abc import Iterator
 
 import pytest
 from pipe import LIMIT, Line
+from printed import Printed
 
 from realtime_sync.local import LocalServer
 from realtime_sync.runtime.transport import Transport
+
+_printed = Printed()
+_printed.watch()
+# what some tests play the server with; it logs what it is sent, the key among it
+logging.getLogger("websockets").setLevel(logging.INFO)
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
 
@@ -102,8 +108,9 @@ _slow: list[tuple[str, float]] = []  # node id, seconds
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Notes a skipped test, and one that should carry the marker `long`."""
+    """Notes a skipped test, a key that was shown, and what should carry the marker `long`."""
     _note(report)
+    _printed.search(report.nodeid, [*report.sections, ("report", report.longreprtext)])
     if report.when == "call" and report.duration > _SLOW and "long" not in report.keywords:
         _slow.append((report.nodeid, report.duration))
 
@@ -139,8 +146,8 @@ _strict = os.environ.get(_STRICT) == "1"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """A skip that is not on the list fails the run."""
-    if _strict and exitstatus == 0 and _unlisted():
+    """A skip that is not on the list, or a key that was shown, fails the run."""
+    if exitstatus == 0 and (_printed.found or (_strict and _unlisted())):
         session.exitstatus = 1
 
 
@@ -150,6 +157,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("tests over ten seconds without the marker `long`")
         for node, seconds in _slow:
             terminalreporter.line(f"{node}: {seconds:.1f} s")
+    if _printed.found:
+        terminalreporter.section("what no test may print")
+        for line in _printed.found:
+            terminalreporter.line(line)
     if _strict and (unlisted := _unlisted()):
         terminalreporter.section("skips that tests/skips.txt does not list")
         for node, reason in unlisted:

@@ -54,6 +54,8 @@ from .watches import Watches
 __all__ = ["Connection", "Link"]
 
 log = logging.getLogger(__name__)
+#: One line an event, sent (>) or received (<), at DEBUG; no audio, no key.
+wire = logging.getLogger("realtime_sync.wire")
 
 #: Bytes given to the link at once; what is still in the outbox can be overtaken.
 LINK_BYTES = 256 * 1024
@@ -570,9 +572,9 @@ class Connection(Relinking):
                 self._taps.show("received", payload, event)
         if dialect.adds:
             events = dialect.completed(events)
-        if log.isEnabledFor(logging.DEBUG):
+        if wire.isEnabledFor(logging.DEBUG):
             for event in events:
-                log.debug("< %s", event.describe())
+                wire.debug("< %s", event.describe())
         todo = Todo()
         out: list[Event] = []
         over: list[ResponseRecord] = []  # response.get() must find them in their callbacks
@@ -688,11 +690,11 @@ class Connection(Relinking):
     on_writable = on_wake
 
     def _give(self, link: Link, frames: list[tuple[str, bytes]]) -> None:
-        debug = log.isEnabledFor(logging.DEBUG)
+        debug = wire.isEnabledFor(logging.DEBUG)
         for kind, frame in frames:
             link.send(frame)
             if debug:
-                log.debug("> %s, %d bytes", one_line(kind, 80), len(frame))
+                wire.debug("> %s, %d bytes", one_line(kind, 80), len(frame))
             if self._taps:
                 self._taps.show("sent", frame, None)
 

@@ -967,14 +967,15 @@ def test_a_watch_that_is_as_late_as_can_be(line: Line, monkeypatch: pytest.Monke
 
 
 def test_debug_log(line: Line, caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG each event is one line, sent or received; audio is not in it."""
-    caplog.set_level(logging.DEBUG, "realtime_sync")
+    """In the wire's own log each event is one line, sent or received; audio is not in it."""
+    caplog.set_level(logging.DEBUG, "realtime_sync.wire")
     session, pipe = line.open()
     session.input_audio_buffer.append(b"\1\2" * 100)
     pipe.expect("input_audio_buffer.append")
     pipe.say({"type": "conversation.item.deleted", "item_id": "item_1"})
     arrived(session, pipe)
     said = [record.getMessage() for record in caplog.records]
+    assert {record.name for record in caplog.records} == {"realtime_sync.wire"}
     assert any(one.startswith("> input_audio_buffer.append, ") for one in said)
     assert any(
         one.startswith("< conversation.item.deleted") and one.endswith(" item=item_1")
