@@ -71,6 +71,11 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ["1, 2, 3.\n"],
     ),
     "player-example": (lambda server: None, ["True 0\n"]),
+    "talk-example": (
+        lambda server: (server.script.transcripts(["a question"]), server.reply("an answer")),
+        ["user a question\nassistant an answer\n"],
+    ),
+    "push-to-talk-example": (lambda server: server.reply("an answer"), ["an answer\n"]),
     "buffer-example": (lambda server: None, ["500.0 ms of audio"]),
     "history-example": (
         lambda server: server.reply("A warm red.", "Red."),
@@ -133,7 +138,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalServer]:
     """A server without pacing, which the environment names; a sound and a picture lie around."""
     monkeypatch.chdir(tmp_path)
-    write_wav("question.wav", b"\x10\x20" * 8000, 16000)
+    write_wav("question.wav", (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 200, 16000)
     Path("picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8))
     with LocalServer(speed=None, voice="tones") as running:
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)

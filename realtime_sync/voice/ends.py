@@ -42,10 +42,10 @@ def microphone_of(given: Any, clock: Clock | None) -> Ends:
     """
     if isinstance(given, (Microphone, PacedSource)):
         return Ends(given, live=isinstance(given, Microphone), own=False)
-    if _is_device(given):
-        return Ends(Microphone(given), live=True, own=True)
     if is_file(given):
         Path(given).open("rb").close()  # what is not there is said at once, not by the thread
+    elif _is_device(given):
+        return Ends(Microphone(given), live=True, own=True)
     live = callable(getattr(given, "read", None))
     return Ends(PacedSource(given, clock=clock), live=live, own=True)
 

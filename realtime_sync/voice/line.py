@@ -28,6 +28,7 @@ __all__ = ["Line", "detects_turns", "transcription_of"]
 log = logging.getLogger(__name__)
 
 FRAME_MS = 20
+SILENCE = bytes(48 * FRAME_MS)
 _STUCK = 2.0  # seconds that the source may take to end, once it is told to
 
 
@@ -169,6 +170,11 @@ class Line:
     def _next(self) -> bytes:
         """The next frame; b"" at the end."""
         return bytes(self._ends.source.read())
+
+    def _pause(self) -> bytes:
+        """A frame of silence, when it is due."""
+        self._clock.wait_until(self._clock.now() + FRAME_MS / 1000, self._stop)
+        return SILENCE
 
     def _hear(self, frame: bytes) -> None:
         """A frame of the microphone: keep out the echo, and take it."""

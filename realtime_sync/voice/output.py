@@ -29,8 +29,8 @@ class Output:
         self._streams: dict[str, Decoder] = {}  # by item id, of those that still come
         self._items: dict[str, list[str]] = {}  # response id -> items that still come
         self._silent: deque[str] = deque(maxlen=256)  # ids of responses that are not played
-        # what is played is known to the session as long as it is
-        self._records: deque[ResponseRecord] = deque(maxlen=32)
+        # those that may be playing still; their audio goes with them, so they are few
+        self._records: deque[ResponseRecord] = deque(maxlen=4)
 
     def delta(self, event: Any) -> None:
         """A piece of audio. Runs on the I/O thread."""
@@ -47,6 +47,8 @@ class Output:
         record = self._session._look(lambda s: s.running.known(response_id))
         if record is None or not record.default or record.muted:
             return None
+        if not self.player.playing:
+            self._records.clear()
         self._records.append(record)
         output = record.object.audio.output if record.object.audio else None
         told = output.format.type if output is not None and output.format else None

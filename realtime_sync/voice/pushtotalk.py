@@ -49,6 +49,7 @@ class PushToTalk(Line):
                 "turn_detection=None"
             )
         self._roll = PreRoll(_ROLL_MS)
+        self._source_ended = False
         # guards what follows: the key is another thread's than the microphone
         self._held = threading.Lock()
         self._turn: Turn | None = None  # of the key that is held
@@ -117,6 +118,12 @@ class PushToTalk(Line):
                 )
                 self._session._connection.do(lambda s: s.sequencer.fail(turn, short))
             return self._future
+
+    def _next(self) -> bytes:
+        # a file that has ended leaves the key, and the answer that is still to come
+        frame = b"" if self._source_ended else super()._next()
+        self._source_ended = not frame
+        return frame if frame or self._stop.is_set() else self._pause()
 
     def _take(self, frame: bytes) -> None:
         with self._held:

@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 #: What transcribes the user where the session says nothing.
 TRANSCRIPTION: Final = "gpt-4o-mini-transcribe"
-_SILENCE: Final = bytes(48 * FRAME_MS)
 _PAUSE_MS: Final = 1_000  # of silence after the end of a source, at least
 _PREFIX_MS: Final = 300  # of a speech that is detected here
 _ONSET_MS: Final = 60  # that detection takes
@@ -144,15 +143,14 @@ class Talk(Line):
         if not self._ends.live and isinstance(self._echo, HalfDuplex) and self._echo.shut:
             return self._pause()
         frame = super()._next()
-        if frame:
+        if frame or self._stop.is_set():
             return frame
         self._source_ended = True
         return self._pause()
 
     def _pause(self) -> bytes:
-        self._clock.wait_until(self._clock.now() + FRAME_MS / 1000, self._stop)
         self._silent_ms += FRAME_MS
-        return _SILENCE
+        return super()._pause()
 
     def _take(self, frame: bytes) -> None:
         if self._vad is None:
