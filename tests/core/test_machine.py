@@ -71,7 +71,7 @@ class Sessions(RuleBasedStateMachine):
         self.turns: dict[str, Turn] = {}
         self.asked: dict[str, None] = {}  # those whose question has gone out
         self.question: dict[str, str | None] = {}  # response -> the newest question then
-        self.spoken: dict[str, int] = {}  # items of the last link that worked: as in `Honest`
+        self.spoken: dict[str, int] = {}  # audio of the last link: as in `Honest`
         self.records: dict[str, ResponseRecord] = {}
         self.said: dict[str, list[str]] = {}  # response that is over -> the texts of its items
         self.calls: list[fx.Call] = []  # not answered yet
@@ -310,8 +310,7 @@ class Sessions(RuleBasedStateMachine):
         """Another will be made: what had begun is lost, the rest goes on."""
         if of_four < self.steady:
             return
-        if self.reference.linked:
-            self.spoken = self.server.audio
+        self.spoken = self.server.audio
         self.reference.unlinked()
         self.state.unlinked(ConnectionLost("cut"), [])
         self.carry_out()

@@ -83,7 +83,7 @@ class Twenty:
 
     def ask(self, mark: str, choice: random.Random) -> str:
         timeout = choice.random() / 20 if choice.random() < 0.1 else LONGEST
-        limit: dict[str, Any] = {"max_output_tokens": 99999} if choice.random() < 0.05 else {}
+        limit: dict[str, Any] = {"voice": "nobody"} if choice.random() < 0.05 else {}
         try:
             answer = self.session.ask(f"parrot {mark}", timeout=timeout, **limit)
         except RealtimeTimeout:
