@@ -71,6 +71,7 @@ class Relinking:
         self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
         self._renewer: io.Timer | None = None  # what a renewal does next
         self._parting: float | None = None  # until when a renewal waits for an idle moment
+        self._told = False  # connection.lost has been told, connection.restored has not
         self._resetting = False  # the next session begins with an empty conversation
         self._reset: Reply[Any] | None = None  # what those who reset wait for
 
@@ -89,11 +90,11 @@ class Relinking:
         if delay is None:
             self._finish(_final(error, self._relink.cause(error)))
             return
-        first = self.phase == "open"
         loop = self._unlink(error)
         if loop is None:
             return  # close() was faster: it ends what is left
-        if first:
+        if not self._told:  # once until it is restored; of a renewal only if that goes wrong
+            self._told = True
             log.warning("%s; trying again", error)
             self._publish([local.ConnectionLost(error=_lost(error), retrying=True)])
         if self._attempt is None:  # else a renewal's is under way: its link is as good
@@ -180,7 +181,7 @@ class Relinking:
         """The session is ready on its link, the first or another."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._resetting = False
+        self._told = self._resetting = False
         todo = Todo()
         with self._lock:
             self._relink.linked(monotonic())

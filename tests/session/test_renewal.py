@@ -292,6 +292,23 @@ def test_the_link_is_lost_while_the_next_is_made(line: Line) -> None:
     assert len(line.dialled) == 2
 
 
+def test_a_renewal_that_fails_half_way(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old link is left, the new one confirms nothing: that is a loss, and is told as one."""
+    monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.05)
+    session, _ = expiring(line, LATER)
+    line.plan(Pipe(), Pipe(), greeted(id="sess_4"))
+    session.open(timeout=LIMIT)
+    seen: list[str] = []
+    session.on("connection.*", lambda event: seen.append(event.type))
+    with session.expect("connection.restored") as pending:
+        come(session)
+        pending.result(timeout=LIMIT)
+    pipe = session._connection._link
+    assert isinstance(pipe, Pipe)
+    settled(session, pipe)
+    assert seen == ["connection.lost", "connection.restored"]
+
+
 def test_audio_that_nobody_has_committed_is_waited_for(line: Line) -> None:
     """Who holds the button and speaks is not cut off, where no turn detection commits for him."""
     session, pipe = expiring(line, LATER)

@@ -1,0 +1,91 @@
+"""Ctrl-C comes out of every blocking call at once, whatever the link is doing."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pipe import LIMIT, Line, Pipe
+
+from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.runtime.clock import monotonic
+
+CALLS: dict[str, Callable[[RealtimeSession], Any]] = {
+    "ask": lambda s: s.ask("x", timeout=None),
+    "submit": lambda s: s.submit("x").result(),
+    "stream": lambda s: next(s.stream("x")),
+    "rounds": lambda s: next(s.rounds("x")),
+    "request": lambda s: s.request({"type": "response.create"}).result(),
+    "response.create": lambda s: s.response.create(timeout=None),
+    "item": lambda s: s.conversation.create("x", timeout=None),
+    "retrieve": lambda s: s.conversation.retrieve("x", timeout=None),
+    "delete": lambda s: s.conversation.delete("x", timeout=None),
+    "sync": lambda s: s.conversation.sync(["x"], timeout=None),
+    "update": lambda s: s.update(instructions="x", timeout=None),
+    "commit": lambda s: s.input_audio_buffer.commit(timeout=None),
+    "wait_for": lambda s: s.wait_for("never", timeout=None),
+    "events": lambda s: next(s.events("never")),
+    "reset": lambda s: s.reset(timeout=None),
+    "tools": lambda s: s.tools.add(tool),
+    "close": lambda s: s.close(timeout=LIMIT),
+}
+
+ENDS_AT_ONCE = ("close", "none")
+
+
+def tool() -> str:
+    """A tool."""
+    return "x"
+
+
+def interrupted(call: Callable[[], Any]) -> float:
+    """Seconds from Ctrl-C until the call has ended with it."""
+    pressed: list[float] = []
+
+    def press() -> None:
+        pressed.append(monotonic())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    timer = threading.Timer(0.03, press)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    took = monotonic() - pressed[0]
+    timer.join()
+    return took
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads here")
+@pytest.mark.row("F40", bound="0.2 s")
+@pytest.mark.parametrize(
+    ("name", "link"),
+    # without a link close() ends at once
+    [(name, link) for name in CALLS for link in ("mute", "none") if (name, link) != ENDS_AT_ONCE],
+)
+def test_ctrl_c(name: str, link: str, line: Line) -> None:
+    """The best of three tries, since others may have the processor."""
+    tries = []
+    for _ in range(3):
+        session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,)))
+        session.input_audio_buffer.append(bytes(9600))
+        if link == "none":
+            line.plan(Pipe())  # whose server never greets
+            with session.expect("connection.lost") as lost:
+                pipe.cut()
+            lost.result(timeout=LIMIT)
+            session.input_audio_buffer.append(bytes(9600))
+        if name == "reset":
+            line.plan(Pipe())
+        links = [pipe, session._connection._link]
+        for one in links:
+            if isinstance(one, Pipe):
+                one.mute()
+        tries.append(interrupted(lambda s=session: CALLS[name](s)))  # type: ignore[misc]
+        session.close(timeout=0.1)
+        assert session.state == "closed"
+        if tries[-1] < 0.2:
+            break
+    assert min(tries) < 0.2
