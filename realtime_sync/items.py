@@ -250,11 +250,12 @@ def sendable(item: Item) -> Item | None:
 
 def in_format(item: Item, audio_format: str) -> Item:
     """The item with audio that a builder made (PCM16) in the session's input format."""
-    if item._audio is None or audio_format == "audio/pcm":
+    made = item._audio
+    if not isinstance(made, bytes) or audio_format == "audio/pcm":
         return item
     from .audio import codecs
 
-    data = pybase64.b64encode(codecs.encode(item._audio, audio_format)).decode()
+    data = pybase64.b64encode(codecs.encode(made, audio_format)).decode()
     content = tuple(
         part.model_copy(update={"audio": data}) if part.type == "input_audio" else part
         for part in item.content or ()

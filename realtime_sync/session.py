@@ -21,6 +21,7 @@ from .resources.approval import Approver
 from .resources.calls import Calls, running_call, running_turn
 from .resources.conversation import ItemLike, item_event
 from .resources.routing import Routing
+from .resources.saved import SavedAudio
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.dispatcher import Dispatch
@@ -75,7 +76,8 @@ class RealtimeSession(Speaking):
         ping_interval: Seconds between signs of life asked of an idle server; a link silent for
             twice as long is lost. None: never asked.
         max_message_size: Bytes that one message of the server may have.
-        save_audio: Keep the audio of every item.
+        save_audio: Keep the audio of every item: 16 MB in memory, then 1 GB in a temporary file,
+            then the oldest have none any more.
         retry_text_reply: Where a response that was to be spoken comes as text alone, delete that
             and ask once more in the same turn. Told either way: `response.modality_mismatch`.
         max_duration: Seconds after which the session ends, counted from the end of `open()`.
@@ -166,7 +168,6 @@ class RealtimeSession(Speaking):
         self._max_tokens = max_tokens
         self._retry_text_reply = retry_text_reply
         self._reconnect = reconnect
-        self._save_audio = save_audio
         self.tools = Tools(self, self._setup.entries)
         if approver is not None and not callable(approver):
             raise ConfigurationError("approver: a function of the tool.approval_required event")
@@ -189,6 +190,9 @@ class RealtimeSession(Speaking):
             reconnect=reconnect,
         )
         self.conversation = Conversation(self)
+        if save_audio:
+            self.conversation.saved = SavedAudio()
+            self.tap(self.conversation.saved.tap)
         self.response = Responses(self)
         self.input_audio_buffer = InputAudioBuffer(self)
 

@@ -102,13 +102,22 @@ HOMES: dict[str, tuple[str, ...]] = {
         "items.py",
         "images.py",
         "resources/buffer.py",
+        "resources/saved.py",
         "resources/spoken.py",
         "local/",
     ),
 }
 
 #: The same for two modules of the standard library: threads live where they are looked for.
-THREADS = ("runtime/", "tools/", "audio/", "voice/", "local/net.py", "local/speech.py")
+THREADS = (
+    "runtime/",
+    "tools/",
+    "audio/",
+    "voice/",
+    "resources/saved.py",
+    "local/net.py",
+    "local/speech.py",
+)
 
 #: Files above 400 lines, and why each is not two.
 LONG_FILES = {

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import binascii
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pybase64
 from pydantic import PrivateAttr
@@ -110,7 +112,8 @@ class Item(Value):
     approve: bool | None = None
     reason: str | None = None
 
-    _audio: bytes | None = PrivateAttr(default=None)
+    #: bytes, or what fetches them; None: whatever the content has
+    _audio: bytes | Callable[[], bytes] | None = PrivateAttr(default=None)
     _confidence: float | None = PrivateAttr(default=None)
 
     @property
@@ -141,11 +144,18 @@ class Item(Value):
         if self.type != "message":
             return None
         if self._audio is not None:
-            return self._audio
+            return self._audio() if callable(self._audio) else self._audio
         return b"".join(decode_audio(p.audio) for p in self.content or () if p.audio)
 
-    def with_audio(self, audio: bytes) -> Item:
-        """The same item, holding these bytes."""
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        if callable(self._audio):  # it holds a file, which another process does not have
+            private = {**state["__pydantic_private__"], "_audio": self.audio}
+            state = {**state, "__pydantic_private__": private}
+        return state
+
+    def with_audio(self, audio: bytes | Callable[[], bytes]) -> Item:
+        """The same item, with these bytes, or what fetches them when they are asked for."""
         item = self.model_copy()
         item._audio = audio
         return item

@@ -16,6 +16,7 @@ from ..events.items import Item
 from ..history import check_pairs, named, paired
 from ..items import as_item, in_format, sendable
 from ..runtime.clock import Deadline, may_wait
+from .saved import SavedAudio
 from .sync import Sync, SyncReport, kept
 
 if TYPE_CHECKING:
@@ -62,11 +63,19 @@ class Conversation:
 
     def __init__(self, session: Living) -> None:
         self._session = session
+        self.saved: SavedAudio | None = None  # None: the audio of items is not kept
 
     @property
     def items(self) -> tuple[Item, ...]:
         """All items in the server's order; a snapshot, empty before `open()`."""
-        return self._session._look(lambda s: s.conversation.items())
+        items = self._session._look(lambda s: s.conversation.items())
+        saved = self.saved
+        if saved is None:
+            return items
+        return tuple(
+            item if (fetch := saved.fetch(item.id)) is None else item.with_audio(fetch)
+            for item in items
+        )
 
     def create(
         self, item: ItemLike, *, previous_item_id: str | None = None, timeout: float | None = 10

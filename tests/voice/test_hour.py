@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_an_hour(
     stage: Stages, server: LocalServer, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
     """Memory grows by less than 5 MB, and what arrives is what was said, on both sides."""
+    faulthandler.cancel_dump_traceback_later()  # pytest takes a test of a minute for hung
     said, arrived, heard, told = (Digest(minutes * len(REPLY)) for _ in range(4))
     hear = Attention.hear
 
