@@ -110,6 +110,5 @@ ROWS = {
 OPEN: dict[str, str] = {
     "F47": "comes with microphone and loudspeaker",
     "F48": "comes with microphone and loudspeaker",
-    "F50": "the stress test cuts links and closes sessions only",
     "C17": "gevent is no dependency of the tests",
 }

@@ -41,7 +41,7 @@ def _switch_often() -> Iterator[None]:
 class Chaos:
     """One session and everybody who calls it."""
 
-    def __init__(self, server: LocalServer, seed: int) -> None:
+    def __init__(self, server: LocalServer, seed: int, ping_interval: float | None) -> None:
         self.seed = seed
         self.session = RealtimeSession(
             endpoint=server.endpoint,
@@ -49,6 +49,7 @@ class Chaos:
             turn_detection=None,
             tools=[self._tool],
             reconnect=POLICY,
+            ping_interval=ping_interval,
         )
         self.closing = threading.Event()
         self.runs: dict[str, int] = {}  # call id -> how often its tool ran
@@ -122,13 +123,47 @@ class Chaos:
         ]
 
 
-def storm(seed: int, seconds: float) -> Chaos:
+def cuts(server: LocalServer, _: random.Random) -> None:
+    """The line is cut every so many events."""
+    for _ in range(2000):
+        server.script.cut(after=EVERY)
+
+
+def any_faults(server: LocalServer, rng: random.Random) -> None:
+    """Whatever the embedded server can do wrong, in any order."""
+    script = server.script
+    faults: list[Callable[[int], Any]] = [
+        lambda after: script.cut(after=after),
+        lambda after: script.cut(after_bytes=after * 97),
+        lambda after: script.reset(after=after),
+        lambda after: script.close(rng.choice([1001, 1005, 1011, 1012, 1013]), after=after),
+        lambda after: script.mute(after=after),
+        lambda after: script.deafen(after=after),
+        lambda after: script.ping(times=50, after=after),
+        lambda after: script.raw(rng.randbytes(40), after=after),
+        lambda after: script.frame('{"type": "response.done", "response": []}', after=after),
+        lambda after: script.frame("no event at all", after=after),
+        lambda after: script.frame(b"\0\1", after=after),
+    ]
+    for _ in range(500):
+        rng.choice(faults)(rng.randrange(5, 60))
+    script.busy(times=5)
+    script.refuse(503)
+    script.refuse(429, retry_after="0.01")
+    script.slice = rng.choice([None, None, 7, 100])
+
+
+def storm(
+    seed: int,
+    seconds: float,
+    faults: Callable[[LocalServer, random.Random], None] = cuts,
+    ping_interval: float | None = 10.0,
+) -> Chaos:
     """One run; what it found is in the problems."""
     with LocalServer(speed=None, voice="tones") as server:
-        chaos = Chaos(server, seed)
+        chaos = Chaos(server, seed, ping_interval)
         chaos.session.open(timeout=30)
-        for _ in range(2000):
-            server.script.cut(after=EVERY)
+        faults(server, random.Random(seed))
         threads = [
             threading.Thread(target=chaos.work, args=(n,), name=f"caller-{n}", daemon=True)
             for n in range(THREADS)
@@ -148,6 +183,10 @@ def storm(seed: int, seconds: float) -> Chaos:
     return chaos
 
 
+def a_seed() -> int:
+    return int(SEED) if SEED else random.randrange(1_000_000)
+
+
 def judge(chaos: Chaos) -> None:
     """What must hold, whatever the seed."""
     assert chaos.problems == [], f"seed {chaos.seed}"
@@ -165,10 +204,9 @@ def judge(chaos: Chaos) -> None:
 @pytest.mark.row("F30", "F31", "C5", bound="0 calls that hang, each tool once")
 def test_cuts() -> None:
     """Cut every 23 events and closed in mid-flight: every call ends, every future is settled."""
-    seed = int(SEED) if SEED else random.randrange(1_000_000)
-    chaos = storm(seed, 1.5)
+    chaos = storm(a_seed(), 1.5)
     judge(chaos)
-    assert "connection.restored" in chaos.events, f"seed {seed}"
+    assert "connection.restored" in chaos.events, f"seed {chaos.seed}"
 
 
 @pytest.mark.long
@@ -176,3 +214,16 @@ def test_cuts_at_length() -> None:
     """A hundred seeds."""
     for seed in range(100):
         judge(storm(seed, 1.0))
+
+
+@pytest.mark.row("F50", bound="0 calls that hang, each tool once")
+def test_any_faults() -> None:
+    """Faults of every kind in any order: every call ends, every future is settled."""
+    judge(storm(a_seed(), 1.5, any_faults, ping_interval=0.2))
+
+
+@pytest.mark.long
+def test_any_faults_at_length() -> None:
+    """A hundred seeds."""
+    for seed in range(100):
+        judge(storm(seed, 1.0, any_faults, ping_interval=0.2))
