@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import AudioError, ConfigurationError
 from realtime_sync.local import LocalServer
 
@@ -385,3 +386,23 @@ def test_echo_cancelled(stage: Stages, server: LocalServer) -> None:
     on.pass_ms(100)
     on.until(lambda: not talk.playing)
     assert len(on.sink.pcm) / 48 == pytest.approx(1500, abs=30)
+
+
+def test_over_a_lost_link(server: LocalServer) -> None:
+    """The talk goes on over the next link: what is said then is answered, and heard."""
+    policy = ReconnectPolicy(delays=(0, 0.05, 0.1))
+    with RealtimeSession(endpoint=server.endpoint, reconnect=policy) as session:
+        on = Stage(session)
+        talk = on.talk()
+        on.pass_ms(200)
+        with session.expect("connection.restored") as restored:
+            server.script.cut(after=0)
+            session.input_audio_buffer.append(silence(20))
+            session.send({"type": "input_audio_buffer.clear"})
+            restored.result(timeout=LIMIT)
+        server.reply(sound(500, 660))
+        on.microphone.say(sound(600))
+        on.until(lambda: talk.playing)
+        on.until(lambda: not talk.playing)
+        assert len(on.sink.pcm) / 48 == pytest.approx(500, abs=30)
+        on.close()
