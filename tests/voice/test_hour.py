@@ -77,7 +77,7 @@ class Hashing:
 def test_an_hour(
     stage: Stages, server: LocalServer, monkeypatch: pytest.MonkeyPatch, minutes: int
 ) -> None:
-    """Memory grows by less than 5 MB once it has settled, and what arrives is what was said, on both sides."""
+    """Memory grows by less than 5 MB once it has settled; what arrives is what was said."""
     faulthandler.cancel_dump_traceback_later()  # pytest takes a test of a minute for hung
     said, arrived, heard, told = (Digest(minutes * len(REPLY)) for _ in range(4))
     hear = Attention.hear
