@@ -92,7 +92,11 @@ class Line:
         self._clock: Clock = clock or player._clock or REAL
         self._input = Input(session)
         self.output = Output(session, player)
-        self._echo = echo(self.output, self._clock)
+        try:
+            self._echo = echo(self.output, self._clock)
+        except BaseException:
+            self._give_back()
+            raise
         self._live = LiveItems(lambda: transcription_of(session) is not None)
         self._ear = _Ear({**self._live.acts, **self._acts()}, self._over)
         self._thread = threading.Thread(target=self._run, name="realtime-talk", daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import wave
 from collections.abc import Callable
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
-from realtime_sync.errors import AudioError, ConfigurationError
+from realtime_sync.errors import AudioError, AudioUnavailable, ConfigurationError
 from realtime_sync.local import LocalServer
+from realtime_sync.voice.talk import _tell_once
 
 from .conftest import LIMIT, Stage, silence, sound
 
@@ -406,3 +408,23 @@ def test_over_a_lost_link(server: LocalServer) -> None:
         on.until(lambda: not talk.playing)
         assert len(on.sink.pcm) / 48 == pytest.approx(500, abs=30)
         on.close()
+
+
+def test_without_a_canceller(
+    stage: Stages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to install, and leaves no file open."""
+    monkeypatch.setitem(sys.modules, "livekit.rtc", None)
+    on = stage()
+    with pytest.raises(AudioUnavailable, match="aec"):
+        on.session.talk(sound(100), tmp_path / "answer.wav", echo="aec")
+    assert on.session._line is None
+
+
+def test_half_duplex_says_so_once(stage: Stages, caplog: pytest.LogCaptureFixture) -> None:
+    """That speech interrupts nothing, where it was to interrupt."""
+    _tell_once.cache_clear()
+    for _ in range(2):
+        stage().talk()
+    said = [record for record in caplog.records if "interrupts nothing" in record.message]
+    assert len(said) == 1
