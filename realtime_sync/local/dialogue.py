@@ -26,7 +26,7 @@ __all__ = ["Dialogue"]
 Wire = dict[str, Any]
 
 _CONTINUATION, _TEXT, _BINARY = 0, 1, 2  # opcodes of RFC 6455
-_GOING_AWAY, _BAD_TEXT = 1001, 1007
+_GOING_AWAY, _NO_CODE, _BAD_TEXT = 1001, 1005, 1007  # close codes; 1005 is a frame without one
 _REQUEST_LINE_MOST = 8192
 # Bytes that may wait to be written: text turns leave in one write, of a long audio reply the first
 # seconds leave while the next are still being spoken, and a client that does not read gets no more.
@@ -156,7 +156,8 @@ class Dialogue:
         if self._brain is None:
             self.cut = True
         elif not self.leaving:
-            self._protocol.send_close(code, reason)
+            said = () if code == _NO_CODE else (code, reason)
+            self._protocol.send_close(*said)
             self._flush()
 
     def _looked_at(self) -> bytes:

@@ -166,7 +166,7 @@ class Script:
         self._faults.append(Fault("reset", after))
 
     def close(self, code: int = 1001, reason: str = "", *, after: int = 0) -> None:
-        """Ends the link with a close frame after so many events."""
+        """Ends the link with a close frame after so many events; 1005: one without a code."""
         self._faults.append(Fault("close", after, payload=reason, code=code))
 
     def expire(self) -> None:

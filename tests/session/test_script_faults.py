@@ -31,6 +31,17 @@ def test_reset(after: int, make: Opener, server: LocalServer) -> None:
     assert session.ask("hello").status == "completed"
 
 
+@pytest.mark.row("F13")
+def test_a_close_frame_without_a_code(make: Opener, server: LocalServer) -> None:
+    """It is reported as 1005, and the link is made anew."""
+    session = make(reconnect=AT_ONCE).open()
+    with session.expect("connection.lost") as lost, session.expect("connection.restored") as back:
+        server.script.close(1005)
+        session.send({"type": "input_audio_buffer.clear"})
+        assert lost.result(timeout=LIMIT).error.code == 1005
+        back.result(timeout=LIMIT)
+
+
 @pytest.mark.row("F20", bound="0 s for the caller; events go on")
 def test_a_server_that_does_not_read(
     make: Opener, server: LocalServer, monkeypatch: pytest.MonkeyPatch
