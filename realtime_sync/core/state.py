@@ -271,7 +271,8 @@ class SessionState:
                 request.turn.unheard -= 1
                 request.turn.heard = getattr(event, "item_id", None)
             self.recovery.confirmed(request)
-            self._check_ready()
+            if request.setup:  # before there is a session, nothing of ours makes one
+                self._check_ready()
         return request
 
     def _error(self, event: Any) -> None:
