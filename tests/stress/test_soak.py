@@ -108,7 +108,8 @@ def memory() -> float:
 
 def check(sessions: int, seconds: int, monkeypatch: pytest.MonkeyPatch, most: float) -> None:
     monkeypatch.setattr(Transport, "connect", staticmethod(lambda *_, **__: Answering()))
-    soak(sessions, min(seconds, 6))  # warm-up
+    # as long again: what each session remembers of deleted items fills up to its limit first
+    soak(sessions, seconds)
     descriptors, threads, before = (
         len(os.listdir("/proc/self/fd")),
         threading.active_count(),
