@@ -78,7 +78,10 @@ class Value(BaseModel):
 
     def wire(self) -> dict[str, Any]:
         """The JSON-ready dict of exactly what was set, null included, under wire names."""
-        told = self.model_dump(mode="json", exclude_unset=True, warnings=False)
+        try:
+            told = self.model_dump(mode="json", exclude_unset=True, warnings=False)
+        except UnicodeEncodeError:  # half a surrogate pair in a name; pydantic can write it so only
+            told = _plain(self.model_dump(exclude_unset=True, warnings=False))
         if _ODD in self.__dict__:
             put_back(told, self.__dict__[_ODD])
         return told
@@ -87,6 +90,13 @@ class Value(BaseModel):
         for name, value in super().__repr_args__():
             if value is not None and name in self.model_fields_set:
                 yield name, _HIDDEN if name in _SECRETS else _shown(value)
+
+
+def _plain(value: Any) -> Any:
+    """Dumped values as JSON has them."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _shown(value: Any) -> Any:

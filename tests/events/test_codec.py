@@ -276,3 +276,10 @@ def test_every_script_is_read_as_it_is(text: str, escaped: bool) -> None:
     assert event.delta == text
     unknown = parse(json.dumps({"type": "x", "text": text}, ensure_ascii=escaped).encode())
     assert unknown.raw["text"] == text
+
+
+def test_half_a_surrogate_pair_in_a_name() -> None:
+    """JSON can hold it as an escape, in names too: it is read, and written back as it came."""
+    told = {"id": "r", "output": [], "\ud800": [{"\udfff": 1}]}
+    raw = {"type": "response.done", "response": told}
+    assert parse(json.dumps(raw)).wire() == raw

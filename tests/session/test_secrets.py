@@ -35,6 +35,7 @@ def test_a_server_that_repeats_the_key(
     bare.on("*", lambda event: shown.append(repr(event)))
     bare.tap(lambda direction, event: shown.append(repr(event)))
     refused = bare.request({"type": "input_audio_buffer.clear", "event_id": "mine"})
+    watching = bare.expect("nothing.such")  # before the end comes: then there is none to watch
     link.say("error", error={"message": f"bad key {KEY}", "event_id": "mine", "code": KEY})
     link.say("brand.new", token=KEY)
     link.raw(frame(f"no JSON: {KEY}".encode()))
@@ -42,7 +43,7 @@ def test_a_server_that_repeats_the_key(
     with pytest.raises(ServerError) as error:
         refused.result(LIMIT)
     with pytest.raises(ConnectionLost) as lost:
-        bare.wait_for("nothing.such", timeout=LIMIT)
+        watching.result(timeout=LIMIT)
     assert "…" in str(error.value)
     assert (lost.value.code, lost.value.reason) == (4001, "bad …")
     for caught in (error.value, lost.value):
