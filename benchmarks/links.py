@@ -16,7 +16,7 @@ from typing import Any
 from .race import Row, Taken, race
 from .wire import serving
 
-__all__ = ["append", "ask", "crowd", "memory", "receive", "reconnect"]
+__all__ = ["append", "ask", "crowd", "memory", "receive", "reconnect", "run"]
 
 _HOME = Path(__file__).parent.parent
 _EVENTS = 20_000  # deltas a run
@@ -73,8 +73,8 @@ def reconnect(rounds: int) -> list[Row]:
     """From a cut link to a session that is restored, with 500 items and with none."""
     return race(
         "500 items, none",
-        lambda: _job("reconnect_ours", {}, items=500),
-        lambda: _job("reconnect_ours", {}, items=0),
+        lambda: run("reconnect_ours", {}, items=500),
+        lambda: run("reconnect_ours", {}, items=0),
         rounds,
     )
 
@@ -83,12 +83,13 @@ def _race(
     name: str, job: str, plan: dict[str, Any], rounds: int, against: str = "theirs", **given: Any
 ) -> list[Row]:
     def side(who: str) -> Callable[[], Taken]:
-        return lambda: _job(f"{job}_{who}", plan, **given)
+        return lambda: run(f"{job}_{who}", plan, **given)
 
     return race(name, side("ours"), side(against), rounds)
 
 
-def _job(job: str, plan: dict[str, Any], **given: Any) -> Taken:
+def run(job: str, plan: dict[str, Any], **given: Any) -> Taken:
+    """What one job takes: a client's process against a server's."""
     with serving(**plan) as server:
         ran = subprocess.run(
             [
