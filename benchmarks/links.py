@@ -19,7 +19,7 @@ from .wire import serving
 __all__ = ["append", "ask", "crowd", "memory", "receive", "reconnect", "run"]
 
 _HOME = Path(__file__).parent.parent
-_EVENTS = 20_000  # deltas a run
+_EVENTS = 8_000  # deltas a run; an iterator may be 10,000 behind
 _APPENDS = 5_000
 _ASKS = 500
 
