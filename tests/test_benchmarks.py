@@ -85,15 +85,16 @@ def test_help_needs_nothing_installed() -> None:
     assert "import" in ran.stdout
 
 
-def test_a_session_takes_far_less_than_theirs(benchmarks: Any) -> None:
+def test_a_session_takes_half_of_theirs_at_most(benchmarks: Any) -> None:
     """From nothing to a session, processor time of fresh processes, side by side.
 
-    The figure stands in docs/; here is room for a machine that does other things as well.
+    The least of each side: what else the machine does only ever adds.
     """
     from benchmarks import imports
 
-    rows = {row.unit: row for row in imports.session_made(3)}
-    assert rows["ms CPU"].ratio <= 0.75, rows["ms CPU"]
+    rows = {row.unit: row for row in imports.session_made(5)}
+    row = rows["ms CPU"]
+    assert min(row.ours) <= min(row.theirs) / 2, row
 
 
 @pytest.mark.parametrize(
