@@ -45,6 +45,7 @@ class Value(BaseModel):
         arbitrary_types_allowed=True,
         # else NaN in a field that we do not know would go out as null, which means something
         ser_json_inf_nan="constants",
+        allow_inf_nan=False,  # pydantic would read the text "inf" as a number
     )
 
     __hash__: ClassVar[None]  # type: ignore[assignment]
