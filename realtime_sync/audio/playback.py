@@ -8,6 +8,7 @@ device or a late delta cannot make them drift.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -187,24 +188,26 @@ class Playback:
                 self._spans.popleft()
             self._changed.notify_all()
 
-    def stop(self) -> dict[ItemId, float]:
+    def stop(self, only: Collection[ItemId] | None = None) -> dict[ItemId, float]:
         """Drop what is not yet with the device, but for a fade-out of 10 ms.
+
+        Args:
+            only: These items; what else there is goes on. None: all.
 
         Returns:
             For each item that was begun and not wholly heard, or still waiting: milliseconds of it
             that will have been heard when the device has run out.
         """
         with self._changed:
-            cut = list(self._lines)
-            self._tail = [*self._tail, *self._fade_out()]
+            present = dict.fromkeys([*(span[0] for span in self._spans), *self._lines])
+            cut = [one for one in present if only is None or one in only]
+            self._tail = [*self._tail, *self._fade_out(cut)]
             extra: dict[ItemId, int] = {}
             for item_id, part in self._tail:
                 extra[item_id] = extra.get(item_id, 0) + len(part) // 2
-            cut = list(dict.fromkeys([*(span[0] for span in self._spans), *cut]))
-            self._lines.clear()
-            self._size = 0
-            self._flowing = self._fading_in = False
             for item_id in cut:
+                line = self._lines.pop(item_id, None)
+                self._size -= line.size if line is not None else 0
                 if item_id is not None:
                     self._dropped[item_id] = None
             while len(self._dropped) > _REMEMBERED:
@@ -212,14 +215,22 @@ class Playback:
             self._changed.notify_all()
             return {one: (self._gone.get(one, 0) + extra.get(one, 0)) * 1000 / RATE for one in cut}
 
-    def _fade_out(self) -> list[tuple[ItemId, bytes]]:
-        """The next few milliseconds, becoming silent, if there was sound."""
-        if not self._flowing:
+    def _fade_out(self, cut: Collection[ItemId]) -> list[tuple[ItemId, bytes]]:
+        """The next few milliseconds, becoming silent, if it is these items that sound."""
+        front = next(((one, line) for one, line in self._lines.items() if line.size), None)
+        if front is not None and front[0] not in cut:
             return []
-        for item_id, line in self._lines.items():
-            if line.size:
-                return [(item_id, _faded(line.take(2 * _FADE), rising=False))]
-        return []
+        flowing, self._flowing, self._fading_in = self._flowing, False, False
+        if front is None or not flowing:
+            return []
+        piece = front[1].take(2 * _FADE)
+        self._size -= len(piece)
+        return [(front[0], _faded(piece, rising=False))]
+
+    def holds(self, items: Collection[ItemId]) -> bool:
+        """Whether sound of other items than these is here, or with the device."""
+        with self._changed:
+            return any(one not in items for one in [*self._lines, *(s[0] for s in self._spans)])
 
     def cut(self) -> None:
         """The device has dropped what it had. For the one thread that plays."""

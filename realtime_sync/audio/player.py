@@ -10,7 +10,7 @@ import atexit
 import logging
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ..errors import AudioError, DeviceLost, RealtimeTimeout, copy_of
@@ -136,16 +136,21 @@ class Player:
             self._playback.add(whole[start : start + piece])
             self._wait(Deadline(None), _AHEAD_MS)
 
-    def stop(self) -> dict[ItemId, float]:
+    def stop(self, only: Collection[ItemId] | None = None) -> dict[ItemId, float]:
         """Drop what is not yet with the device; sound fades out within 10 ms. Never blocks.
+
+        Args:
+            only: These items; what else there is is played on. None: all.
 
         Returns:
             For each item that was not wholly heard, also one that had not begun: the milliseconds
             of it that will have been heard once the device has played what it has.
         """
-        stopped = self._playback.stop()
-        self._dropping = True
-        if self._output.drops:
+        # a device drops all that it has, or nothing
+        drops = only is None or not self._playback.holds(only)
+        stopped = self._playback.stop(only)
+        self._dropping = self._dropping or drops
+        if drops and self._output.drops:
             return {one: min(ms, self.position(one)) for one, ms in stopped.items()}
         return stopped
 

@@ -107,6 +107,25 @@ def test_stop_fades_and_forgets() -> None:
     assert play(playback, 5) == sound(100, 7)
 
 
+def test_stop_of_one_of_two() -> None:
+    """It falls silent, or never begins; the other is played whole."""
+    playback = Playback()
+    playback.add(sound(300), "a")
+    playback.add(sound(300, 0x0707), "b")
+    playback.finish("b")
+    play(playback, 10)
+    assert playback.holds(["a"])
+    assert not playback.holds(["a", "b"])
+    assert playback.stop(["a", "c"]) == {"a": 210}
+    assert play(playback, 16)[480:].rstrip(b"\0") == sound(300, 0x0707)
+    assert playback.position("b") == 300
+    playback.add(sound(200, 0x0707), "d")
+    playback.add(sound(200), "e")
+    play(playback, 2)
+    assert playback.stop(["e"]) == {"e": 0}
+    assert play(playback, 9).rstrip(b"\0") == sound(160, 0x0707)
+
+
 def test_stop_of_nothing() -> None:
     """Nothing to stop is no error, and makes no sound."""
     playback = Playback()
