@@ -177,13 +177,28 @@ class Speaking(Asking):
             waits = 0.0 if self._connection._inside() else 2.0 if left is None else left / 2
             line.stop(timeout=waits)
 
-    def _interrupt(self, heard: Mapping[str, float] | None, *, reason: str, cancel: bool) -> None:
+    def _interrupt(
+        self,
+        heard: Mapping[str, float] | None,
+        *,
+        reason: str,
+        cancel: bool,
+        response_id: str | None = None,
+    ) -> None:
         """As `core.interruptions.interrupt`; from any thread, the I/O thread included."""
         told: list[PlaybackInterrupted] = []
 
         def act(state: SessionState) -> None:
-            new_key = lambda: self.new_id("event")  # noqa: E731  # one per call
-            told.extend(interrupt(state, heard, reason=reason, cancel=cancel, new_key=new_key))
+            told.extend(
+                interrupt(
+                    state,
+                    heard,
+                    reason=reason,
+                    cancel=cancel,
+                    response_id=response_id,
+                    new_key=lambda: self.new_id("event"),  # one per call
+                )
+            )
 
         self._connection.do(act)
         for event in told:

@@ -24,6 +24,7 @@ def interrupt(
     reason: str,
     cancel: bool,
     new_key: Callable[[], str],
+    response_id: str | None = None,
 ) -> tuple[PlaybackInterrupted, ...]:
     """Stop what runs, and cut what was not wholly heard; nobody wants its deltas any more.
 
@@ -34,6 +35,7 @@ def interrupt(
         reason: "speech", "client" or "guardrail".
         cancel: False: the server ends the response by itself.
         new_key: Makes event ids.
+        response_id: This response alone; None: whichever runs, or is heard.
 
     Returns:
         What is to be told: one for each response of which nothing more is to be heard, once.
@@ -51,6 +53,8 @@ def interrupt(
     for record in {*running.responses.values(), *running.finished.values()}:
         cuts = _cuts(record, heard, active=record is active)
         if record.interrupted or not (cuts or record is active):
+            continue
+        if response_id not in (None, record.id):
             continue
         record.interrupted = record.muted = True
         told.append(_told(record, cuts, reason))

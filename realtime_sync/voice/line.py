@@ -128,18 +128,21 @@ class Line:
             "response.output_audio.done": output.item_done,
             "response.done": output.response_done,
             "connection.lost": lambda _: output.lost(),
-            "guardrail.tripped": lambda _: self._cut("guardrail", cancel=False),
+            "guardrail.tripped": self._tripped,
         }
 
     def silence(self) -> dict[str, float]:
         """As `Output.silence`; for `session.interrupt`."""
         return self.output.silence()
 
-    def _cut(self, reason: str, *, cancel: bool) -> None:
+    def _tripped(self, event: Any) -> None:
+        self._cut("guardrail", cancel=False, response_id=event.response_id)
+
+    def _cut(self, reason: str, *, cancel: bool, response_id: str | None = None) -> None:
         """Silence, and a conversation that holds what was heard. From any thread."""
-        heard = self.output.silence()
+        heard = self.output.silence(response_id)
         try:
-            self._session._interrupt(heard, reason=reason, cancel=cancel)
+            self._session._interrupt(heard, reason=reason, cancel=cancel, response_id=response_id)
         except (ConnectionLost, SessionClosed) as exc:
             log.debug("nothing is cut: %s", exc)
 

@@ -82,16 +82,25 @@ class Output:
                 self.player.play(rest, item_id)
             self.player.finish(item_id)
 
-    def silence(self) -> dict[str, float]:
+    def silence(self, response_id: str | None = None) -> dict[str, float]:
         """Stop at once; of each item that was not wholly heard, the milliseconds that were.
 
         From any thread; never blocks.
+
+        Args:
+            response_id: This response, and no other; None: all.
         """
+        only = None if response_id is None else self._of(response_id)
         # first what comes, then what is there: nothing slips in between
-        self._silent.extend(self._items)
-        for item_id in list(self._streams):
+        self._silent.extend(list(self._items) if response_id is None else [response_id])
+        for item_id in list(self._streams) if only is None else only:
             self._streams.pop(item_id, None)
-        return {one: ms for one, ms in self.player.stop().items() if one is not None}
+        return {one: ms for one, ms in self.player.stop(only).items() if one is not None}
+
+    def _of(self, response_id: str) -> list[str]:
+        """Ids of a response's items that may be playing."""
+        records = [record for record in tuple(self._records) if record.id == response_id]
+        return [known.id for record in records for known in tuple(record.outputs.values())]
 
     @property
     def playing(self) -> bool:

@@ -1,0 +1,93 @@
+"""Microphone and speaker beside what else a session does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from realtime_sync.local import LocalServer
+
+from .conftest import LIMIT, Stage, sound
+from .test_talk import sent
+
+Stages = Callable[..., Stage]
+
+
+class Guard:
+    """Stops what holds a word, once it may say so."""
+
+    def __init__(self, on: Stage, word: str) -> None:
+        self.go = threading.Event()
+        self.word = word
+        self.tripped: list[Any] = []
+        self.interrupted: list[Any] = []
+        on.session.guardrail(self.check)
+        on.session.on("guardrail.tripped", self.tripped.append)
+        on.session.on("playback.interrupted", self.interrupted.append)
+
+    def check(self, text: str) -> bool:
+        self.go.wait(LIMIT)
+        return self.word in text
+
+
+@pytest.fixture
+def words() -> str:
+    return " ".join(f"word{n}" for n in range(40))
+
+
+def test_a_guardrail_stops_what_plays(stage: Stages, server: LocalServer, words: str) -> None:
+    """The speaker falls silent, and the conversation holds what was heard."""
+    on = stage()
+    guard = Guard(on, "word20")
+    server.reply(words)
+    talk = on.talk(echo="none")
+    on.microphone.say(sound(600))
+    on.until(lambda: talk.playing)
+    on.pass_ms(500)
+    guard.go.set()
+    on.until(lambda: not talk.playing and guard.interrupted)
+    (told,) = guard.interrupted
+    assert (told.reason, told.response_id) == ("guardrail", guard.tripped[0].response_id)
+    (truncate,) = sent(server, "conversation.item.truncate")
+    assert truncate["audio_end_ms"] == int(told.played_ms) > 0
+    assert on.session.conversation.items[-1].transcript == told.heard_text
+
+
+def test_a_guardrail_stops_nothing_else(stage: Stages, server: LocalServer, words: str) -> None:
+    """While it stops a response out of band, what plays is played, and cut nowhere."""
+    on = stage()
+    guard = Guard(on, "bad")
+    guard.go.set()
+    server.reply(words, "that is bad")
+    talk = on.talk(echo="none")
+    on.microphone.say(sound(600))
+    on.until(lambda: talk.playing)
+    on.session.response.create(conversation="none", input=["x"], output_modalities=["text"])
+    on.until(lambda: guard.tripped)
+    on.pass_ms(500)
+    assert talk.playing
+    assert guard.interrupted == []
+    assert sent(server, "conversation.item.truncate") == []
+
+
+def test_a_guardrail_stops_the_first_of_two(stage: Stages, server: LocalServer, words: str) -> None:
+    """Of two responses that wait for the speaker, the one that it read falls silent."""
+    on = stage()
+    guard = Guard(on, "word20")
+    server.reply(words, sound(1000, 660))
+    talk = on.talk(echo="none")
+    on.microphone.say(sound(600))
+    on.until(lambda: talk.playing)
+    second = on.session.submit("more")
+    on.until(second.done)
+    guard.go.set()
+    on.until(lambda: guard.interrupted)
+    on.until(lambda: not talk.playing)
+    (told,) = guard.interrupted
+    assert told.response_id == guard.tripped[0].response_id != second.result().id
+    played = len(on.sink.pcm.strip(b"\0")) / 48
+    assert 1000 <= played <= 1000 + told.played_ms + 200
+    assert len(sent(server, "conversation.item.truncate")) == 1
