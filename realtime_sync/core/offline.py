@@ -19,6 +19,7 @@ from ..events.server import (
 from .conversation import Conversation
 from .effects import Effect, Reject, Settle
 from .held import Held
+from .replay import Replay
 
 __all__ = ["Offline"]
 
@@ -26,11 +27,13 @@ __all__ = ["Offline"]
 class Offline:
     """Answers in the server's place."""
 
-    def __init__(self, effects: list[Effect], conversation: Conversation, held: Held) -> None:
+    def __init__(
+        self, effects: list[Effect], conversation: Conversation, held: Held, replay: Replay
+    ) -> None:
         self._effects = effects  # shared with the state: what is to be done
         self._conversation = conversation
         self._held = held
-        self.replaying: dict[str, str] = {}  # event id -> id of the item that it makes again
+        self._replay = replay  # what the new session is being told
 
     def does(self, event: ClientEvent) -> bool:
         """Do it, if it can be done here; False: it waits for a link after all."""
@@ -46,7 +49,7 @@ class Offline:
 
     def _ours(self, item_id: str) -> bool:
         """Whether the item stands in the mirror alone: the new session has not been told it."""
-        return item_id in self._conversation and item_id not in self.replaying.values()
+        return item_id in self._conversation and item_id not in self._replay.replaying.values()
 
     def _truncate(self, event: Any) -> bool:
         record = self._conversation.records.get(event.item_id)

@@ -1,21 +1,18 @@
-"""What each new session hears first, and what a lost one leaves undone. No thread, socket or clock.
+"""What a lost session leaves undone, and what waits for the next. No thread, socket or clock.
 
-A new link is a new session: the server remembers nothing. So it hears the configuration and the
-conversation again, then what had not been answered, then what callers have wanted meanwhile, which
-is held. A response that had begun is lost and never asked for again; one that had not is asked for
-once more. Source: faults.md 2.4, wire.md (g).
+A new link is a new session: it hears all that the last one knew (`Replay`), then what had not been
+answered, then what callers have wanted meanwhile, which is held. A response that had begun is lost
+and never asked for again; one that had not is asked for once more. Source: faults.md 2.4.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..errors import ConnectionLost, RealtimeError, copy_of
 from ..events.base import ClientEvent
-from ..events.client import ConversationItemCreate, SessionUpdate
-from ..events.config import SessionConfig, merged
+from ..events.client import ConversationItemCreate
 from ..events.items import AUDIO_PARTS, Item
 from ..events.local import ConnectionRestored
 from .buffer import Buffer
@@ -24,6 +21,7 @@ from .creates import Creates
 from .effects import Append, Effect, Emit, Reject, Settle
 from .held import Audio, Held
 from .offline import Offline
+from .replay import Replay
 from .requests import Request, Requests
 from .running import Running
 from .sequencer import Sequencer
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
     from .turns import Turn
 
 __all__ = ["OPEN", "Recovery", "Unsent"]
-
-log = logging.getLogger(__name__)
 
 #: The key under which `open()` waits.
 OPEN = "open"
@@ -49,7 +45,6 @@ SURVIVING = frozenset(
 )
 #: What never left: a frame of audio and the bytes of audio in it; of commit or clear the event id.
 Unsent = tuple[bytes, int] | str
-_REMADE = frozenset({"mcp_list_tools"})  # items that a session makes by itself
 
 
 class Recovery:
@@ -63,14 +58,10 @@ class Recovery:
         creates: Creates,
         sequencer: Sequencer,
         running: Running,
+        replay: Replay,
         *,
-        new_key: Callable[[], str],
         send: Callable[[ClientEvent], None],
-        config: SessionConfig | None,
-        history: Iterable[ConversationItemCreate],
-        sendable: Callable[[Item], Item | None],
         keep_audio: float,
-        kind: str | None,
         outlives: bool,
     ) -> None:
         self._effects = effects  # shared with the state: what is to be done
@@ -79,10 +70,8 @@ class Recovery:
         self._creates = creates
         self._sequencer = sequencer
         self._running = running
-        self._new_key = new_key  # makes event ids
+        self._replay = replay  # what a new session hears first
         self._send = send  # registers what answers an event, and queues it
-        self._sendable = sendable  # an item as a client may create it; None: nothing of it
-        self._kind = kind  # what a configuration is of; None: that is not said
         self._outlives = outlives  # it is a call's session, which goes on without us
         self._keep_audio = keep_audio  # seconds of user audio that wait for a link
         self.ready = False  # session.created has come, and what we said then is confirmed
@@ -90,97 +79,28 @@ class Recovery:
         self.unfit: RealtimeError | None = None  # why the new session will not do
         self.buffer = Buffer()
         self._open_settled = False  # whoever waits under OPEN has his answer
-        # what a fresh session is to hear, as the wire has it: ours, with the updates confirmed
-        self._config = config.wire() if config is not None else {}
-        self._history: tuple[ConversationItemCreate, ...] | None = tuple(history)  # None: heard
-        self._unconfirmed = 0  # of what the new session was told
         self._held = Held()
-        self._offline = Offline(effects, conversation, self._held)
+        self._offline = Offline(effects, conversation, self._held, replay)
         self._lost_audio = 0  # bytes of user audio that no server has
-        self._skipped: list[str] = []  # ids of items that could not be made again
         self._again: set[str] = set()  # creates that have been asked for once more
 
     # --- a new session
 
     def created(self) -> list[ClientEvent] | None:
         """The server has made a session: what it hears first; None if it has heard it already."""
-        if self.ready or self._unconfirmed:
+        if self.ready or self._replay.unconfirmed:
             return None
-        update = self._configuration()
-        said: list[ClientEvent] = [update] if update is not None else []
-        if self._history is not None:
-            said += self._history
-        elif not self._outlives:
-            said += self._replay()
-        self._history = None
-        self._unconfirmed = len(said)
-        return said
-
-    def _configuration(self) -> ClientEvent | None:
-        # inside a call an update that changes nothing is all whose answer tells us of the session
-        if not self._config and not self._outlives:
-            return None
-        fields = {"type": self._kind, **self._config}
-        if self._kind is None:
-            del fields["type"]
-        config = SessionConfig.model_validate(fields)
-        return SessionUpdate(type="session.update", event_id=self._new_key(), session=config)
-
-    def _replay(self) -> list[ClientEvent]:
-        """The conversation once more, in order, item ids kept."""
-        said: list[ClientEvent] = []
-        for item in self._conversation.items():
-            item_id = item.id or ""
-            if item.type in _REMADE:
-                self._conversation.delete(item_id)
-            elif (event := self._made_again(item)) is None:
-                self._skip(item_id)
-            else:
-                self._offline.replaying[event.event_id or ""] = item_id
-                said.append(event)
-        return said
-
-    def _made_again(self, item: Item) -> ClientEvent | None:
-        if item.type == "function_call" and item.status in ("in_progress", "incomplete"):
-            return None  # nobody will run it
-        try:
-            sent = self._sendable(item)
-        except (ValueError, TypeError) as exc:
-            log.warning("item %s cannot be made again: %s", item.id, exc)
-            return None
-        if sent is None:
-            return None
-        return ConversationItemCreate(event_id=self._new_key(), item=sent)
-
-    def _skip(self, item_id: str) -> None:
-        self._skipped.append(item_id)
-        self._conversation.delete(item_id)  # the server does not have it: nor do we
-
-    def confirmed(self, request: Request) -> None:
-        """The server has acknowledged a client event."""
-        event = request.event
-        if isinstance(event, SessionUpdate):
-            self._config = merged(self._config, event.session.wire())
-        if request.setup:
-            self._unconfirmed -= 1
+        return self._replay.begin()
 
     def refused(self, request: Request, error: RealtimeError) -> None:
         """The server refuses a part of what a new session hears."""
         if self.linked:
             self.refuse_open(error)
             return
-        if request.key in self._offline.replaying:
-            self.left_out(request, error)
+        if request.key in self._replay.replaying:
+            self._replay.left_out(request, error)
         else:
             self.unfit = error  # without its configuration it is not the session that we want
-
-    def left_out(self, request: Request, error: RealtimeError) -> None:
-        """The new session lives without a part of what it was to hear."""
-        log.warning("%s is not sent: %s", request.event.type, error)
-        item_id = self._offline.replaying.pop(request.key, None)
-        if item_id is not None:
-            self._skip(item_id)
-        self._unconfirmed -= 1
 
     def refuse_open(self, error: RealtimeError) -> None:
         """Whoever opens the session hears of it, if he still waits."""
@@ -194,7 +114,9 @@ class Recovery:
         Args:
             bytes_per_ms: Of user audio.
         """
-        if self.ready or self._unconfirmed or self.unfit or (self.linked and self._open_settled):
+        if self.ready or self._replay.unconfirmed or self.unfit:
+            return
+        if self.linked and self._open_settled:
             return
         if not self._open_settled:
             self._effects.append(Settle(OPEN, None))
@@ -203,8 +125,8 @@ class Recovery:
             return
         self.linked = self._sequencer.linked = True
         restored = ConnectionRestored(
-            replayed=tuple(self._offline.replaying.values()),
-            skipped=tuple(self._skipped),
+            replayed=tuple(self._replay.replaying.values()),
+            skipped=tuple(self._replay.skipped),
             lost_audio_ms=self._lost_audio / bytes_per_ms,
         )
         self._effects.append(Emit(restored))
@@ -254,9 +176,7 @@ class Recovery:
         first = self.linked
         self.ready = self.linked = self._sequencer.linked = False
         self.unfit = None
-        self._unconfirmed = 0
-        self._offline.replaying.clear()
-        self._skipped.clear()
+        self._replay.unlinked()
         if first:  # else what is held goes on waiting
             unheard = self.buffer.unheard(bytes_per_ms)
             self._lost_audio += max(0, unheard - self._keep(unsent, bytes_per_ms))

@@ -24,6 +24,7 @@ from .edits import Edits
 from .effects import Effect, Emit, Reject, Send, Settle, Unclaimed
 from .placing import ITEM_ACTS
 from .recovery import OPEN, Recovery, Unsent
+from .replay import Replay
 from .requests import Request, Requests
 from .responses import bytes_per_ms
 from .running import RESPONSE_ACTS, Running
@@ -69,16 +70,21 @@ class SessionState:
         self.speech = Speech(self, self._effects)
         self.running = Running(self, self._effects, self._send)
         self.edits = Edits(self.conversation, self.requests, self.running, self.sending)
-        self.recovery = Recovery(
-            *(self._effects, self.conversation, self.requests),
-            *(self.creates, self.sequencer, self.running),
+        self.replay = Replay(
+            self.conversation,
             new_key=new_key,
-            send=self.sending,
             config=config,
             history=history,
             sendable=sendable,
-            keep_audio=keep_audio,
             kind=self.kind,
+            outlives=self.outlives,
+        )
+        self.recovery = Recovery(
+            *(self._effects, self.conversation, self.requests),
+            *(self.creates, self.sequencer, self.running),
+            self.replay,
+            send=self.sending,
+            keep_audio=keep_audio,
             outlives=self.outlives,
         )
         self.buffer = self.recovery.buffer
@@ -159,7 +165,7 @@ class SessionState:
         key = event.event_id or ""
         request = self.requests.refused(key) if self.requests.is_setup(key) else None
         if request is not None:  # the session lives without it
-            self.recovery.left_out(request, error)
+            self.replay.left_out(request, error)
             self._check_ready()
         else:
             self._refused(key, error)
@@ -270,7 +276,7 @@ class SessionState:
             if request.turn is not None:
                 request.turn.unheard -= 1
                 request.turn.heard = getattr(event, "item_id", None)
-            self.recovery.confirmed(request)
+            self.replay.confirmed(request)
             if request.setup:  # before there is a session, nothing of ours makes one
                 self._check_ready()
         return request
