@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from pipe import LIMIT, Line
 from printed import Printed
 
@@ -21,6 +22,10 @@ _printed = Printed()
 _printed.watch()
 # what some tests play the server with; it logs what it is sent, the key among it
 logging.getLogger("websockets").setLevel(logging.INFO)
+
+# a busy machine makes no property false; what hangs is named after thirty seconds
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ws_proxy", "wss_proxy")
 

@@ -14,7 +14,7 @@ from .items import ItemRecord, completed
 __all__ = ["Conversation", "ItemRecord"]
 
 #: Items that stand nowhere (yet), and ids of deleted ones, that are kept in mind.
-REMEMBERED = 1000
+REMEMBERED = 200
 
 
 class Conversation:
@@ -167,8 +167,10 @@ class Conversation:
         """Let go of items that belong to no conversation, their response being over.
 
         Args:
-            item_ids: Which; None: all, their session being over.
+            item_ids: Which; None: all, their session being over, and what was deleted in it.
         """
+        if item_ids is None:
+            self._deleted.clear()  # the next may use an id for something else
         for item_id in list(self._unplaced) if item_ids is None else item_ids:
             if item_id in self._unplaced:
                 del self._unplaced[item_id], self.records[item_id]

@@ -183,6 +183,7 @@ class Recovery:
         self._decide(fresh)  # a server may have begun a response before it had heard all
         if not self._outlives:
             self._conversation.forget_unplaced()  # a transcript's item that will not come now
+            self._running.forget()
         self.buffer.restart(self._held.uncommitted)
 
     def _keep(self, unsent: list[Unsent], bytes_per_ms: int) -> int:

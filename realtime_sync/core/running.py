@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds after the end of a response that might have been ours, until we take it for ours.
 ADOPT_DELAY = 1.0
-#: Ids of responses that are over, which are kept in mind.
-REMEMBERED = 1000
+#: Ids of responses that are over, which are kept in mind: events of theirs may come late, or twice.
+REMEMBERED = 200
 
 
 class Running(Growing):
@@ -107,6 +107,10 @@ class Running(Growing):
             self.lost(record, error(record))
             if record.default:
                 self._calls.lost(record)
+
+    def forget(self) -> None:
+        """The session of these responses is over: the next may use an id once more."""
+        self._over.clear()
 
     def created(self, event: Any) -> None:
         """A response has begun."""

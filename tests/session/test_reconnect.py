@@ -160,6 +160,21 @@ def test_a_response_that_had_begun_is_lost(line: Line) -> None:
         list(handle.text_deltas())
 
 
+def test_servers_that_count_from_one_in_each_session(line: Line) -> None:
+    """A response may have the id of one that a session before has made; so may what was deleted."""
+    session, pipe = opened(line)
+    for _ in range(2):
+        asking = Task(session.ask, "hello")
+        pipe.confirm(pipe.expect("conversation.item.create"))
+        pipe.begin(pipe.expect("response.create"), "resp_1")
+        pipe.finish("resp_1", "Hi.")
+        assert asking.result().text == "Hi."
+        clearing = Task(session.conversation.clear)
+        pipe.confirm(pipe.expect("conversation.item.delete"))
+        clearing.result()
+        pipe = restored(session, line, pipe)
+
+
 def test_ask_without_arguments_goes_on_from_there(line: Line) -> None:
     """After a lost response the model can be asked to answer what is there."""
     session, pipe = opened(line)
