@@ -22,8 +22,9 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
   `speech` its voice.
 
 Around them: `reception` lets clients in, `grants` are client secrets, `calls` the sessions that
-connections share, `desk` the REST calls (`http`, `sdp`), `dialogue` one connection without its
-socket. `server` is what people hold, `net` its threads and sockets.
+connections share, `desk` the REST calls (`http`, `body`, `sdp`) and `text` those of text models,
+`dialogue` one connection without its socket, `serving` a REST call over it. `server` is what people
+hold, `net` its threads and sockets.
 
 Needs the extra `local` (the package `websockets`); importing this room does not.
 """

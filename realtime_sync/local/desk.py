@@ -5,8 +5,6 @@ A request in, a reply out; no sockets, no threads. Whoever calls says what time 
 
 from __future__ import annotations
 
-import email.parser
-import email.policy
 import json
 import re
 from collections.abc import Callable
@@ -14,17 +12,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from realtime_sync.local import settings
+from realtime_sync.local.body import Received, fields_of, loaded, object_of
 from realtime_sync.local.calls import Calls
 from realtime_sync.local.grants import Grant, Grants
 from realtime_sync.local.http import Reply, Request, failure
-from realtime_sync.local.reception import Reception, Rejection
+from realtime_sync.local.reception import Reception, Rejection, is_text
 from realtime_sync.local.refusal import Refusal, missing
+from realtime_sync.local.schedule import Flow
 from realtime_sync.local.sdp import answered
 from realtime_sync.local.sessions import Sessions
 from realtime_sync.local.shapes import Shape, anything, choice, integer, nullable, record, text
+from realtime_sync.local.text.routes import Routes
 from realtime_sync.local.vocabulary import TRANSLATION_SESSION
 
-__all__ = ["Desk", "Received"]
+__all__ = ["Desk"]
 
 Wire = dict[str, Any]
 
@@ -35,21 +36,6 @@ _SECRET = record({"expires_after": nullable(_LIFE), "session": anything})
 _REJECT = record({"status_code": nullable(integer(300, 699))})
 _REFER = record({"target_uri": text(2048)}, ("target_uri",))
 _STATUS = {"call_id_not_found": 404, "rate_limit_exceeded": 429}
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A REST call that was let in.
-
-    Attributes:
-        method: E.g. "POST".
-        path: From "/realtime" on, without the query.
-        body: What its JSON said, or the `sdp` and `session` of a call; empty without a body.
-    """
-
-    method: str
-    path: str
-    body: Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +56,7 @@ class Desk:
         sessions: Makes the sessions.
         grants: The client secrets.
         calls: The calls under way.
+        texts: Answers the calls of text.
         heard: Called with every call that was let in.
     """
 
@@ -80,16 +67,20 @@ class Desk:
         sessions: Sessions,
         grants: Grants,
         calls: Calls,
+        texts: Routes,
         heard: Callable[[Received], None],
     ) -> None:
         self._reception = reception
         self._sessions = sessions
         self._grants = grants
         self._calls = calls
+        self._texts = texts
         self._heard = heard
 
-    def answer(self, request: Request, now: float) -> Reply:
+    def answer(self, request: Request, now: float) -> Reply | Flow:
         """The reply to any request."""
+        if is_text(request.target):
+            return self._texts.answer(request, now)
         caller = self._reception.caller(request.target, request.headers, now)
         if isinstance(caller, Rejection):
             return failure(caller.status, caller.message, caller.code)
@@ -228,43 +219,18 @@ def _json(value: Wire) -> Reply:
 
 def _body(request: Request) -> Wire:
     kinds = {"application/sdp": _sdp, "multipart/form-data": _multipart}
-    return kinds.get(request.content_type, _object)(request)
+    return kinds.get(request.content_type, object_of)(request)
 
 
 def _sdp(request: Request) -> Wire:
     return {"sdp": request.body.decode("utf-8", "replace")}
 
 
-def _object(request: Request) -> Wire:
-    return _loaded(request.body, "the body") if request.body.strip() else {}
-
-
-def _loaded(text: bytes | str, what: str) -> Wire:
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except ValueError as exc:
-        raise Refusal("invalid_json", f"Could not parse {what} as JSON.") from exc
-    if not isinstance(value, dict):
-        raise Refusal("invalid_json", f"Expected {what} to be a JSON object.")
-    return value
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _multipart(request: Request) -> Wire:
-    # by the standard library's reader of e-mail: the format is the same
-    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode("latin-1")
-    parser = email.parser.BytesParser(policy=email.policy.HTTP)
-    message = parser.parsebytes(head + request.body)
-    fields: dict[str, str] = {}
-    for part in message.iter_parts() if message.is_multipart() else ():
-        payload = part.get_payload(decode=True)
-        name = part.get_param("name", header="content-disposition")
-        if isinstance(payload, bytes) and isinstance(name, str):
-            fields[name] = payload.decode("utf-8", "replace")
+    fields = {
+        name: data.decode("utf-8", "replace") for name, (data, _) in fields_of(request).items()
+    }
     if "sdp" not in fields:
         raise missing("sdp")
-    session = {"session": _loaded(fields["session"], "session")} if "session" in fields else {}
+    session = {"session": loaded(fields["session"], "session")} if "session" in fields else {}
     return {"sdp": fields["sdp"], **session}

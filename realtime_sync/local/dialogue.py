@@ -1,7 +1,8 @@
 """One connection without its socket: bytes and the time in, bytes out.
 
 Between the WebSocket protocol (`websockets`, handed in), the reception and a brain; commits the
-script's faults, to the byte. What is no GET goes to the REST desk. No threads, sockets or clock.
+script's faults, to the byte. What is no WebSocket goes to the REST desk. No threads, sockets or
+clock.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any, ClassVar
 from realtime_sync.local.beta import Beta, BetaNames, Plain
 from realtime_sync.local.calls import Calls, Member
 from realtime_sync.local.desk import Desk
-from realtime_sync.local.http import Exchange, Reply
 from realtime_sync.local.mind import Mind
-from realtime_sync.local.reception import Dismissal, Reception, Rejection, Visit
+from realtime_sync.local.reception import Dismissal, Reception, Rejection, Visit, is_text
 from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.script import Fault, Script
+from realtime_sync.local.serving import Serving
 from realtime_sync.local.sessions import Sessions
 
 __all__ = ["Dialogue"]
@@ -71,7 +72,7 @@ class Dialogue:
         self._dialect = Plain()
         self._expirations = 0  # how often all sessions had been ended when this one began
         self._first = bytearray()  # of the request, until its first line is whole
-        self._exchange: Exchange | None = None  # what is no GET, None for a WebSocket
+        self._serving: Serving | None = None  # a REST call, None for a WebSocket
         self._answered = False  # True once the first line was looked at
         self._dismissed = False  # True once the client was let in only to be told why not
         self._message = bytearray()  # of a fragmented message
@@ -81,8 +82,8 @@ class Dialogue:
 
     @property
     def established(self) -> bool:
-        """True once the handshake is done."""
-        return self._brain is not None
+        """True once the handshake is done, or a REST call is being answered."""
+        return self._brain is not None or (self._serving is not None and self._serving.under_way)
 
     @property
     def leaving(self) -> bool:
@@ -99,16 +100,19 @@ class Dialogue:
         return self._expirations != self._script.expirations
 
     @property
-    def _has_room(self) -> bool:
+    def has_room(self) -> bool:
+        """Whether the client reads what is sent."""
         return len(self.unsent) < _UNSENT_MOST
 
     @property
     def due(self) -> float | None:
         """When `advance` is to be called next; None: nothing is under way."""
+        if self._serving is not None:
+            return self._serving.due
         if self._brain is None or self.leaving:
             return None
         ends = self._brain.ends
-        if not self._has_room:
+        if not self.has_room:
             return ends
         late = self._late[0][0] if self._late else None
         return min(time for time in (self._brain.due, late, ends) if time is not None)
@@ -118,8 +122,8 @@ class Dialogue:
         if not self._answered:
             self._first += data
             data = self._looked_at()
-        if self._exchange is not None:
-            return self._exchanged(self._exchange, data, now)
+        if self._serving is not None:
+            return self._serving.received(data, now)
         if data:
             self._protocol.receive_data(data)
             self._flush()
@@ -132,14 +136,16 @@ class Dialogue:
 
     def advance(self, now: float) -> None:
         """Sends what is due by now."""
+        if self._serving is not None:
+            self._serving.advance(now)
         if self._brain is None or self.leaving:
             return
         if self._expired or now >= self._brain.ends:
             self._expire()
             return
-        for events in self._brain.advance(now) if self._has_room else ():
+        for events in self._brain.advance(now) if self.has_room else ():
             self._say(events, now)
-            if not self._has_room:
+            if not self.has_room:
                 break  # the rest stays due until the client has read this
         while self._late and self._late[0][0] <= now:
             self._send(self._late.popleft()[1])
@@ -148,6 +154,8 @@ class Dialogue:
 
     def ended(self) -> None:
         """The connection is no more."""
+        if self._serving is not None:
+            self._serving.ended()
         if self._brain is not None:
             self._brain.leave()
 
@@ -167,20 +175,12 @@ class Dialogue:
             return b""
         self._answered = True
         # websockets hangs up on any method but GET
-        if not line.startswith(b"GET ") and line[:1].isalpha():
-            self._exchange = Exchange()
+        method, _, rest = line.decode("latin-1").partition(" ")
+        if method[:1].isalpha() and (method != "GET" or is_text(rest.partition(" ")[0])):
+            self._serving = Serving(
+                self, answer=self._desk.answer, script=self._script, speed=self._sessions.speed
+            )
         return bytes(self._first)
-
-    def _exchanged(self, exchange: Exchange, data: bytes, now: float) -> None:
-        """A REST call comes in; what comes after it is not read."""
-        request = None if self.half_closed else exchange.received(data)
-        if exchange.proceed and request is None:
-            exchange.proceed = False
-            self.unsent += b"HTTP/1.1 100 Continue\r\n\r\n"
-        if request is not None:
-            reply = request if isinstance(request, Reply) else self._desk.answer(request, now)
-            self.unsent += reply.wire()
-            self.half_closed = True
 
     def _shake_hands(self, request: Any, now: float) -> None:
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
@@ -294,21 +294,17 @@ class Dialogue:
             self._send(event)
 
     def _send(self, event: Wire) -> None:
-        fault = self._script.fault
-        while fault is not None and fault.after_bytes is None and fault.after_events <= 0:
+        while (fault := self._script.due_fault()) is not None:
             self._commit(fault)
-            fault = self._script.fault
         if self.cut or self._muted or self.leaving:
             return
         self._protocol.send_text(json.dumps(event, separators=(",", ":")).encode())
         self._flush()
-        if fault is not None and fault.after_bytes is None:
-            fault.after_events -= 1
-            if fault.after_events <= 0:
-                self._commit(fault)
+        fault = self._script.sent()
+        if fault is not None:
+            self._commit(fault)
 
     def _commit(self, fault: Fault) -> None:
-        self._script.fault_done()
         self._FAULTS[fault.kind](self, fault)
 
     def _cut(self, _fault: Fault) -> None:
@@ -369,6 +365,7 @@ class Dialogue:
         if len(data) < fault.after_bytes:
             fault.after_bytes -= len(data)
             return data
+        self._script.fault_done()
         self._commit(fault)
         return data[: fault.after_bytes]
 

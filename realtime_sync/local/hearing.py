@@ -47,7 +47,7 @@ class Hearing(Mind):
         speed: float | None = 1.0,
     ) -> None:
         super().__init__(script=script, identity=identity, ends=ends)
-        self._schedule = Schedule(script, speed)
+        self._schedule: Schedule[Running] = Schedule(script, speed)
         self._transcripts = Transcripts(self._schedule, self._event, self._new_id)
         self._attention = Attention()  # to the input audio that is not committed yet
         self._coming: str | None = None  # id of the item that the speech will be

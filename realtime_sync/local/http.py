@@ -1,4 +1,4 @@
-"""HTTP/1.1 without a socket: bytes in, one request out; one reply back.
+"""HTTP/1.1 without a socket: bytes in, one request out; one reply back, at once or in pieces.
 
 One request a connection, whole or not at all, within limits. Knows nothing of the Realtime API.
 """
@@ -12,11 +12,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
-__all__ = ["Exchange", "Reply", "Request", "failure"]
+__all__ = ["Exchange", "Reply", "Request", "chunk", "failure", "sse", "stream_head"]
 
 _HEAD_MOST = 1 << 15
-_BODY_MOST = 1 << 21
+_BODY_MOST = 1 << 25  # a few images in base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,39 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
     def wire(self) -> bytes:
-        lines = [
-            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}",
-            *([f"Content-Type: {self.content_type}"] if self.body else []),
-            f"Content-Length: {len(self.body)}",
-            "Connection: close",
-            f"X-Request-Id: req_{secrets.token_hex(12)}",
-            *(f"{name}: {value}" for name, value in self.headers),
-        ]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+        kind = (("Content-Type", self.content_type),) if self.body else ()
+        length = ("Content-Length", str(len(self.body)))
+        return _head(self.status, (*kind, length, *self.headers)) + self.body
+
+
+def stream_head() -> bytes:
+    """What a stream of server-sent events begins with."""
+    kind = ("Content-Type", "text/event-stream; charset=utf-8")
+    return _head(200, (kind, ("Cache-Control", "no-store"), ("Transfer-Encoding", "chunked")))
+
+
+def sse(event: Mapping[str, Any]) -> bytes:
+    """A server-sent event: `data`, JSON or text, and its `event` where it has a name."""
+    name, data = event.get("event"), event["data"]
+    text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
+    # a line break in a text would end the field
+    lines = [f"data: {line}\n" for line in text.split("\n")]
+    return "".join([f"event: {name}\n"] * (name is not None) + lines + ["\n"]).encode()
+
+
+def chunk(data: bytes) -> bytes:
+    """A piece of a body whose length is not known before; the last one is empty."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _head(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        "Connection: close",
+        f"X-Request-Id: req_{secrets.token_hex(12)}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def failure(

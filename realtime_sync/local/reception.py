@@ -15,13 +15,22 @@ from urllib.parse import parse_qs
 
 from realtime_sync.local.grants import PREFIX, Grant, Grants
 
-__all__ = ["Dismissal", "Reception", "Rejection", "Visit"]
+__all__ = ["Dismissal", "Reception", "Rejection", "Visit", "is_text"]
 
 Wire = dict[str, Any]
 
 _PATH = re.compile(r"/(?P<base>v1/|openai/v1/|)realtime(?P<rest>(?:/[\w.-]+)*)/?")
+_TEXT = re.compile(
+    r"/(?:v1/|openai/v1/|)"
+    r"(?P<rest>(?:chat/completions|responses|assistants|threads|files)(?:/[\w.-]+)*)/?"
+)
 _PREVIEW = "/openai/realtime"
 _REAL_KEY = "T3BlbkFJ"  # "OpenAI" in base64: every key that OpenAI has made contains it
+
+
+def is_text(target: str) -> bool:
+    """Whether a request is for a text model, and no WebSocket whatever its method."""
+    return _TEXT.fullmatch(target.partition("?")[0]) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,19 @@ class Reception:
         if asked.in_beta and self._dialect == "ga":
             return Rejection(400, _DISABLED.message, _DISABLED.code)
         return place["rest"], grant
+
+    def reader(self, target: str, headers: Mapping[str, str], now: float) -> str | Rejection:
+        """What comes after "/v1" in a text call's path."""
+        asked = _Asked.of(target, headers)
+        place = _TEXT.fullmatch(asked.path)
+        if "origin" in headers:
+            return _FOREIGN
+        if place is None:
+            return _no_path(asked.path)
+        grant = self._granted(asked, now)
+        if isinstance(grant, Rejection):
+            return grant
+        return f"/{place['rest']}" if grant is None else _wrong_secret(grant.kind)
 
     def _place(
         self, asked: _Asked, place: re.Match[str], grant: Grant | None

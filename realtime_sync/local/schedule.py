@@ -9,20 +9,54 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from realtime_sync.local.responses import Running, Step
+from realtime_sync.local.responses import Step
 from realtime_sync.local.script import Script
 
-__all__ = ["Schedule"]
+__all__ = ["Flow", "Schedule", "Standing"]
 
 Wire = dict[str, Any]
 
 _HELD_CHECK = 0.02  # seconds between two looks whether a held response may go on
 
 
+class Standing(Protocol):
+    """What can be cancelled, and held."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it says nothing more."""
+        ...
+
+    @property
+    def standing(self) -> bool:
+        """True once it has sent as many deltas as it is to be held after."""
+        ...
+
+
+_S = TypeVar("_S", bound=Standing)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A reply that takes its time.
+
+    Attributes:
+        steps: What makes its events: server-sent ones, or the one whole body.
+        response: What it tells of.
+        streamed: Whether it comes in events.
+        ended: Called when the connection is no more.
+    """
+
+    steps: Iterator[Step]
+    response: Standing
+    streamed: bool
+    ended: Callable[[], None] = lambda: None
+
+
 @dataclass(slots=True)
-class _Stream:
+class _Stream(Generic[_S]):
     """Events that come by themselves.
 
     Attributes:
@@ -34,11 +68,11 @@ class _Stream:
 
     began: float
     steps: Iterator[Step]
-    response: Running | None
+    response: _S | None
     make: Callable[[], list[Wire]] | None = None
 
 
-class Schedule:
+class Schedule(Generic[_S]):
     """Streams of events, each at its own time.
 
     Args:
@@ -49,10 +83,10 @@ class Schedule:
     def __init__(self, script: Script, speed: float | None) -> None:
         self._script = script
         self._pace = 0.0 if speed is None else 1 / speed
-        self._heap: list[tuple[float, int, _Stream]] = []
+        self._heap: list[tuple[float, int, _Stream[_S]]] = []
         self._order = itertools.count()  # what is due at the same time goes in turn
 
-    def add(self, now: float, steps: Iterator[Step], response: Running | None = None) -> None:
+    def add(self, now: float, steps: Iterator[Step], response: _S | None = None) -> None:
         """Starts a stream whose steps count from now."""
         self._push_next(_Stream(now, steps, response))
 
@@ -61,7 +95,7 @@ class Schedule:
         """When `advance` is to be called next; None while nothing is under way."""
         return self._heap[0][0] if self._heap else None
 
-    def advance(self, now: float) -> Iterator[tuple[list[Wire], Running | None]]:
+    def advance(self, now: float) -> Iterator[tuple[list[Wire], _S | None]]:
         """What is due by now, step by step, each with the response that it belongs to."""
         while self._heap and self._heap[0][0] <= now:
             _, _, stream = heapq.heappop(self._heap)
@@ -77,12 +111,12 @@ class Schedule:
             self._push_next(stream)
             yield events, running
 
-    def _push_next(self, stream: _Stream) -> None:
+    def _push_next(self, stream: _Stream[_S]) -> None:
         step = next(stream.steps, None)
         if step is None:
             return
         at, stream.make = step
         self._push(stream.began + at * self._pace, stream)
 
-    def _push(self, due: float, stream: _Stream) -> None:
+    def _push(self, due: float, stream: _Stream[_S]) -> None:
         heapq.heappush(self._heap, (due, next(self._order), stream))

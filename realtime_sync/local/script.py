@@ -85,7 +85,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A handshake that is answered with an HTTP status instead."""
+    """A handshake or a text call that is answered with an HTTP status instead."""
 
     status: int
     message: str
@@ -102,6 +102,7 @@ class Script:
         slice: Bytes that leave at a time, at most, the handshake included; None: as many as the
             network takes. 1 cuts everything into single bytes.
         rate: Bytes a second that leave, the handshake included; None: as many as go.
+        interleaved: True streams parallel calls of a chat completion in turns, a piece of each.
         held: True while responses stand still that `hold` has stopped.
         beta_names: True makes a GA server use the beta dialect's names of events and parts, as
             some compatible servers do; sessions and responses keep their GA shape.
@@ -113,6 +114,7 @@ class Script:
         self.delay = 0.0
         self.slice: int | None = None
         self.rate: float | None = None
+        self.interleaved = False
         self.held = False
         self.beta_names = False
         self.expirations = 0
@@ -195,7 +197,9 @@ class Script:
         self._faults.append(Fault("frame", after, payload=payload))
 
     def refuse(self, status: int, message: str = "", *, times: int = 1, **headers: str) -> None:
-        """Answers the next handshakes with an HTTP status; `retry_after="1"` gives a header.
+        """Answers the next handshakes and text calls with an HTTP status.
+
+        `retry_after="1"` gives a header.
 
         Raises:
             ValueError: There is no such status.
@@ -241,6 +245,22 @@ class Script:
     def fault_done(self) -> None:
         """Takes the first fault off."""
         self._faults.popleft()
+
+    def due_fault(self) -> Fault | None:
+        """Takes the fault off that is to happen before the next event."""
+        fault = self.fault
+        if fault is None or fault.after_bytes is not None or fault.after_events > 0:
+            return None
+        self.fault_done()
+        return fault
+
+    def sent(self) -> Fault | None:
+        """Counts an event that was sent; takes the fault off that was to follow it."""
+        fault = self.fault
+        if fault is None or fault.after_bytes is not None:
+            return None
+        fault.after_events -= 1
+        return self.due_fault()
 
 
 def _nobody() -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.answers import Call, McpCall
+from realtime_sync.local.body import Received
 from realtime_sync.local.calls import Calls
-from realtime_sync.local.desk import Desk, Received
+from realtime_sync.local.desk import Desk
 from realtime_sync.local.dialogue import Dialogue
 from realtime_sync.local.grants import Grants
 from realtime_sync.local.heard import Spoken
@@ -26,6 +27,7 @@ from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.script import Answer, Script
 from realtime_sync.local.sessions import Sessions
 from realtime_sync.local.speech import Speech
+from realtime_sync.local.text.routes import Routes
 
 if TYPE_CHECKING:
     from realtime_sync.runtime.endpoints import Compatible
@@ -45,7 +47,9 @@ class LocalServer:
     speech back as a parrot, and calls your tools when asked `call NAME {json}`. Turn
     detection goes by loudness: a `threshold` of 0 to 1 is -60 to -20 dBFS, and semantic_vad, which
     cannot understand here, waits a quarter of its longest wait. Transcription and translation
-    sessions, calls and their sidebands are served too, and the REST calls at `url`.
+    sessions, calls and their sidebands are served too, and the REST calls at `url`: client
+    secrets and calls, /chat/completions and /responses, which take their answers from the same
+    script and rules.
 
     Args:
         host: The address to bind to; nobody else's network can reach the default.
@@ -117,6 +121,12 @@ class LocalServer:
             sessions=self._sessions,
             grants=grants,
             calls=self._calls,
+            texts=Routes(
+                reception=self._reception,
+                sessions=self._sessions,
+                lock=self._listener.shared,
+                heard=self._requests.append,
+            ),
             heard=self._requests.append,
         )
 

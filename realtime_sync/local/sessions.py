@@ -49,10 +49,10 @@ class Sessions:
         self.script = script
         self.seconds = seconds
         self.epoch = epoch
+        self.clock = clock
         self.new_identity = new_identity
         self._voice = voice
-        self._speed = speed
-        self._clock = clock
+        self.speed = speed
 
     def new(self, kind: str, model: str, now: float, preset: Wire | None = None) -> Mind:
         """A fresh session.
@@ -82,8 +82,8 @@ class Sessions:
             voice=self._voice,
             identity=self.new_identity(),
             expires_at=self._expires_at,
-            clock=self._clock,
-            speed=self._speed,
+            clock=self.clock,
+            speed=self.speed,
             ends=ends,
             preset=preset,
         )
@@ -96,7 +96,7 @@ class Sessions:
             script=self.script,
             identity=self.new_identity(),
             expires_at=self._expires_at,
-            speed=self._speed,
+            speed=self.speed,
             ends=ends,
             preset=preset,
         )

@@ -13,7 +13,7 @@ from typing import Any
 from realtime_sync.local.answers import Fail
 from realtime_sync.local.conversation import Entry
 from realtime_sync.local.heard import Heard
-from realtime_sync.local.responses import Step
+from realtime_sync.local.responses import Running, Step
 from realtime_sync.local.schedule import Schedule
 from realtime_sync.local.usage import USER_MS, words_of
 
@@ -54,7 +54,7 @@ class Transcripts:
     """
 
     def __init__(
-        self, schedule: Schedule, event: Callable[..., Wire], new_id: Callable[[str], str]
+        self, schedule: Schedule[Running], event: Callable[..., Wire], new_id: Callable[[str], str]
     ) -> None:
         self._schedule = schedule
         self._event = event

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from realtime_sync.local.body import Received
 from realtime_sync.local.calls import Calls
-from realtime_sync.local.desk import Desk, Received
+from realtime_sync.local.desk import Desk
 from realtime_sync.local.grants import Grants
 from realtime_sync.local.http import Reply, Request
 from realtime_sync.local.reception import Reception
 from realtime_sync.local.script import Script
+from realtime_sync.local.text.routes import Routes
 
 from .driving import sessions
 
@@ -36,11 +38,18 @@ class Office:
             script=script,
             new_identity=self.sessions.new_identity,
         )
+        reception = Reception(None, self.grants)
         self.desk = Desk(
-            reception=Reception(None, self.grants),
+            reception=reception,
             sessions=self.sessions,
             grants=self.grants,
             calls=self.calls,
+            texts=Routes(
+                reception=reception,
+                sessions=self.sessions,
+                lock=threading.Lock(),
+                heard=self.heard.append,
+            ),
             heard=self.heard.append,
         )
 
@@ -52,7 +61,9 @@ class Office:
         self, path: str, data: bytes, kind: str, *, key: str = "k", method: str = "POST"
     ) -> Reply:
         headers = {"authorization": f"Bearer {key}", "content-type": kind}
-        return self.desk.answer(Request(method, f"/v1/realtime{path}", headers, data), 0.0)
+        reply = self.desk.answer(Request(method, f"/v1/realtime{path}", headers, data), 0.0)
+        assert isinstance(reply, Reply)
+        return reply
 
     def secret(self, **session: Any) -> str:
         return str(json.loads(self.post("/client_secrets", {"session": session}).body)["value"])

@@ -173,7 +173,7 @@ def test_a_body_in_pieces(server: LocalServer) -> None:
     [
         ("/v1/realtime/client_secrets", {}, 401),
         ("/v1/realtime/client_secrets", {"Authorization": "Bearer k", "Origin": "https://x"}, 403),
-        ("/v1/chat/completions", {"Authorization": "Bearer k"}, 404),
+        ("/v1/embeddings", {"Authorization": "Bearer k"}, 404),
     ],
 )
 def test_refused(server: LocalServer, path: str, headers: dict[str, str], status: int) -> None:

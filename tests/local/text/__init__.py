@@ -1,0 +1,1 @@
+"""Tests of the embedded server, a file for each of its modules."""
