@@ -25,6 +25,7 @@
     │   ├── AudioUnavailable                an audio package is not installed
     │   ├── DeviceNotFound
     │   └── DeviceLost
+    ├── RecordingError (ValueError)         a recording that cannot be read: .path, .line
     └── ToolError                           raise it in a tool: its text goes to the model
         └── ToolRetry                       the same, asking the model to try again
 
@@ -60,6 +61,7 @@ __all__ = [
     "AudioUnavailable",
     "DeviceNotFound",
     "DeviceLost",
+    "RecordingError",
     "ToolError",
     "ToolRetry",
 ]
@@ -318,6 +320,20 @@ class DeviceNotFound(AudioError):
 
 class DeviceLost(AudioError):
     """An audio device went away while it was in use."""
+
+
+class RecordingError(RealtimeError, ValueError):
+    """A recording cannot be read, or written on: it is cut, spoilt, foreign, newer, or full.
+
+    Attributes:
+        path: Of the file.
+        line: The number of the line where it is so, the first is 1; None where it is none.
+    """
+
+    def __init__(self, message: str, *, path: str = "", line: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
 
 
 class ToolError(RealtimeError):

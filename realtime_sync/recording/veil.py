@@ -1,0 +1,102 @@
+"""What never gets into a recording: keys; and audio, unless it is wanted. No file, no thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["HIDDEN", "audio_parts", "hide", "place", "unkeyed"]
+
+Wire = dict[str, Any]
+
+#: Stands where a key was.
+HIDDEN = "…"
+
+#: Keys as OpenAI makes them, client secrets too, and what follows the word Bearer.
+_KEYS = re.compile(r"\b(?:sk|ek|rk)[-_][A-Za-z0-9_-]{8,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}")
+#: Fields that hold one, whatever it looks like.
+_KEY_FIELDS = frozenset({"authorization", "api_key", "client_secret", "access_token"})
+
+
+def unkeyed(frame: str) -> str:
+    """The text of a frame without what looks like a key."""
+    # base64 has no such signs: audio is not searched letter by letter
+    if "k-" not in frame and "k_" not in frame and "Bearer " not in frame:
+        return frame
+    return _KEYS.sub(HIDDEN, frame)
+
+
+def hide(value: Any) -> None:
+    """Replace, in an event, what stands in a field for keys; of an MCP tool its headers too."""
+    if isinstance(value, list):
+        for one in value:
+            hide(one)
+    if not isinstance(value, dict):
+        return
+    for name, held in value.items():
+        if name in _KEY_FIELDS and isinstance(held, str):
+            value[name] = HIDDEN
+        elif name == "client_secret" and isinstance(held, dict) and "value" in held:
+            held["value"] = HIDDEN
+        elif name == "headers" and value.get("type") == "mcp" and isinstance(held, dict):
+            value[name] = dict.fromkeys(held, HIDDEN)
+        else:
+            hide(held)
+
+
+#: Events that are audio above all: where in them it is.
+_SOUNDS = {
+    "input_audio_buffer.append": "audio",
+    "session.input_audio_buffer.append": "audio",
+    "response.output_audio.delta": "delta",
+    "response.audio.delta": "delta",  # beta
+    "session.output_audio.delta": "delta",  # translations
+}
+
+
+def audio_parts(event: Wire) -> Iterator[tuple[str, Callable[[str], None], str]]:
+    """All audio in an event: its place, what puts other text there, and the base64 there is."""
+    name = _SOUNDS.get(str(event.get("type")))
+    if name is not None:
+        if isinstance(event.get(name), str):
+            yield name, lambda text: event.__setitem__(name, text), event[name]
+        return
+    for where, part in _parts(event):
+        if isinstance(part.get("audio"), str):
+            yield f"{where}.audio", _into(part), part["audio"]
+
+
+def _into(part: Wire) -> Callable[[str], None]:
+    return lambda text: part.__setitem__("audio", text)
+
+
+def _parts(event: Wire) -> Iterator[tuple[str, Wire]]:
+    """The parts of all items in an event, and where they are."""
+    response = event.get("response")
+    inside = response if isinstance(response, dict) else {}
+    lists = {
+        "response.output": inside.get("output"),
+        "response.input": inside.get("input"),
+        "items": event.get("items"),  # of recording.began
+    }
+    items: list[tuple[str, Any]] = [("item", event.get("item"))]
+    for name, held in lists.items():
+        if isinstance(held, list):
+            items += [(f"{name}.{at}", item) for at, item in enumerate(held)]
+    for where, item in items:
+        content = item.get("content") if isinstance(item, dict) else None
+        for at, part in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(part, dict):
+                yield f"{where}.content.{at}", part
+    if isinstance(event.get("part"), dict):
+        yield "part", event["part"]
+
+
+def place(event: Wire, where: str, text: str) -> bool:
+    """Put text where audio was left out; False: there is no such place."""
+    for known, put, _ in audio_parts(event):
+        if known == where:
+            put(text)
+            return True
+    return False
