@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import os
 import uuid
+import weakref
 from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .core.requests import ACKNOWLEDGED
 from .core.responses import ResponseRecord
 from .core.state import SessionState
+from .errors import SessionClosed
 from .events.base import ClientEvent, Event
 from .events.client import ConversationItemCreate
 from .events.codec import client_event
@@ -21,6 +24,9 @@ from .runtime.handlers import Handlers, event_type
 from .runtime.taps import Tap, Taps
 from .runtime.watches import Predicate, Watches
 from .streams import Events, Pending
+
+if TYPE_CHECKING:
+    from .recording import Recording
 
 __all__ = ["Listening"]
 
@@ -173,6 +179,47 @@ class Listening:
             The function that takes it off again.
         """
         return self._taps.add(fn)
+
+    def record(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        audio: bool = False,
+        max_bytes: int | None = 1 << 30,
+    ) -> Recording:
+        """Write all that goes over the wire from now on into a file, one JSON line an event.
+
+        Of a session that is open already it begins with what both sides know by then.
+        `realtime-sync replay FILE` shows it, `LocalServer.from_recording(path)` plays the server's
+        part of it. A thread of its own writes it, `realtime-recorder`; it ends with the session.
+        What people say is in it, and only you may read the file; keys are not.
+
+        Args:
+            path: Of the file; one that is there is replaced.
+            audio: Write the audio too: 64 kB a second each way, while somebody speaks.
+            max_bytes: That the file may have; then the recording ends. None: no end.
+
+        Returns:
+            The recording, to end it earlier (`with`, or `close()`).
+
+        Raises:
+            OSError: It cannot be written.
+            ConfigurationError: `max_bytes` is too small for anything.
+            SessionClosed: The session is closed.
+        """
+        if self._connection.phase in ("closing", "closed"):
+            raise SessionClosed("a closed session says nothing that could be recorded")
+        # when called: a session that is not recorded needs none of it
+        from .recording import Recording
+
+        made = Recording(path, audio=audio, max_bytes=max_bytes)
+        weakref.finalize(self, made.end).atexit = False
+        try:
+            self._connection.record(made)
+        except SessionClosed:  # meanwhile
+            made.close()
+            raise
+        return made
 
     def pump(self, timeout: float = 0) -> int:
         """With `dispatcher="manual"`: run the callbacks that are due, on this thread.

@@ -33,6 +33,7 @@ SEES: dict[str, set[str]] = {
     "history": {"items", "events", "errors"},
     "response": {"runtime", "core", "events", "errors"},
     "streams": {"response", "runtime", "core", "events", "errors"},
+    "recording": {"runtime", "errors"},
     "listening": {"streams", "runtime", "core", "events", "errors"},
     "opening": {"history", "items", "runtime", "events", "errors"},
     "resources": {
@@ -115,6 +116,7 @@ THREADS = (
     "audio/",
     "voice/",
     "resources/saved.py",
+    "recording/recorder.py",
     "local/net.py",
     "local/speech.py",
 )

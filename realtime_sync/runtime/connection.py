@@ -48,7 +48,7 @@ from .liveness import Liveness
 from .outbox import APPEND, Outbox
 from .relink import Relink
 from .relinking import Relinking
-from .taps import Taps
+from .taps import BEGAN, Recorder, Taps
 from .watches import Watches
 
 __all__ = ["Connection", "Link"]
@@ -548,6 +548,31 @@ class Connection(Relinking):
             self._carrier.collect(self._state.take(), todo)
         self._carry_out(todo)
 
+    def record(self, recorder: Recorder) -> None:
+        """Give it the session as it is, and every frame from then on.
+
+        Raises:
+            SessionClosed: Nothing more will be said.
+        """
+        if self.phase in ("closing", "closed"):
+            raise SessionClosed("a closed session says nothing that could be recorded")
+        loop, began = self._loop, Signal()
+
+        def begin() -> None:
+            with self._lock:
+                session, items = self._state.session, self._state.conversation.items()
+            if session.id is not None:
+                known = [{"type": item.type, **item.wire()} for item in items]
+                recorder.note({"type": BEGAN, "session": session.wire(), "items": known})
+            self._taps.record(recorder)
+            began.set()
+
+        if loop is None or loop.in_loop():
+            begin()
+        else:  # between two rounds of the I/O thread, so that nothing is missed, or there twice
+            loop.call(begin)
+            began.wait(Deadline(SOON))
+
     # --- the I/O thread
 
     def on_readable(self) -> None:
@@ -643,6 +668,7 @@ class Connection(Relinking):
 
     def _publish(self, events: Sequence[Event]) -> None:
         """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
+        self._taps.note(events)
         self._watches.feed(events)
         self._dispatch_to(events, [])
 
@@ -742,6 +768,9 @@ class Connection(Relinking):
         loop = self._loop
         if loop is not None and not (loop.in_loop() or inside):  # inside: it waits for us
             self._await_end(loop, deadline)
+        if self.phase == "closed" and not (inside or self.in_loop):
+            self._taps.end()  # of a session that was never open
+            self._taps.join(deadline)
 
     def _begin_closing(self, deadline: Deadline) -> None:
         todo = Todo()
@@ -859,6 +888,7 @@ class Connection(Relinking):
         if error is not None and not isinstance(error, BudgetExceeded):
             last.append(local.ConnectionLost(error=error, retrying=False))
         self._publish([*last, local.ConnectionClosed(error=error)])
+        self._taps.end()
         self._watches.end(error)
         self.dispatcher.stop()
         self._client.loop = None

@@ -49,6 +49,8 @@ def _at_exit() -> None:
     for connection in left:
         connection._closed.wait(deadline.remaining())
         connection.dispatcher.join(deadline)
+    for connection in list(_all):
+        connection._taps.join(deadline)  # what was recorded is to be in its file
 
 
 def _after_fork_in_child() -> None:

@@ -5,33 +5,48 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from ..events.base import Event, UnknownEvent
-from .clock import monotonic
+from ..events.local import ConnectionClosed, ConnectionLost
+from .clock import Deadline, monotonic
 
-__all__ = ["Tap", "Taps"]
+__all__ = ["BEGAN", "Recorder", "Tap", "Taps"]
 
 log = logging.getLogger(__name__)
 
 #: `fn("sent" or "received", event)`
 Tap = Callable[[str, dict[str, Any]], object]
 
+#: What a recording of a session that is open already begins with.
+BEGAN = "recording.began"
 #: Seconds after which a tap is too slow: it delays every session of the process.
 SLOW = 0.05
 
 
+class Recorder(Protocol):
+    """Takes frames as they are, to be looked at elsewhere. All of it never blocks."""
+
+    @property
+    def over(self) -> bool: ...
+    def take(self, direction: str, frame: bytes) -> None: ...
+    def note(self, event: dict[str, Any]) -> None: ...
+    def end(self) -> None: ...
+    def join(self, deadline: Deadline) -> bool: ...
+
+
 class Taps:
-    """All taps of a session. Readers need no lock: the tuple is never changed."""
+    """All taps of a session. Readers need no lock: the tuples are never changed."""
 
     def __init__(self) -> None:
         self._all: tuple[Tap, ...] = ()
+        self._recorders: tuple[Recorder, ...] = ()
         # guards the replacement of the tuple: two threads may add at once
         self._changing = threading.Lock()
 
     def __bool__(self) -> bool:
-        return bool(self._all)
+        return bool(self._all or self._recorders)
 
     def add(self, fn: Tap) -> Callable[[], None]:
         """Show `fn` everything from now on; the function that ends it."""
@@ -47,8 +62,38 @@ class Taps:
         with self._changing:
             self._all = tuple(tap for tap in self._all if tap is not own)
 
+    def record(self, recorder: Recorder) -> None:
+        """Give this one every frame from now on, until it is over."""
+        with self._changing:
+            going = (other for other in self._recorders if not other.over)
+            self._recorders = (*going, recorder)
+
+    def note(self, events: Sequence[Event]) -> None:
+        """What recorders hear of the link. Runs on the I/O thread."""
+        for event in events:
+            if isinstance(event, (ConnectionLost, ConnectionClosed)):
+                known = {"type": event.type, **_cause(event.error)}
+                for recorder in self._recorders:
+                    recorder.note(known)
+
+    def end(self) -> None:
+        """Nothing more will come. From any thread."""
+        for recorder in self._recorders:
+            recorder.end()
+
+    def join(self, deadline: Deadline) -> None:
+        """Wait for recorders that have been told the end."""
+        for recorder in self._recorders:
+            if recorder.over and not recorder.join(deadline):
+                log.warning("%r is not written to its end", recorder)
+
     def show(self, direction: str, frame: bytes, event: Event | None) -> None:
         """Runs on the I/O thread."""
+        for recorder in self._recorders:
+            if not recorder.over:
+                recorder.take(direction, frame)
+        if not self._all:
+            return
         try:
             shown = json.loads(frame)
         except (ValueError, RecursionError):
@@ -71,3 +116,9 @@ class Taps:
                     took * 1000,
                     tap.__dict__.get("tap"),
                 )
+
+
+def _cause(error: BaseException | None) -> dict[str, Any]:
+    if error is None:
+        return {}
+    return {"error": str(error), "code": getattr(error, "code", None)}
