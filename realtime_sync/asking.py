@@ -228,7 +228,7 @@ class Asking(Living):
         What it raises is logged and told as `callback.error`; the response goes on.
 
         Args:
-            check: The function.
+            check: The function; `async def` too.
             every_chars: Characters after which the text is read again; at its end it is in any
                 case.
             correction: What the model is told then, as a system message, to answer once more;
@@ -236,7 +236,7 @@ class Asking(Living):
                 stands in the conversation by then, and only once a turn. None: nothing.
 
         Raises:
-            TypeError: No plain function of one argument.
+            TypeError: No function of one argument.
             ValueError: No such number; an empty correction.
         """
 

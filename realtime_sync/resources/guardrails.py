@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from ..core.responses import ResponseRecord
     from ..core.state import SessionState
     from ..runtime.clock import Deadline
+    from ..tools.context import ToolContext
 
 __all__ = ["Check", "Guardrails"]
 
 log = logging.getLogger(__name__)
 
-#: What a guardrail is: given the text so far, it returns something true to stop the response.
+#: What a guardrail is: given the text so far, it returns something true to stop the response;
+#: `async def` too.
 Check = Callable[[str], Any]
 
 _DELTAS = ("response.output_text.delta", "response.output_audio_transcript.delta")
@@ -67,6 +69,7 @@ class Guardrail(Watch):
         self._every = every
         self._correction = correction
         self._readings: dict[str, _Reading] = {}  # of responses that run, by their id
+        self._contexts: set[ToolContext] = set()  # of calls that run
 
     def put(self, events: list[Event]) -> None:
         """Runs on the I/O thread; never blocks."""
@@ -124,13 +127,29 @@ class Guardrail(Watch):
         if record.muted or not text or text == reading.text:
             return
         reading.text = text
+        # when called: they bring asyncio, which nothing else in a session without tools needs
+        from ..tools.call import finished
+        from ..tools.context import ToolContext
+
+        context = ToolContext(name=self.name)
+        self._contexts.add(context)
         try:
-            verdict = self._check(text)
+            verdict = finished(self._check(text), context)
+            stops = bool(verdict)
         except BaseException as exc:  # the user's code; the response goes on unread
-            self._report(exc, reading.event)
+            if not context.cancelled.is_set():
+                self._report(exc, reading.event)
             return
-        if verdict:
+        finally:
+            self._contexts.discard(context)
+        if stops:
             self._trip(record, text, verdict if isinstance(verdict, str) else None)
+
+    def stop(self) -> None:
+        """Read no more, and end what is awaited. From any thread; never blocks."""
+        self.threads.close()
+        for context in tuple(self._contexts):
+            context._abandon()
 
     def _report(self, exc: BaseException, event: Event | None) -> None:
         log.exception("guardrail %s raised; the response goes on", self.name)
@@ -185,7 +204,7 @@ class Guardrails:
     def stop(self) -> None:
         """Read no more."""
         for one in self._all:
-            one.threads.close()
+            one.stop()
 
     def join(self, deadline: Deadline) -> None:
         """Wait for those that run; what still runs then is logged by name."""
@@ -199,8 +218,8 @@ def _text(record: ResponseRecord) -> str:
 
 
 def _check_arguments(check: Any, every: Any, correction: Any) -> None:
-    if not callable(check) or inspect.iscoroutinefunction(check):
-        raise TypeError(f"guardrail: a plain function of one argument is needed, not {check!r}")
+    if not callable(check):
+        raise TypeError(f"guardrail: a function of one argument is needed, not {check!r}")
     try:
         inspect.signature(check).bind("")
     except TypeError as exc:

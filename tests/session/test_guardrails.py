@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 import logging
 import threading
@@ -404,6 +406,75 @@ def test_one_that_raises(
     assert texts[0] == "x"
 
 
+def test_a_verdict_that_is_neither(
+    session: RealtimeSession, talk: Talk, logged_errors: list[logging.LogRecord]
+) -> None:
+    """A verdict without a truth value, an array for instance, is told like what it raises."""
+
+    class Neither:
+        def __bool__(self) -> bool:
+            raise ValueError("ambiguous")
+
+    session.guardrail(lambda text: Neither())
+    with session.expect("callback.error") as pending:
+        future = session.submit()
+        talk.begin("r1")
+        talk.end("r1", "x")
+        assert str(pending.result(timeout=LIMIT).error) == "ambiguous"
+    assert future.result(LIMIT).status == "completed"
+    assert "guardrail <lambda> raised" in logged_errors[0].getMessage()
+
+
+class Judge:
+    """A guardrail that has to be awaited."""
+
+    async def __call__(self, text: str) -> str | None:
+        await asyncio.sleep(0)
+        return bad(text)
+
+
+async def judge(text: str) -> str | None:
+    return await Judge()(text)
+
+
+@pytest.mark.parametrize("check", [judge, Judge(), functools.partial(judge)])
+def test_one_that_is_awaited(
+    check: Callable[[str], Any], session: RealtimeSession, talk: Talk
+) -> None:
+    """`async def` too, in a loop of its own: what it gives once it is awaited counts."""
+    tripped = session.events("guardrail.tripped")
+    session.guardrail(check)
+    for name, text in (("r1", "good"), ("r2", "bad")):
+        future = session.submit()
+        talk.begin(name)
+        talk.end(name, text)
+        future.result(LIMIT)
+    assert next(tripped).reason == "it said bad"
+
+
+def test_close_ends_one_that_is_awaited(
+    session: RealtimeSession, talk: Talk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """close() ends its coroutine, and waits for nothing."""
+    begun, ended = threading.Event(), threading.Event()
+
+    @session.guardrail
+    async def endless(text: str) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    session.submit()
+    talk.begin("r1")
+    talk.end("r1", "x")
+    assert begun.wait(LIMIT)
+    session.close()
+    assert ended.is_set()
+    assert "guardrail" not in caplog.text
+
+
 def test_one_that_never_returns(
     make: Opener, server: LocalServer, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -466,14 +537,10 @@ def test_other_links(make: Opener, server: LocalServer) -> None:
     assert tripped == ["one", "two"]
 
 
-async def asynchronous(text: str) -> None: ...
-
-
 @pytest.mark.parametrize(
     ("check", "options", "kind", "words"),
     [
-        (asynchronous, {}, TypeError, "a plain function of one argument"),
-        (7, {}, TypeError, "a plain function of one argument"),
+        (7, {}, TypeError, "a function of one argument"),
         (lambda: None, {}, TypeError, "called with the text alone"),
         (bad, {"every_chars": 0}, ValueError, "every_chars: a number from 1 on, not 0"),
         (bad, {"every_chars": True}, ValueError, "every_chars"),
