@@ -20,8 +20,9 @@ def trip(state: SessionState, record: ResponseRecord, correction: ClientEvent | 
     Args:
         state: The session's.
         record: The response; running or over, not muted yet.
-        correction: An item that is put after it, whereupon the model answers once more; once in a
-            turn, and only as long as nothing newer stands in the conversation. None: none.
+        correction: An item that is put after it and its calls, whereupon the model answers once
+            more; once in a turn, and only as long as nothing newer stands in the conversation.
+            None: none.
 
     Returns:
         Whether there will be another reply.
@@ -35,12 +36,17 @@ def trip(state: SessionState, record: ResponseRecord, correction: ClientEvent | 
     if turn is None and record.done and _is_latest(state, record):
         turn = Turn(items=(correction,))
         state.begin(turn)
-    elif turn is not None and not record.done:
-        turn.correction = correction  # once the response is over
+    elif turn is not None and (not record.done or _calls(turn, record)):
+        turn.correction = correction  # once the response is over, and its calls are
     else:
         return False
     turn.corrected = True
     return True
+
+
+def _calls(turn: Turn, record: ResponseRecord) -> bool:
+    """Whether the turn waits for calls of this response."""
+    return bool(turn.calls) and turn.records[-1] is record
 
 
 def _is_latest(state: SessionState, record: ResponseRecord) -> bool:

@@ -166,7 +166,10 @@ class Sequencer(Begun):
         turn = record.turn
         if turn is not None:
             over = failure is not None or turn.abandoned
-            first = () if over else turn.replacing(instead_of, self._new_key, self.speaking)
+            # with calls it waits for their outputs, which belong right behind them
+            first = (
+                () if over or calls else turn.replacing(instead_of, self._new_key, self.speaking)
+            )
             for event in first:
                 self._send(event)
             if over or not (calls or first):
@@ -228,7 +231,12 @@ class Sequencer(Begun):
             self._wake(turn)
         if turn.calls or turn.done:
             return
-        if turn.reply and not turn.superseded and not self._answered_by_another(turn):
+        corrected = turn.replacing((), self._new_key, self.speaking or turn.superseded)
+        for event in corrected:
+            self._send(event)
+        if corrected or (
+            turn.reply and not turn.superseded and not self._answered_by_another(turn)
+        ):
             self.queue.appendleft(turn.job(self._new_key(), first=False))
         else:
             self._end(turn, None)
