@@ -17,7 +17,7 @@ from .living import Living
 from .resources.calls import running_call, running_turn
 from .resources.conversation import item_event
 from .resources.frames import send_frame
-from .resources.guardrails import Check, Guardrails
+from .resources.guardrails import Check, Guardrails, judging
 from .resources.responses import response_params
 from .resources.spoken import buffered
 from .resources.tools import Tools
@@ -214,10 +214,21 @@ class Asking(Living):
     def guardrail(self, check: C, /) -> C: ...
     @overload
     def guardrail(
-        self, /, *, every_chars: int = 100, correction: str | None = None
+        self,
+        /,
+        *,
+        every_chars: int = 100,
+        correction: str | None = None,
+        timeout: float | None = 60,
     ) -> Callable[[C], C]: ...
     def guardrail(
-        self, check: Any = None, /, *, every_chars: int = 100, correction: str | None = None
+        self,
+        check: Any = None,
+        /,
+        *,
+        every_chars: int = 100,
+        correction: str | None = None,
+        timeout: float | None = 60,
     ) -> Any:
         """Have a function read what the model says, while it says it: `@session.guardrail`.
 
@@ -225,7 +236,8 @@ class Asking(Living):
         stop it; a str says why, for the event `guardrail.tripped`. That response alone is cancelled
         then, and no callback gets a delta of it any more. A guardrail runs on a thread of its own,
         `realtime-guardrail-N`, one text at a time: a slow one delays nothing, and sees fewer texts.
-        What it raises is logged and told as `callback.error`; the response goes on.
+        What it raises is logged and told as `callback.error`; the response goes on. It may ask the
+        model itself; what it asks for is read by no guardrail.
 
         Args:
             check: The function; `async def` too.
@@ -234,6 +246,8 @@ class Asking(Living):
             correction: What the model is told then, as a system message, to answer once more;
                 in the same turn, so that `ask()` returns that answer. Not where something newer
                 stands in the conversation by then, and only once a turn. None: nothing.
+            timeout: Seconds after which the next text is read without waiting for this one, whose
+                verdict still counts; what is awaited is cancelled then. None: it waits for ever.
 
         Raises:
             TypeError: No function of one argument.
@@ -241,7 +255,7 @@ class Asking(Living):
         """
 
         def add(fn: Any) -> Any:
-            self._guardrails.add(fn, every_chars, correction)
+            self._guardrails.add(fn, every_chars, correction, timeout)
             return fn
 
         return add if check is None else add(check)
@@ -261,6 +275,7 @@ class Asking(Living):
             max_rounds=max_rounds,
             parent=running_turn.get(),
             caller=running_call.get(),
+            unguarded=judging.get(),
         )
 
     def _said(

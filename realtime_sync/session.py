@@ -20,6 +20,7 @@ from .resources import Conversation, InputAudioBuffer, Responses, Tools
 from .resources.approval import Approver
 from .resources.calls import Calls, running_call, running_turn
 from .resources.conversation import ItemLike, item_event
+from .resources.guardrails import judging
 from .resources.routing import Routing
 from .resources.saved import SavedAudio
 from .response import Response
@@ -361,7 +362,12 @@ class RealtimeSession(Speaking):
         may_wait()
         wanted: list[bool] = []
         params = event.response.wire() if event.response is not None else {}
-        turn = Turn(params=params, parent=running_turn.get(), caller=running_call.get())
+        turn = Turn(
+            params=params,
+            parent=running_turn.get(),
+            caller=running_call.get(),
+            unguarded=judging.get(),
+        )
         key = event.event_id or ""
         try:
             reply = self._connection.do(

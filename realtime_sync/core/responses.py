@@ -71,6 +71,7 @@ class ResponseRecord:
         "status",
         "timings",
         "turn",
+        "unguarded",
         "waiters",
     )
 
@@ -91,6 +92,7 @@ class ResponseRecord:
         self.interrupted = False  # it was cut where the listener was
         self.muted = False  # nobody wants its deltas any more; its handle still collects them
         self.corrects = False  # its turn has been corrected once: it will not be again
+        self.unguarded = False  # no guardrail reads it, since one has asked for it
         self.claimant: Create | None = None  # whose it may be, if it is not the server's own
         self.turn: Turn | None = None  # None once the turn is over: it holds its responses
         self.timings = Timings()

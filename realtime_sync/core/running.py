@@ -55,6 +55,7 @@ class Running(Growing):
         self.rate_limits: dict[str, RateLimit] = {}  # by name
         self.output_format = "audio/pcm"  # of the session
         self.cancels: dict[str, str | None] = {}  # event id -> response id; None: whichever runs
+        self.unguarded: set[str] = set()  # keys of creates out of band, asked for by guardrails
         self.silent = False  # nobody wants the event that was received last
         self.speech_ended: float | None = None  # the user's, that no response has followed yet
         self.spoken = False  # the model has been heard, so that its voice cannot change any more
@@ -130,6 +131,7 @@ class Running(Growing):
         if create is not None:
             record.timings.asked = create.at
             job = create.job
+            record.unguarded = create.key in self.unguarded if job is None else job.turn.unguarded
             if job is None:
                 self._begun_loose(record, create)
             elif not job.first:
@@ -144,6 +146,7 @@ class Running(Growing):
 
     def _begun_loose(self, record: ResponseRecord, create: Create) -> None:
         """The answer to a create that went past the sequencer."""
+        self.unguarded.discard(create.key)
         unwanted = self._sequencer.loose.pop(create.key, False)
         record.muted = create.abandoned
         if not create.abandoned:

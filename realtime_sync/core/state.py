@@ -140,6 +140,8 @@ class SessionState:
         """
         if event.response is not None and event.response.conversation == "none":
             self.sending(event)
+            if turn.unguarded:
+                self.running.unguarded.add(event.event_id or "")
             return True
         return self.sequencer.create(event, turn, on_active=on_active)
 

@@ -32,6 +32,7 @@ class Turn:
         max_rounds: int = DEFAULT_ROUNDS,
         parent: Turn | None = None,
         caller: str | None = None,
+        unguarded: bool = False,
     ) -> None:
         self.key = key  # who waits for its end; None: nobody
         self.params = params or {}  # the `response` object of its creates
@@ -42,6 +43,7 @@ class Turn:
         self.max_rounds = max_rounds
         self.parent = parent  # the turn whose tool began this one
         self.caller = caller  # and the id of that tool's call
+        self.unguarded = unguarded  # a guardrail has asked for it: none reads its responses
         self.rounds = 0  # of tool calls, so far
         self.records: list[ResponseRecord] = []  # its responses, oldest first
         self.calls: dict[str, str | None] = {}  # of this round: call id -> output, None: running

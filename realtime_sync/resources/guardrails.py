@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .. import items
@@ -17,6 +18,7 @@ from ..core.guarding import trip
 from ..errors import SessionClosed
 from ..events.base import Event
 from ..events.local import CallbackError, GuardrailTripped
+from ..runtime.clock import check_timeout
 from ..runtime.watches import Watch
 from ..tools.execution import Refused, Task, ToolThreads
 from .conversation import item_event
@@ -28,13 +30,16 @@ if TYPE_CHECKING:
     from ..runtime.clock import Deadline
     from ..tools.context import ToolContext
 
-__all__ = ["Check", "Guardrails"]
+__all__ = ["Check", "Guardrails", "judging"]
 
 log = logging.getLogger(__name__)
 
 #: What a guardrail is: given the text so far, it returns something true to stop the response;
 #: `async def` too.
 Check = Callable[[str], Any]
+
+#: Set on a thread whose guardrail reads: what it asks of the model no guardrail reads.
+judging: ContextVar[bool] = ContextVar("realtime_sync_judging", default=False)
 
 _DELTAS = ("response.output_text.delta", "response.output_audio_transcript.delta")
 #: Where a text is whole, whatever its length.
@@ -60,7 +65,14 @@ class Guardrail(Watch):
 
     lasting = True
 
-    def __init__(self, session: Asking, check: Check, every: int, correction: str | None) -> None:
+    def __init__(
+        self,
+        session: Asking,
+        check: Check,
+        every: int,
+        correction: str | None,
+        timeout: float | None,
+    ) -> None:
         super().__init__((*_DELTAS, *_ENDS))
         self.name = str(getattr(check, "__name__", None) or type(check).__name__)
         self.threads = ToolThreads(limit=1, name="realtime-guardrail")
@@ -68,6 +80,8 @@ class Guardrail(Watch):
         self._check = check
         self._every = every
         self._correction = correction
+        self._timeout = timeout
+        self._stuck = False  # no text is read any more
         self._readings: dict[str, _Reading] = {}  # of responses that run, by their id
         self._contexts: set[ToolContext] = set()  # of calls that run
 
@@ -100,7 +114,7 @@ class Guardrail(Watch):
         known = self._readings.get(response_id)
         if known is None:
             record = self._session._look(lambda s: s.running.known(response_id))
-            if record is None:
+            if record is None or record.unguarded:
                 return None
             # those that were lost with their link never end
             self._readings = {k: r for k, r in self._readings.items() if not r.record.done}
@@ -112,38 +126,60 @@ class Guardrail(Watch):
         if reading.queued or reading.record.muted:
             return
         reading.queued = True
-        task = Task(f"guardrail {self.name}", lambda: self._read(reading), lambda _: None)
+        task = Task(f"guardrail {self.name}", lambda: self._read(reading, task), lambda _: None)
         try:
             self.threads.submit(task)
-        except Refused:  # only where calls were abandoned, and these are not
+        except Refused:
             reading.queued = False
+            if not self._stuck:
+                log.error("guardrail %s hangs again and again: texts go unread", self.name)
+            self._stuck = True
+
+    def _abandon(self, task: Task, context: ToolContext) -> None:
+        """Its time is over: read the next text without it. Runs on the I/O thread."""
+        log.warning(
+            "guardrail %s has not returned within %g s; it runs on", self.name, self._timeout
+        )
+        context._abandon()
+        self.threads.abandon(task)
 
     # --- on the guardrail's thread
 
-    def _read(self, reading: _Reading) -> None:
+    def _read(self, reading: _Reading, task: Task) -> None:
         record = reading.record
         reading.queued = False  # before the text is read: what comes from here on is read again
         text = self._session._look(lambda _: _text(record))
         if record.muted or not text or text == reading.text:
             return
         reading.text = text
+        verdict = self._judge(text, reading.event, task)
+        if verdict:
+            self._trip(record, text, verdict if isinstance(verdict, str) else None)
+
+    def _judge(self, text: str, event: Event | None, task: Task) -> str | bool:
+        """What the function says."""
         # when called: they bring asyncio, which nothing else in a session without tools needs
-        from ..tools.call import finished
+        from ..tools.call import finished, was_ended
         from ..tools.context import ToolContext
 
-        context = ToolContext(name=self.name)
+        context, timer = ToolContext(name=self.name), None
         self._contexts.add(context)
+        if self._timeout is not None:
+            timer = self._session._connection.after(
+                self._timeout, lambda: self._abandon(task, context)
+            )
+        judging.set(True)
         try:
             verdict = finished(self._check(text), context)
-            stops = bool(verdict)
+            return verdict if isinstance(verdict, str) else bool(verdict)
         except BaseException as exc:  # the user's code; the response goes on unread
-            if not context.cancelled.is_set():
-                self._report(exc, reading.event)
-            return
+            if not was_ended(exc, context):
+                self._report(exc, event)
+            return False
         finally:
             self._contexts.discard(context)
-        if stops:
-            self._trip(record, text, verdict if isinstance(verdict, str) else None)
+            if timer is not None:
+                timer.cancel()
 
     def stop(self) -> None:
         """Read no more, and end what is awaited. From any thread; never blocks."""
@@ -194,10 +230,12 @@ class Guardrails:
         self._session = session
         self._all: tuple[Guardrail, ...] = ()
 
-    def add(self, check: Check, every: int, correction: str | None) -> None:
+    def add(self, check: Check, every: int, correction: str | None, timeout: float | None) -> None:
         """Have this one read along, from now on; see `RealtimeSession.guardrail`."""
         _check_arguments(check, every, correction)
-        made = Guardrail(self._session, check, every, correction)
+        if check_timeout(timeout) == 0:
+            raise ValueError("timeout: seconds above 0, or None")
+        made = Guardrail(self._session, check, every, correction, timeout)
         self._all = (*self._all, made)
         self._session._watches.admit(made)
 

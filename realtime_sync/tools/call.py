@@ -24,7 +24,7 @@ from .context import ToolContext
 
 __all__ = [
     *("MAX_ARGUMENTS", "MAX_OUTPUT", "NoReply", "Outcome"),
-    *("answer", "error_text", "finished", "read", "text_of"),
+    *("answer", "error_text", "finished", "read", "text_of", "was_ended"),
 ]
 
 log = logging.getLogger(__name__)
@@ -132,8 +132,7 @@ def answer(
     # The one safety net: a call that is not answered leaves the model mute, so SystemExit, a
     # cancelled coroutine and a KeyboardInterrupt raised by hand are answers too.
     except BaseException as exc:
-        ended = isinstance(exc, asyncio.CancelledError) and context.cancelled.is_set()
-        return _failed(name, exc, started, expose=expose, ended=ended)
+        return _failed(name, exc, started, expose=expose, ended=was_ended(exc, context))
     return Outcome(output, None, not silent, seconds=time.monotonic() - started)
 
 
@@ -214,6 +213,11 @@ async def _awaited(value: Awaitable[Any], context: ToolContext) -> Any:
     assert task is not None
     with context._ended_by(lambda: loop.call_soon_threadsafe(task.cancel)):
         return await value
+
+
+def was_ended(exc: BaseException, context: ToolContext) -> bool:
+    """Whether that is how a coroutine came to its end which nobody waits for any more."""
+    return isinstance(exc, asyncio.CancelledError) and context.cancelled.is_set()
 
 
 def text_of(value: Any) -> str:

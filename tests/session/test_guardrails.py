@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync import NoReply, RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import ConnectError
 from realtime_sync.local import LocalServer
+from realtime_sync.runtime.clock import monotonic
+from realtime_sync.tools.execution import MOST_ABANDONED
 
 from .conftest import Opener
 from .peers import Link, Peer
@@ -325,6 +327,35 @@ def test_a_verdict_that_comes_too_late(
     assert talk.next()["type"] == "input_audio_buffer.clear"
 
 
+def test_a_verdict_while_tools_run(make: Opener, server: LocalServer, gate: Gate) -> None:
+    """The correction follows their outputs, before the reply, which answers all."""
+    gate.verdict = True
+    go = threading.Event()
+
+    def slow() -> NoReply:
+        """Takes its time."""
+        go.wait(LIMIT)
+        return NoReply("ok")
+
+    with make(tools=[slow]) as session:
+        session.guardrail(correction="mend it")(gate)
+        server.reply(["bad", server.call("slow")], "mended")
+        with session.expect("tool.started") as started:
+            future = session.submit("go")
+        gate.wait()
+        started.result(timeout=LIMIT)
+        with session.expect("guardrail.tripped") as tripped:
+            gate.go.release()
+        assert tripped.result(timeout=LIMIT).corrected
+        go.set()
+        assert future.result(LIMIT).text == "mended"
+        kinds = [(item.type, item.text) for item in session.conversation.items]
+        assert kinds == [
+            *(("message", "go"), ("message", "bad"), ("function_call", None)),
+            *(("function_call_output", None), ("message", "mend it"), ("message", "mended")),
+        ]
+
+
 def test_a_user_who_speaks_meanwhile(session: RealtimeSession, talk: Talk) -> None:
     """The user has the word: the correction is not sent after all."""
     session.guardrail(every_chars=5, correction="Be polite.")(bad)
@@ -487,6 +518,74 @@ def test_one_that_never_returns(
     session.close(timeout=0.2)
     assert "guardrail Gate still runs" in caplog.text
     gate.verdict = True  # which nobody hears
+
+
+def test_one_that_hangs(
+    session: RealtimeSession, talk: Talk, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its time over, the next text is read without waiting for it; its own verdict still counts."""
+    gate.verdict = "late"
+    tripped = session.events("guardrail.tripped")
+    session.guardrail(every_chars=1, timeout=0.05)(gate)
+    future = session.submit()
+    talk.begin("r1")
+    talk.delta("r1", "x")
+    gate.wait()
+    talk.delta("r1", "y")
+    gate.wait()
+    assert gate.texts == ["x", "xy"]
+    assert len(gate.threads) == 2
+    assert "guardrail Gate has not returned within 0.05 s" in caplog.text
+    gate.go.release()
+    assert next(tripped).reason == "late"
+    talk.link.hear("response.cancel")
+    talk.end("r1", "xy", "cancelled")
+    assert future.result(LIMIT).status == "cancelled"
+
+
+def test_one_that_hangs_again_and_again(
+    session: RealtimeSession, talk: Talk, gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has a few threads at most; then texts go unread, and it is said once."""
+    session.guardrail(every_chars=1, timeout=0.01)(gate)
+    session.submit()
+    talk.begin("r1")
+    end = monotonic() + LIMIT
+    while caplog.text.count("runs on") <= MOST_ABANDONED or "texts go unread" not in caplog.text:
+        with session.expect("response.output_text.delta") as heard:
+            talk.delta("r1", "x")
+        heard.result(timeout=LIMIT)
+        assert monotonic() < end
+    for _ in range(10):
+        talk.delta("r1", "x")
+    with session.expect("response.done") as over:
+        talk.end("r1", "x")
+    over.result(timeout=LIMIT)
+    assert caplog.text.count("texts go unread") == 1
+    assert len(gate.threads) <= MOST_ABANDONED + 2
+
+
+def test_one_that_asks_the_model(make: Opener, server: LocalServer) -> None:
+    """What it asks for is read by no guardrail, or it would be asked about for ever."""
+    read: list[str] = []
+    done = threading.Semaphore(0)
+
+    def ask(text: str) -> None:
+        read.append(text)
+        said = session.response.create(
+            conversation="none", input=[f"is it bad? {text}"], output_modalities=["text"]
+        )
+        read.append(said.wait(timeout=LIMIT).text)
+        read.append(session.ask("and that?").text)
+        done.release()
+
+    with make() as session:
+        session.guardrail(ask)
+        for number in (1, 2):
+            server.reply(f"answer {number}", "no", "no")
+            session.ask("go")
+            assert done.acquire(timeout=LIMIT)
+    assert read == ["answer 1", "no", "no", "answer 2", "no", "no"]
 
 
 def test_a_response_that_was_given_up(session: RealtimeSession, talk: Talk, gate: Gate) -> None:
