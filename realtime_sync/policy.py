@@ -22,6 +22,10 @@ class ReconnectPolicy:
         renew_every: Seconds after which a session is renewed whose server names no end; None:
             never.
         keep_audio: Seconds of user audio, the newest, that wait for a link while there is none.
+        replay_audio: Seconds of audio of the items that you have created: the newest of it is kept,
+            and a new session hears it where there is no transcript. What goes beyond is in
+            `connection.restored`, `skipped`. The same of calls with audio that wait for a link;
+            more of them get `QueueFull`.
     """
 
     delays: tuple[float, ...] = (0.1, 0.5, 1, 2, 4, 8)
@@ -29,6 +33,7 @@ class ReconnectPolicy:
     renew_before: float | None = 60
     renew_every: float | None = None
     keep_audio: float = 5
+    replay_audio: float = 60
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "delays", tuple(self.delays))
@@ -38,6 +43,7 @@ class ReconnectPolicy:
         if self.jitter > 1:
             raise ConfigurationError(f"jitter: a share from 0 to 1, not {self.jitter}")
         _check("keep_audio", self.keep_audio)
+        _check("replay_audio", self.replay_audio)
         for name in ("renew_before", "renew_every"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name))

@@ -350,6 +350,7 @@ class RealtimeSession(Speaking):
             ],
             sendable=sendable,
             keep_audio=self._reconnect.keep_audio if self._reconnect is not None else 0,
+            replay_audio=self._reconnect.replay_audio if self._reconnect is not None else 0,
         )
         state.calls.set_tools(*self.tools._kinds())
         state.running.max_tokens = self._max_tokens

@@ -10,6 +10,7 @@ from ..events.items import Item
 from ..events.local import ConversationUpdated, ItemDelta
 from .effects import Effect, Emit
 from .items import ItemRecord, completed
+from .kept import KeptAudio
 
 __all__ = ["Conversation", "ItemRecord"]
 
@@ -25,6 +26,7 @@ class Conversation:
         # somebody listens to `conversation.updated`: telling costs a snapshot each time
         self.listened = False
         self._effects = effects if effects is not None else []  # shared with the state
+        self.kept = KeptAudio()
         # the placed ones are a chain, so that the place of one costs the same in a long talk
         self._first: ItemRecord | None = None
         self._last: ItemRecord | None = None
@@ -65,8 +67,8 @@ class Conversation:
         item_id = item.id or ""
         if final and item_id in self._deleted:
             return  # the end of an item that was deleted while it was being made
-        if ours is not None:
-            item = completed(item, ours.item.content or ())
+        given = (ours.item.content or ()) if ours is not None else ()
+        item = self.kept.take(completed(item, given), given)
         record = self.record(item_id, item)
         record.update(item, final=final)
         if not record.placed:
@@ -115,6 +117,7 @@ class Conversation:
 
     def delete(self, item_id: str) -> None:
         """An item is gone. Unknown ones were gone before."""
+        self.kept.forget(item_id)
         record = self.records.pop(item_id, None)
         self._unplaced.pop(item_id, None)
         self._deleted[item_id] = None
@@ -148,6 +151,8 @@ class Conversation:
         if item_id not in self._deleted:
             record = self._heard(item_id)
             record.add_transcript(index, text, whole=whole, logprobs=logprobs_of(logprobs))
+            if whole and text:
+                self.kept.forget(item_id, index)  # a new session is told the words
             delta = None if whole or not text else ItemDelta(transcript=text, content_index=index)
             self.changed(record, delta)
 

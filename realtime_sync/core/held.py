@@ -32,6 +32,11 @@ class Held:
         """Keep an event."""
         self._entries.append(event)
 
+    @property
+    def events(self) -> list[ClientEvent]:
+        """The events of it, oldest first."""
+        return [entry for entry in self._entries if isinstance(entry, ClientEvent)]
+
     def put_audio(self, frames: Iterable[tuple[bytes, int]], limit: float) -> int:
         """Keep audio; how many bytes of older audio that cost.
 

@@ -7,12 +7,12 @@ and never asked for again; one that had not is asked for once more. Source: faul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..errors import ConnectionLost, RealtimeError, copy_of
+from ..errors import ConnectionLost, QueueFull, RealtimeError, copy_of
 from ..events.base import ClientEvent
-from ..events.client import ConversationItemCreate
+from ..events.client import ConversationItemCreate, InputAudioBufferAppend
 from ..events.items import AUDIO_PARTS, Item
 from ..events.local import ConnectionRestored
 from .buffer import Buffer
@@ -303,6 +303,20 @@ class Recovery:
         self._lost_audio += self._held.put_audio(frames, limit)
         self.buffer.restart(self._held.uncommitted)
 
+    def check_room(self, events: Iterable[ClientEvent]) -> None:
+        """Complain where so much audio waits for a link already that these are too much.
+
+        Raises:
+            QueueFull: Nothing has happened.
+        """
+        size = sum(map(_audio_of, events))
+        if self.linked or not size:
+            return
+        queued = [event for job in self._sequencer.jobs for event in job.turn.items]
+        waiting = sum(map(_audio_of, [*self._held.events, *queued]))
+        if waiting and waiting + size > self._conversation.kept.limit:
+            raise QueueFull("no link now, and too much audio waits for one; see replay_audio")
+
     def withdraw(self, key: str) -> None:
         """Nobody waits under this key any more."""
         self._held.withdraw(key)
@@ -315,6 +329,13 @@ class Recovery:
         """
         if not self.linked and event.type not in SURVIVING:
             raise ConnectionLost(f"{event.type}: no link now; wait for connection.restored")
+
+
+def _audio_of(event: ClientEvent) -> int:
+    """Characters of base64 in an event."""
+    if isinstance(event, ConversationItemCreate):
+        return sum(len(part.audio or "") for part in event.item.content or ())
+    return len(event.audio) if isinstance(event, InputAudioBufferAppend) else 0
 
 
 def _has_audio(item: Item) -> bool:

@@ -90,7 +90,7 @@ class Replay:
         if item.type == "function_call" and item.status in ("in_progress", "incomplete"):
             return None  # nobody will run it
         try:
-            sent = self._sendable(item)
+            sent = self._sendable(self._conversation.kept.given_back(item))
         except (ValueError, TypeError) as exc:
             log.warning("item %s cannot be made again: %s", item.id, exc)
             return None

@@ -56,10 +56,12 @@ class SessionState:
         history: Iterable[ConversationItemCreate] = (),
         sendable: Callable[[Item], Item | None] = lambda item: item,
         keep_audio: float = 5.0,
+        replay_audio: float = 60.0,
     ) -> None:
         self._effects: list[Effect] = []
         self._new_key = new_key  # makes event ids
         self._new_item_id = new_item_id
+        self._replay_audio = replay_audio  # seconds of the audio of items
         self.session = SessionConfig()  # what the server holds
         self.over = False  # the server has said its last word
         self.conversation = Conversation(self._effects)
@@ -108,8 +110,10 @@ class SessionState:
 
         Raises:
             ConfigurationError: It would change what cannot change now; nothing has happened.
+            QueueFull: There is no link, and too much audio waits for one; likewise.
         """
         check_changes(event, self.session, self.running.spoken, self.sequencer.active is not None)
+        self.recovery.check_room((event,))
         if self.recovery.hold(event):
             return
         if isinstance(event, ResponseCreate):
@@ -126,7 +130,12 @@ class SessionState:
             self._register(event)
 
     def begin(self, turn: Turn) -> None:
-        """Run a turn once its time has come; its key is settled with its last response."""
+        """Run a turn once its time has come; its key is settled with its last response.
+
+        Raises:
+            QueueFull: There is no link, and too much audio waits for one; nothing has happened.
+        """
+        self.recovery.check_room(turn.items)
         self.sequencer.begin(turn)
 
     def create(self, event: ResponseCreate, turn: Turn, *, on_active: str) -> bool:
@@ -265,6 +274,8 @@ class SessionState:
         self.calls.listings.expect(event.session)
         self.running.output_format = self.audio_format("output")
         self.buffer.detects = self.speech.detects
+        # four characters of base64 for three bytes
+        self.conversation.kept.limit = self._replay_audio * 1000 * self._input_rate * 4 / 3
 
     def _session_updated(self, event: Any) -> None:
         self._take_session(event)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pipe import LIMIT, Line, Pipe, Task, arrived, greeted
 
-from realtime_sync import RealtimeSession, ReconnectPolicy
-from realtime_sync.errors import ConnectionLost
+from realtime_sync import RealtimeSession, ReconnectPolicy, items
+from realtime_sync.errors import ConnectionLost, QueueFull
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
 CHUNK = bytes(48 * 100)  # 100 ms
@@ -153,3 +153,86 @@ def test_a_turn_whose_audio_was_taken(through: str, line: Line) -> None:
     assert answer.result(LIMIT).text == "heard"
     assert (back.skipped, back.lost_audio_ms) == ((), 0)
     assert len(session.conversation.items) == 1
+
+
+# --- audio of items
+
+
+def spoken(session: RealtimeSession, pipe: Pipe, item_id: str, ms: int) -> dict[str, Any]:
+    """Creates a user's item with audio, of which the server shows nothing; the event's item."""
+    made = items.user(audio=bytes(48 * ms)).model_copy(update={"id": item_id})
+    creating = Task(session.conversation.create, made)
+    event = pipe.expect("conversation.item.create")
+    bare = {**event["item"], "content": [{"type": "input_audio", "transcript": None}]}
+    pipe.say({"type": "conversation.item.added", "item": bare})
+    creating.result()
+    item: dict[str, Any] = event["item"]
+    return item
+
+
+def transcribed(pipe: Pipe, item_id: str, text: str) -> None:
+    kind = "conversation.item.input_audio_transcription.completed"
+    pipe.say({"type": kind, "item_id": item_id, "content_index": 0, "transcript": text})
+
+
+@pytest.mark.row("F30", bound="the newest, of replay_audio seconds in all")
+def test_audio_of_items_is_said_again(line: Line) -> None:
+    """As its transcript where there is one, else as audio; what is too much is told as skipped."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), replay_audio=0.25))
+    first = {name: spoken(session, pipe, name, 100) for name in "abcd"}
+    transcribed(pipe, "c", "hello")
+    spoken(session, pipe, "long", 300)
+    arrived(session, pipe)
+    assert session.conversation.items[0].audio == b""  # retrieve has it
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    with session.expect("connection.restored") as pending:
+        pipe.cut()
+        said = [fresh.expect("conversation.item.create")["item"] for _ in range(2)]
+        for item in said:
+            fresh.confirm({"type": "conversation.item.create", "item": item})
+        back = pending.result(timeout=LIMIT)
+    assert (back.replayed, back.skipped) == (("c", "d"), ("a", "b", "long"))
+    assert said[0]["content"] == [{"type": "input_text", "text": "hello"}]
+    assert said[1]["content"] == first["d"]["content"]
+    assert [item.id for item in session.conversation.items] == ["c", "d"]
+
+
+def test_a_server_that_shows_the_audio_of_items(line: Line) -> None:
+    """It is not kept in the mirror for ever: the limit holds for it too."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), replay_audio=0.15))
+    for name in "ab":
+        made = items.user(audio=bytes(4800)).model_copy(update={"id": name})
+        creating = Task(session.conversation.create, made)
+        pipe.confirm(pipe.expect("conversation.item.create"))
+        creating.result()
+    assert [item.audio for item in session.conversation.items] == [b"", b""]
+    assert len(session._connection._state.conversation.kept._parts) == 1
+    clearing = Task(session.conversation.clear)
+    for _ in range(2):
+        pipe.confirm(pipe.expect("conversation.item.delete"))
+    clearing.result()
+    kept = session._connection._state.conversation.kept
+    assert (kept._parts, kept._size) == ({}, 0)
+
+
+@pytest.mark.row("F30", bound="replay_audio seconds, or one call")
+def test_calls_with_audio_that_wait_for_a_link(line: Line) -> None:
+    """What would be too much is refused at once, one is always taken; nothing of it is lost."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), replay_audio=0.25))
+    fresh = Pipe()
+    line.plan(fresh)
+    with session.expect("connection.lost") as lost:
+        pipe.cut()
+    lost.result(timeout=LIMIT)
+    asked = session.submit(audio=bytes(48 * 300), through="item")
+    with pytest.raises(QueueFull, match="replay_audio"):
+        session.submit(audio=bytes(48 * 100), through="buffer")
+    with pytest.raises(QueueFull):
+        session.conversation.create(items.user(audio=bytes(48 * 100)))
+    session.send({"type": "conversation.item.create", "item": items.user("words cost nothing")})
+    fresh.greet()
+    assert fresh.expect("conversation.item.create")["item"]["content"][0]["type"] == "input_text"
+    fresh.take_turn("heard")
+    assert asked.result(LIMIT).text == "heard"
+    spoken(session, fresh, "x", 300)
