@@ -21,7 +21,20 @@ from realtime_sync.local.shapes import (
     text,
 )
 
-__all__ = ["COMPLETION", "INPUT_ITEMS", "RESPONSE"]
+__all__ = [
+    "ASSISTANT",
+    "ASSISTANT_UPDATE",
+    "COMPLETION",
+    "INPUT_ITEMS",
+    "METADATA_UPDATE",
+    "RESPONSE",
+    "RUN",
+    "THREAD",
+    "THREAD_AND_RUN",
+    "THREAD_MESSAGE",
+    "THREAD_UPDATE",
+    "TOOL_OUTPUTS",
+]
 
 # /chat/completions
 
@@ -190,3 +203,102 @@ _RESPONSE_FIELDS: dict[str, Shape] = {
     ),
 }
 RESPONSE = record(_RESPONSE_FIELDS, ("model",))
+
+# /assistants, /threads
+
+_ASSISTANT_TOOLS: dict[str, Shape] = {
+    "function": record({"type": text(), "function": _FUNCTION}, ("function",)),
+    "code_interpreter": record({"type": text()}),
+    "file_search": record({"type": text(), "file_search": anything}),
+}
+_COMMON_SETTINGS: dict[str, Shape] = {
+    "model": nullable(text()),
+    "instructions": nullable(text(256_000)),
+    "metadata": nullable(metadata),
+    "temperature": nullable(number(0, 2)),
+    "top_p": nullable(number(0, 1)),
+    "tools": nullable(array(tagged("type", _ASSISTANT_TOOLS), most=128)),
+    "response_format": anything,
+    "reasoning_effort": anything,
+}
+_ASSISTANT_FIELDS: dict[str, Shape] = {
+    **_COMMON_SETTINGS,
+    "name": nullable(text(256)),
+    "description": nullable(text(512)),
+    "tool_resources": anything,
+}
+ASSISTANT = record({**_ASSISTANT_FIELDS, "model": text()}, ("model",))
+ASSISTANT_UPDATE = record(_ASSISTANT_FIELDS)
+
+_MESSAGE_PARTS: dict[str, Shape] = {
+    "text": _PARTS["text"],
+    "image_url": _PARTS["image_url"],
+    "image_file": record(
+        {
+            "type": text(),
+            "image_file": record(
+                {"file_id": text(), "detail": choice("auto", "low", "high")}, ("file_id",)
+            ),
+        },
+        ("image_file",),
+    ),
+}
+THREAD_MESSAGE = record(
+    {
+        "role": choice("user", "assistant"),
+        "content": by_type(
+            {str: text(256_000), list: array(tagged("type", _MESSAGE_PARTS), least=1)}
+        ),
+        "attachments": anything,
+        "metadata": nullable(metadata),
+    },
+    ("role", "content"),
+)
+METADATA_UPDATE = record({"metadata": nullable(metadata)})
+THREAD = record(
+    {
+        "messages": array(THREAD_MESSAGE),
+        "metadata": nullable(metadata),
+        "tool_resources": anything,
+    }
+)
+THREAD_UPDATE = record({"metadata": nullable(metadata), "tool_resources": anything})
+_RUN_FIELDS: dict[str, Shape] = {
+    **_COMMON_SETTINGS,
+    "assistant_id": text(),
+    "additional_instructions": nullable(text()),
+    "additional_messages": nullable(array(THREAD_MESSAGE)),
+    "max_completion_tokens": nullable(integer(256, 1 << 30)),
+    "max_prompt_tokens": nullable(integer(256, 1 << 30)),
+    "parallel_tool_calls": flag,
+    "stream": nullable(flag),
+    "tool_choice": nullable(
+        by_type(
+            {
+                str: choice("none", "auto", "required"),
+                dict: tagged(
+                    "type",
+                    {
+                        "function": _CHOICES["function"],
+                        "code_interpreter": anything,
+                        "file_search": anything,
+                    },
+                ),
+            }
+        )
+    ),
+    "truncation_strategy": anything,
+}
+RUN = record(_RUN_FIELDS, ("assistant_id",))
+THREAD_AND_RUN = record(
+    {**_RUN_FIELDS, "thread": nullable(THREAD), "tool_resources": anything}, ("assistant_id",)
+)
+TOOL_OUTPUTS = record(
+    {
+        "tool_outputs": array(
+            record({"tool_call_id": text(), "output": text()}, ("tool_call_id", "output"))
+        ),
+        "stream": nullable(flag),
+    },
+    ("tool_outputs",),
+)
