@@ -21,6 +21,7 @@ Answer = str | bytes | bytearray | Call | McpCall | BaseException | list[Any] | 
 """What `LocalServer.reply` takes for one response."""
 
 _PCM_BYTES_PER_SECOND = 48_000
+RUN_ENDINGS = ("completed", "incomplete", "failed", "cancelled", "expired")
 
 
 def parts_of(given: Answer) -> list[Part]:
@@ -126,6 +127,7 @@ class Script:
         self._refused: deque[Refused] = deque()
         self._busy: deque[bool] = deque()
         self._holds: deque[int] = deque()
+        self._endings: deque[str] = deque()
 
     def reply(self, *answers: Answer) -> None:
         """Queues what the next responses do, one answer each."""
@@ -217,6 +219,17 @@ class Script:
         self._holds.append(after)
         self.held = True
 
+    def end_runs(self, *statuses: str) -> None:
+        """The next runs of assistants, once they have said what they say, end with these.
+
+        Raises:
+            ValueError: No run ends so.
+        """
+        for status in statuses:
+            if status not in RUN_ENDINGS:
+                raise ValueError(f"{status!r}: a run ends as one of {', '.join(RUN_ENDINGS)}")
+        self._endings.extend(statuses)
+
     def release(self) -> None:
         """Lets the responses go on that `hold` has stopped."""
         self.held = False
@@ -232,6 +245,9 @@ class Script:
 
     def next_hold(self) -> int | None:
         return _taken(self._holds)
+
+    def next_ending(self) -> str | None:
+        return _taken(self._endings)
 
     def is_busy(self) -> bool:
         """Whether this `response.create` is to be refused; counts down."""

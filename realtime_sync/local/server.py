@@ -48,8 +48,8 @@ class LocalServer:
     detection goes by loudness: a `threshold` of 0 to 1 is -60 to -20 dBFS, and semantic_vad, which
     cannot understand here, waits a quarter of its longest wait. Transcription and translation
     sessions, calls and their sidebands are served too, and the REST calls at `url`: client
-    secrets and calls, /chat/completions and /responses, which take their answers from the same
-    script and rules.
+    secrets and calls; /chat/completions, /responses and the Assistants API (assistants, threads,
+    files) take their answers from the same script and rules.
 
     Args:
         host: The address to bind to; nobody else's network can reach the default.

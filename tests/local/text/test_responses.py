@@ -127,7 +127,7 @@ def test_wrong_requests(client: openai.OpenAI, body: Any, param: str) -> None:
     """What the service refuses is refused, naming the field."""
     with pytest.raises(openai.BadRequestError) as caught:
         client.post("/responses", cast_to=object, body={"model": "m", "input": "x", **body})
-    assert str(caught.value.body["param"]).startswith(param)  # type: ignore[index]
+    assert str(caught.value.body["param"]).startswith(param)
 
 
 def test_faults(server: LocalServer, client: openai.OpenAI) -> None:
