@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .plan import BACKTRACK, END, Plan
 
 __all__ = ["chart"]
+
+# Mermaid's own; a backtick would begin Markdown, a bracket HTML
+_ENTITIES: Final = str.maketrans(
+    {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;"}
+)
 
 
 def chart(plan: Plan) -> str:
@@ -27,7 +34,4 @@ def chart(plan: Plan) -> str:
 
 
 def _quoted(text: str) -> str:
-    # Mermaid's own entities; a backtick would begin Markdown
-    for sign, entity in (("#", "#35;"), ('"', "#quot;"), ("`", "#96;"), ("\n", " ")):
-        text = text.replace(sign, entity)
-    return text
+    return text.translate(_ENTITIES)

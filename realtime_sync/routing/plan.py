@@ -99,7 +99,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     if reader is None:
         raise ConfigurationError(f"{path}: a .toml or .json file is needed")
     try:
-        table = reader(path.read_text(encoding="utf-8"))
+        table = reader(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except OSError as exc:
         raise ConfigurationError(f"{path}: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:  # a TOMLDecodeError, JSONDecodeError are such
@@ -160,8 +160,8 @@ class _Reader:
 
     def _stage(self, name: Any, about: Any) -> Stage | None:
         path = f"stages.{name}"
-        if not isinstance(name, str) or not name.strip():
-            self._faults.add(path, "the name of a stage is a text")
+        if not _is_name(name):
+            self._faults.add(path, "the name of a stage is a line of text")
             return None
         if name.startswith("_") and name.endswith("_"):
             self._faults.add(path, "names between underscores are reserved; give it another")
@@ -188,8 +188,8 @@ class _Reader:
         found: dict[str, Outcome] = {}
         for name, outcome in self._table(about, path, "outcomes").items():
             where = f"{path}.outcomes.{name}"
-            if not isinstance(name, str) or not name.strip():
-                self._faults.add(where, "the name of an outcome is a text")
+            if not _is_name(name):
+                self._faults.add(where, "the name of an outcome is a line of text")
             elif not isinstance(outcome, Mapping):
                 self._faults.add(where, f'a table is needed, with "move_to", not {_kind(outcome)}')
             else:
@@ -251,7 +251,8 @@ class _Reader:
             self._wrong(path, key, "a text", value)
             return ""
         if needed and not value.strip():
-            self._wrong(path, key, "a text", value if key in table else None)
+            empty = ", not an empty one" if key in table else ""
+            self._faults.add(f"{path}.{key}", f"a text is needed{empty}")
         return value.strip()
 
     def _table(
@@ -283,25 +284,27 @@ class _Reader:
         text = self._text(table, path, key)
         where = f"{path}.{key}" if path else key
         try:
-            named = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
-            if set(named) <= set(PLACEHOLDERS):
-                text.format(**dict.fromkeys(PLACEHOLDERS, ""))
-        except (ValueError, LookupError) as exc:  # LookupError: braces within braces
+            parts = list(string.Formatter().parse(text))
+        except ValueError as exc:
             self._faults.add(where, f"{exc}; a brace that is meant as such is written twice")
             return None
-        for name in named:
-            if name not in PLACEHOLDERS:
+        for _, name, form, conversion in parts:
+            if name is not None and name not in PLACEHOLDERS:
                 there = ", ".join(f"{{{one}}}" for one in PLACEHOLDERS)
                 self._faults.add(where, f"no placeholder {{{name}}}; there are: {there}")
+            elif form or conversion:  # it may ask for a gigabyte, or fail when it is filled in
+                self._faults.add(where, f"{{{name}}} stands alone, without : or !")
         return text or None
 
     def _wrong(self, path: str, key: str, wanted: str, value: Any) -> None:
         where = f"{path}.{key}" if path else key
-        self._faults.add(where, f"{wanted} is needed{'' if value is None else _but(value)}")
+        but = "" if value is None else f", not {_kind(value)}"
+        self._faults.add(where, f"{wanted} is needed{but}")
 
 
-def _but(value: Any) -> str:
-    return ", not an empty one" if value == "" else f", not {_kind(value)}"
+def _is_name(name: Any) -> bool:
+    """Whether it can stand in a list that the model reads, a line each."""
+    return isinstance(name, str) and bool(name.strip()) and name.isprintable()
 
 
 def _kind(value: Any) -> str:

@@ -146,6 +146,8 @@ def as_tools(
     """
     if isinstance(tools, (str, Mapping)) or callable(tools):
         raise ConfigurationError("tools= takes a list of tools; put this one into brackets")
+    if not isinstance(tools, Iterable):
+        raise TypeError(f"tools= takes a list of tools, not {type(tools).__name__}")
     entries = tuple(_entry(given) for given in tools)
     taken: set[tuple[str, str]] = set()
     twice: list[str] = []

@@ -34,7 +34,7 @@ def test_the_chart(bakery: dict[str, Any]) -> None:
 def test_names_are_quoted() -> None:
     """No name can break the chart."""
     stage = {"accessible_from": "_start_", "goal": "g"}
-    text = StageRouter({"stages": {'end"; #1\n`x`': stage}}).to_mermaid()
-    assert '    s0["end#quot;; #35;1 #96;x#96;"]\n' in text
+    text = StageRouter({"stages": {'end"; #1 `x` <b>&': stage}}).to_mermaid()
+    assert '    s0["end#quot;; #35;1 #96;x#96; #lt;b#gt;#amp;"]\n' in text
     assert "finish" not in text
     assert "back" not in text

@@ -69,6 +69,15 @@ def test_files_that_cannot_be_read(tmp_path: Path, name: str, text: str, words: 
     assert words in line
 
 
+@pytest.mark.parametrize("name", ["stages.toml", "stages.json"])
+def test_a_byte_order_mark(tmp_path: Path, name: str) -> None:
+    """Files of editors that begin with one load like others."""
+    path = tmp_path / name
+    toml = '[stages.a]\naccessible_from = "_start_"\ngoal = "g"\n'
+    path.write_text(toml if name.endswith("toml") else json.dumps(stage()), encoding="utf-8-sig")
+    assert StageRouter(path).stages == ("a",)
+
+
 def test_a_file_is_named(tmp_path: Path) -> None:
     """Faults inside a file begin with its name."""
     path = tmp_path / "stages.toml"
@@ -127,13 +136,18 @@ def test_all_faults_at_once() -> None:
         ({}, "stages: a table is needed"),
         ({"stages": {}}, "stages: at least one is needed"),
         ({"stages": []}, "stages: a table is needed, not list"),
-        ({"stages": {3: {"goal": "x"}}}, "stages.3: the name of a stage is a text"),
+        ({"stages": {3: {"goal": "x"}}}, "stages.3: the name of a stage is a line of text"),
+        ({"stages": {"a\nb": {"goal": "x"}}}, "the name of a stage is a line of text"),
         (None, "config: a dict, or the path"),
-        (stage(outcomes={"": {"move_to": "_end_"}}), "the name of an outcome is a text"),
+        (stage(outcomes={"": {"move_to": "_end_"}}), "the name of an outcome is a line of text"),
+        (stage(outcomes={"\r": {"move_to": "_end_"}}), "the name of an outcome is a line of text"),
+        (stage(outcomes=""), "stages.a.outcomes: a table is needed, not str"),
         (stage(outcomes={"x": {"move_to": "_start_"}}), "no stage '_start_'"),
         (stage(accessible_from=["_start_", "_end_"]), "no stage '_end_'"),
         (stage(template="{background"), "expected '}' before end of string; a brace"),
-        (stage(template="{background:{x}}"), "a brace that is meant as such"),
+        (stage(template="{background:{stage_name}}"), "{background} stands alone"),
+        (stage(template="{background:>99999999999}"), "{background} stands alone"),
+        (stage(template="{background!r}"), "{background} stands alone, without : or !"),
         (stage(template="{background.x}"), "no placeholder {background.x}"),
         (stage(template="{}"), "no placeholder {}"),
         (stage(custom_template="{oops}"), "stages.a.custom_template: no placeholder {oops}"),
