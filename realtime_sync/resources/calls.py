@@ -143,6 +143,10 @@ class Calls:
             decide=decide,
         )
 
+    def waits_for(self, call_id: str) -> bool:
+        """Whether a call has no answer yet."""
+        return call_id in self._live
+
     def _depth(self, call_id: str) -> int:
         turn = self._session._look(lambda s: s.calls.turn_of(call_id))
         return len(turn.callers) if turn is not None else 0

@@ -120,6 +120,8 @@ class Routing:
         step: Step = session._look(lambda _: self._begin(plan))
         try:
             setting = self.router.setting(step)  # without the lock: it may run the user's code
+            if not session._calls.waits_for(context.call_id):
+                raise ToolError("it took too long, and nobody waits for it any more")
             if step.ends:
                 context._follow(lambda state: self._end(state, plan, setting))
                 return NoReply(step.output) if self._has_spoken() else step.output

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from ..errors import ConfigurationError, ToolError
 from ..events.local import AgentHandoff
 from ..tools import Tool, ToolContext, ToolEntry, as_tools
+from ..tools.call import finished
 from .router import Faults, Router, Setting, Step, move
 
 __all__ = ["Agent", "AgentRouter"]
 
-Instructions = str | Callable[[], str]
+Instructions = str | Callable[[], str | Awaitable[str]]
 
 
 class Agent:
@@ -30,7 +31,8 @@ class Agent:
 
     Attributes:
         name: Unique among the agents that can reach each other.
-        instructions: A text; or a function without arguments, asked whenever the agent takes over.
+        instructions: A text; or a function without arguments, `async def` too, asked whenever the
+            agent takes over.
         tools: What `tools=` of a session takes.
         handoffs: Agents that it may hand over to; a list that may grow until a session is made.
         description: What other agents are told that it is for.
@@ -50,8 +52,8 @@ class Agent:
     ) -> None:
         self.name = name
         self.instructions = instructions
-        self.tools = list(tools)
-        self.handoffs = list(handoffs)
+        self.tools = _listed("tools", tools)
+        self.handoffs: list[Agent] = _listed("handoffs", handoffs)
         self.description = description
         self.voice = voice
 
@@ -122,7 +124,7 @@ class AgentRouter(Router):
         """See `Router`; runs `instructions`, where that is a function."""
         agent: Agent = self._agent if step is None else step.to
         said = agent.instructions
-        text = said() if callable(said) else said
+        text = finished(said(), ToolContext(name=agent.name)) if callable(said) else said
         if not isinstance(text, str):
             raise TypeError(f"agent {agent.name}: instructions are a text, not {text!r}")
         return Setting(text, self._tools[agent], agent.voice)
@@ -156,14 +158,23 @@ class AgentRouter(Router):
 
         about = f": {agent.description}" if agent.description else "."
         description = f"Hand the conversation over to {agent.name}{about}"
-        return Tool(transfer, name=_tool_name(agent), description=description, timeout=None)
+        return Tool(transfer, name=_tool_name(agent), description=description)
 
     def __repr__(self) -> str:
         return f"<AgentRouter, {self._agent.name} talks>"
 
 
+def _listed(name: str, given: Any) -> list[Any]:
+    if isinstance(given, str) or callable(given) or not isinstance(given, Iterable):
+        raise TypeError(f"{name}: a list is needed, not {type(given).__name__}")
+    return list(given)
+
+
 def _tool_name(agent: Agent) -> str:
-    return f"transfer_to_{re.sub(r'[^a-zA-Z0-9_-]+', '_', agent.name)}"[:64]
+    plain = re.sub(r"[^a-zA-Z0-9_-]+", "_", agent.name)
+    if not plain.strip("_-"):  # in another script
+        plain = agent.name.encode("punycode").decode()
+    return f"transfer_to_{plain}"[:64]
 
 
 def _reachable(first: Agent, faults: Faults) -> list[Agent]:

@@ -62,6 +62,30 @@ def test_instructions_of_the_moment() -> None:
     assert [router.setting().instructions for _ in range(2)] == ["first", "second"]
 
 
+def test_instructions_that_are_awaited() -> None:
+    """The function may be `async def`."""
+
+    async def said() -> str:
+        return "You know bills."
+
+    assert AgentRouter(Agent("billing", said)).setting().instructions == "You know bills."
+
+
+def test_names_in_other_scripts() -> None:
+    """Each agent has a tool of its own, whatever it is called."""
+    router = AgentRouter(Agent("前台", handoffs=[Agent("账单"), Agent("客服"), Agent("Küche")]))
+    names = [tool.name for tool in router.setting().tools]
+    assert names == ["transfer_to_4kr785k", "transfer_to_ubtq9x", "transfer_to_K_che"]
+
+
+@pytest.mark.parametrize("given", [bill, "bill", 7, None, Agent("other")])
+@pytest.mark.parametrize("name", ["tools", "handoffs"])
+def test_what_is_no_list(name: str, given: Any) -> None:
+    """It is refused at once, by its name."""
+    with pytest.raises(TypeError, match=f"{name}: a list is needed, not"):
+        Agent("billing", **{name: given})
+
+
 def test_instructions_that_are_no_text() -> None:
     """What a function returns is checked."""
     fn: Any = lambda: None  # noqa: E731

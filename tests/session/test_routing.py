@@ -514,6 +514,37 @@ def test_a_hand_over_beside_another(
         assert session.router.agent.name == made.call_id != refused.call_id
 
 
+def test_instructions_that_hang(
+    make: Opener, server: LocalServer, front: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call is answered; when they come at last, the agent who talks goes on all the same."""
+    go, asked = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        asked.set()
+        go.wait(LIMIT)
+        return "You know loaves."
+
+    front.handoffs[0].instructions = hang
+    with make(router=front) as session:
+        tool = session.tools.function("transfer_to_oven")
+        assert tool is not None
+        tool.timeout = 0.05
+        server.reply(server.call("transfer_to_oven"), "sorry")
+        assert session.ask("go").text == "sorry"
+        assert asked.is_set()
+        assert outputs(session)[0]["error"]["type"] == "timeout"
+        go.set()
+        for _ in range(100):  # while it is not over yet, no other step is made
+            server.reply(server.call("transfer_to_oven"), "Loaves.")
+            session.ask("again")
+            if "agent" in outputs(session)[-1]:
+                break
+        assert outputs(session)[-1] == {"agent": "oven"}
+        updates = [event for event in server.received if event["type"] == "session.update"]
+        assert len(updates) == 2
+
+
 def test_instructions_that_fail(make: Opener, server: LocalServer, front: Agent) -> None:
     """The call is answered, and the agent who talks goes on."""
 

@@ -67,6 +67,8 @@ def test_wire_dicts_are_copied_and_kept():
         (walk, ConfigurationError, "brackets"),
         (WIRE, ConfigurationError, "brackets"),
         ("walk", ConfigurationError, "brackets"),
+        (3, TypeError, "a list of tools, not int"),
+        (None, TypeError, "a list of tools, not NoneType"),
         (["walk"], TypeError, "not str"),
         ([None], TypeError, "not NoneType"),
         ([Dog], TypeError, "not type"),
