@@ -17,6 +17,7 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
   (`plan`, `usage`), user transcripts in `transcripts`, what is due when in `schedule`.
 - `vocabulary` and `shapes` say which client events are right, `refusal` what a wrong one is told.
 - `mcp` plays MCP servers: their tools, the approval and the calls of them.
+- `replay` plays the server's part of a recording, `causes` says what in it follows from what.
 - `beta` speaks the old dialect over a brain that knows GA only.
 - `answers` are the rules that it answers by, `script` and `heard` what a test wants instead,
   `speech` its voice.

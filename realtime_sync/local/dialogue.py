@@ -27,7 +27,8 @@ __all__ = ["Dialogue"]
 Wire = dict[str, Any]
 
 _CONTINUATION, _TEXT, _BINARY = 0, 1, 2  # opcodes of RFC 6455
-_GOING_AWAY, _NO_CODE, _BAD_TEXT = 1001, 1005, 1007  # close codes; 1005 is a frame without one
+# close codes; 1005 is a frame without one, 1006 no frame at all
+_GOING_AWAY, _NO_CODE, _CUT, _BAD_TEXT = 1001, 1005, 1006, 1007
 _REQUEST_LINE_MOST = 8192
 # Bytes that may wait to be written: text turns leave in one write, of a long audio reply the first
 # seconds leave while the next are still being spoken, and a client that does not read gets no more.
@@ -160,8 +161,8 @@ class Dialogue:
             self._brain.leave()
 
     def farewell(self, code: int = _GOING_AWAY, reason: str = "") -> None:
-        """Says goodbye with a close frame, if there is anybody to say it to."""
-        if self._brain is None:
+        """Says goodbye with a close frame, if there is anybody to say it to; 1006: without."""
+        if self._brain is None or code == _CUT:
             self.cut = True
         elif not self.leaving:
             said = () if code == _NO_CODE else (code, reason)
@@ -213,6 +214,8 @@ class Dialogue:
         return bool(response.status_code == 101)
 
     def _brain_for(self, visit: Visit, now: float) -> Mind | Member:
+        if self._sessions.replay is not None:
+            return self._sessions.replayed(now)
         if visit.kind == "sideband":
             return self._calls.join(visit.call_id, now)
         return self._sessions.new(visit.kind, visit.model, now, visit.preset)
@@ -220,8 +223,12 @@ class Dialogue:
     def _begin(self, visit: Visit, brain: Mind | Member, now: float) -> None:
         self._brain = brain
         self._expirations = self._script.expirations
-        names = BetaNames() if self._script.beta_names else Plain()
-        self._dialect = Beta() if visit.dialect == "beta" else names
+        names: Plain = BetaNames() if self._script.beta_names else Plain()
+        if self._sessions.replay is not None:
+            names = Plain()  # a recording is in the words that were spoken
+        elif visit.dialect == "beta":
+            names = Beta()
+        self._dialect = names
         self._say(brain.hello(), now)
 
     def _dismiss(self, dismissal: Dismissal) -> None:

@@ -34,6 +34,7 @@ _RECEIVE = 1 << 16
 _MESSAGE_MOST = 24 << 20  # 15 MiB of audio in base64, and the event around it
 _HANDSHAKE_SECONDS = 10.0
 _TICK = 0.01  # seconds' worth of bytes that leave at a time, where the script sets a rate
+_LONG = 3600.0  # seconds between two looks, at most
 _FAREWELL_SECONDS = 0.5  # for the peer's close frame
 
 
@@ -298,7 +299,8 @@ class Link(threading.Thread):
     def _patience(self) -> float | None:
         paced = self._next_write if self._dialogue.unsent and self._next_write else None
         times = [one for one in (self._dialogue.due, self._until, paced) if one is not None]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        # a selector takes no time without end
+        return min(_LONG, max(0.0, min(times) - time.monotonic())) if times else None
 
     def _part(self, now: float) -> None:
         self._parting = True

@@ -6,6 +6,7 @@ Threads and sockets are in `net`; here is what they share.
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from realtime_sync.local.heard import Spoken
 from realtime_sync.local.net import Listener
 from realtime_sync.local.reception import Reception
 from realtime_sync.local.refusal import Refusal
+from realtime_sync.local.replay import Replay
 from realtime_sync.local.script import Answer, Script
 from realtime_sync.local.sessions import Sessions
 from realtime_sync.local.speech import Speech
@@ -103,6 +105,54 @@ class LocalServer:
         )
         self.script.ring = self._listener.ring
         self._desk = self._new_desk(grants)
+
+    @classmethod
+    def from_recording(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        speed: float | None = 1.0,
+        partial: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> LocalServer:
+        """A server that plays the server's part of a recording: a bug report becomes a test.
+
+        It says what the recorded server said, once the client has sent what that followed from;
+        ids that the client makes are put where the recording has its own. Of the client's audio it
+        waits for the beginning only; what comes of it comes as long after that as it did. Audio
+        that was not recorded is silence of the same length. A client event that the recording does
+        not have is refused (`not_in_recording`), but for `session.update`; `awaited` says what it
+        waits for. Links that were lost are lost again, the next one has the next session.
+
+        Args:
+            path: Of the file, as `session.record(path)` writes it.
+            speed: Multiplies the recorded pace; None says everything as soon as it may.
+            partial: Play a recording that is cut, or has a gap, as far as it goes.
+            host, port: As of the class.
+
+        Raises:
+            RecordingError: It is no recording, newer than this library, cut or spoilt; names the
+                line.
+            OSError: It cannot be read.
+        """
+        replay = Replay(path, epoch=time.time, partial=partial)
+        server = cls(
+            host=host,
+            port=port,
+            speed=speed,
+            voice="tones",
+            dialect=replay.dialect,
+            needs_beta_header=False,
+        )
+        server._sessions.replay = replay
+        return server
+
+    @property
+    def awaited(self) -> str | None:
+        """Of a recording, what the client is to send next; None: nothing."""
+        replay = self._sessions.replay
+        return None if replay is None else replay.awaited
 
     def _new_sessions(self, voice: str, speed: float | None, seconds: float | None) -> Sessions:
         return Sessions(

@@ -13,6 +13,7 @@ from realtime_sync.local.brain import Brain
 from realtime_sync.local.interpreter import Interpreter
 from realtime_sync.local.mind import Mind
 from realtime_sync.local.plan import Voice
+from realtime_sync.local.replay import Replay
 from realtime_sync.local.scribe import Scribe
 from realtime_sync.local.script import Script
 from realtime_sync.local.telephone import Telephone
@@ -53,6 +54,16 @@ class Sessions:
         self.new_identity = new_identity
         self._voice = voice
         self.speed = speed
+        self.replay: Replay | None = None  # the recording that is played; None: none
+
+    def replayed(self, now: float) -> Mind:
+        """The next session of the recording.
+
+        Raises:
+            Refusal: It has no further one.
+        """
+        assert self.replay is not None
+        return self.replay.next(self.script, self.new_identity(), self.speed, now)
 
     def new(self, kind: str, model: str, now: float, preset: Wire | None = None) -> Mind:
         """A fresh session.
