@@ -47,11 +47,13 @@ _REJECTED = "the call was not approved"
 class _Live:
     """A call that has no answer yet."""
 
-    __slots__ = ("call", "context", "started", "task", "timer")
+    __slots__ = ("call", "context", "started", "task", "timer", "tool")
 
-    def __init__(self, call: Call, context: ToolContext) -> None:
+    def __init__(self, call: Call, context: ToolContext, tool: Tool[..., Any] | None) -> None:
         self.call = call
         self.context = context
+        # as it was when the model called: another call of the response may take it away
+        self.tool = tool
         self.started = False  # `tool.started` has been told
         self.task: Task | None = None  # None while it waits for approval
         self.timer: Timer | None = None  # ends the wait for the tool
@@ -100,7 +102,8 @@ class Calls:
 
         if self._stopped:
             return
-        live = _Live(call, ToolContext(call.call_id, call.name, self._session))
+        context = ToolContext(call.call_id, call.name, self._session)
+        live = _Live(call, context, self._tools.function(call.name))
         self._live[call.call_id] = live
         # both are set before `_interrupt` is told, which may have come before this call
         if call.turn.interrupted:
@@ -164,7 +167,7 @@ class Calls:
     # --- one call
 
     def _queue(self, live: _Live, step: Callable[[], None]) -> None:
-        call, tool = live.call, self._tools.function(live.call.name)
+        call, tool = live.call, live.tool
         callers = call.turn.callers
 
         def guarded() -> None:
@@ -196,7 +199,7 @@ class Calls:
         """Find the tool, check the arguments, ask for approval. Runs on a tool thread."""
         from ..tools import Outcome
 
-        tool = self._tools.function(live.call.name)
+        tool = live.tool
         if tool is None:
             names = ", ".join(sorted(self._tools.functions)) or "none"
             message = f"no tool '{one_line(live.call.name)}'; there are: {names}"

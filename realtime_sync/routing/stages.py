@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigurationError, ToolError
+from ..events.base import one_line
 from ..events.local import ConversationEnded, StageChanged
 from ..tools import Tool, ToolContext, ToolEntry, as_tools
 from .chart import chart
@@ -216,7 +217,8 @@ class StageRouter(Router):
             place = here.to(outcome, (*here.stack, here.stage))
         else:
             there = ", ".join(_choices(stage))
-            raise ToolError(f"no outcome {outcome!r} in stage {stage.name}; there are: {there}")
+            said = one_line(outcome)
+            raise ToolError(f"no outcome '{said}' in stage {stage.name}; there are: {there}")
         event = StageChanged(from_stage=here.stage, to_stage=place.stage, outcome=outcome)
         return Step(place, {"stage": place.stage}, event)
 

@@ -163,6 +163,22 @@ def test_a_tool_of_a_stage_that_is_over(
         )
 
 
+def test_a_tool_beside_the_move(make: Opener, server: LocalServer, router: StageRouter) -> None:
+    """What was called together with the outcome runs, though its stage is over by then."""
+    with make(router=router, tools=[price], tool_threads=1) as session:
+        server.reply([move(server, "ordered"), server.call("price", drink="tea")], "2.50, then")
+        assert session.ask("go").text == "2.50, then"
+        assert outputs(session) == [{"stage": "payment"}, 2.5]
+
+
+def test_an_endless_outcome(make: Opener, server: LocalServer, router: StageRouter) -> None:
+    """It is answered in brief."""
+    with make(router=router, tools=[price]) as session:
+        server.reply(move(server, "x" * 30_000), "sorry")
+        assert session.ask("go").text == "sorry"
+        assert len(outputs(session)[0]["error"]["message"]) < 300
+
+
 # --- the end
 
 
