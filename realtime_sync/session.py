@@ -212,8 +212,9 @@ class RealtimeSession(Speaking):
     def reset(self, *, timeout: float | None = 30) -> None:
         """Begin again: a new session on the server, configured alike, with an empty conversation.
 
-        A response that runs is lost (`ConnectionLost` to whoever waits for it); queued turns, and
-        calls made meanwhile, go on in the new session. Handlers, watchers and `usage` live on;
+        A response that runs is lost (`ConnectionLost` to whoever waits for it), and so is a turn
+        whose tools run; queued turns, and calls made meanwhile, go on in the new session. Handlers,
+        watchers and `usage` live on;
         `connection.restored` tells when it is there. A router begins at its start.
 
         Args:

@@ -299,6 +299,13 @@ class Calls:
                 log.warning("MCP call %s has not ended within %g s", key, REMOTE_LIMIT)
                 self.finished(key, "", respond=True)
 
+    def restart(self) -> None:
+        """The conversation begins again: no call that was made before is in it."""
+        self._groups.clear()
+        self._early.clear()
+        for known in self._known.values():
+            known.turn, known.output = None, known.output or ""
+
     def unlinked(self) -> None:
         """The link is gone, and with it what MCP servers were doing for the old session."""
         self._asked.clear()

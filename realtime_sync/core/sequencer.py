@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from ..errors import RealtimeError, ResponseActive, ServerError
+from ..errors import RealtimeError, ResponseActive, ServerError, copy_of
 from ..events.base import ClientEvent
 from ..events.client import ResponseCancel, ResponseCreate
 from ..events.items import Item
@@ -288,6 +288,13 @@ class Sequencer(Begun):
             if turn.records and turn.records[-1].status == "lost":
                 self._withdraw(turn)
                 self._end(turn, error(turn.records[-1]))
+
+    def restart(self, error: RealtimeError) -> None:
+        """The conversation begins again: turns that wait for tools, or for the reply, are over."""
+        for turn in list(self.turns):
+            if turn.records and turn.records[-1].done:
+                self._withdraw(turn)
+                self._end(turn, copy_of(error, turn.records[-1]))
 
     def retry(self) -> None:
         """The delay of a `Retry` has passed."""

@@ -189,6 +189,12 @@ class SessionState:
         """There will be no answers any more: everybody who waits gets (his copy of) this error."""
         self.recovery.lost(error)
 
+    def restart(self, error: ConnectionLost) -> None:
+        """The next session begins with an empty conversation; what answers the old one is over."""
+        self.conversation.clear()
+        self.sequencer.restart(error)
+        self.calls.restart()
+
     def unlinked(self, error: ConnectionLost, unsent: list[Unsent]) -> None:
         """The link is gone, and another will be made; see `Recovery.unlinked`."""
         self.recovery.unlinked(error, unsent, self._input_rate)

@@ -229,11 +229,12 @@ class Relinking:
         if link is not None and link.ended is None:
             link.send_close(1000)
             link.flush()
+        why = "the session was reset" if self._resetting else "the session was renewed"
+        error = ConnectionLost(why, code=1000)
         if self._resetting:
             with self._lock:
-                self._state.conversation.clear()
-        why = "the session was reset" if self._resetting else "the session was renewed"
-        self._unlink(ConnectionLost(why, code=1000))
+                self._state.restart(error)
+        self._unlink(error)
 
     def _renewal_failed(self, error: RealtimeError) -> None:
         """Stay on the present link as long as it lives, and try again."""
@@ -276,9 +277,10 @@ class Relinking:
             self._begin_parting(0.0)
         elif self.phase == "reconnecting":
             # a session that has heard the old conversation, or a part of it, will not do
-            loop = self._unlink(ConnectionLost("the session was reset", code=1000))
+            error = ConnectionLost("the session was reset", code=1000)
             with self._lock:
-                self._state.conversation.clear()
+                self._state.restart(error)
+            loop = self._unlink(error)
             if loop is not None and self._attempt is None:
                 self._alarm = loop.call_later(0.0, weakly(self._dial_again))
 

@@ -53,6 +53,37 @@ def test_a_result_after_a_loss(when: str, make: Opener, server: LocalServer) -> 
         assert outputs == ["found"]
 
 
+def test_a_result_after_a_reset(make: Opener, server: LocalServer) -> None:
+    """The new conversation has no such call: its turn is lost, its tool told, its output dropped."""
+    began, go = threading.Event(), threading.Event()
+    contexts: list[ToolContext] = []
+
+    def work(context: ToolContext) -> str:
+        """Works."""
+        contexts.append(context)
+        began.set()
+        go.wait(LIMIT)
+        return "done"
+
+    with make(tools=[work]) as session:
+        server.reply([server.call("work"), "wait"], "hello")
+        future = session.submit("go")
+        assert began.wait(LIMIT)
+        queued = session.submit("and you?")
+        session.reset()
+        assert contexts[0].cancelled.is_set()
+        with pytest.raises(ConnectionLost, match="the session was reset"):
+            future.result(LIMIT)
+        with session.expect("tool.finished") as finished:
+            go.set()
+        finished.result(timeout=LIMIT)
+        assert queued.result(LIMIT).text == "hello"
+        settled = [item.type for item in session.conversation.items]
+        assert settled == ["message", "message"]
+        kinds = [event.get("item", {}).get("type") for event in server.received]
+        assert "function_call_output" not in kinds
+
+
 def test_a_call_of_a_lost_response(make: Opener, server: LocalServer) -> None:
     """Its response is lost after one whole call: not run, and answered over the next link."""
     ran: list[int] = []
