@@ -63,6 +63,7 @@ class Routing:
         self._others = router.bind(setup.entries)  # tools that are always there
         self._told: Setting  # what the server was told last
         self._moving = False  # a step is being made
+        self._restarted = False  # meanwhile the conversation has begun again
         self._begin_here()
 
     def _check_alone(self) -> None:
@@ -99,11 +100,11 @@ class Routing:
         """The conversation begins again: so does the router; the server is told, not waited for."""
 
         def back(_: SessionState) -> bool:
-            if not self._moving:  # else that step, which knows of no reset, has the last word
-                self.router.reset()
+            self.router.reset()
+            self._restarted = self._moving
             return not self._moving
 
-        if self._session._look(back):
+        if self._session._look(back):  # else the server is told when that step has come to its end
             self._tell(self.router.setting())
 
     # --- steps
@@ -126,9 +127,10 @@ class Routing:
                 context._follow(lambda state: self._end(state, plan, setting))
                 return NoReply(step.output) if self._has_spoken() else step.output
             self._confirm(setting)
-            session._look(lambda _: self.router.take(step))
+            session._look(lambda _: self._take(step))
         finally:
-            self._moving = False
+            if session._look(self._over):
+                self._tell(self.router.setting())
         session._connection.emit(step.event)
         return step.output
 
@@ -139,6 +141,17 @@ class Routing:
         step = plan()
         self._moving = True
         return step
+
+    def _take(self, step: Step) -> None:
+        """Hold the lock."""
+        if self._restarted:
+            raise ToolError("the conversation has begun again")
+        self.router.take(step)
+
+    def _over(self, _: SessionState) -> bool:
+        """No step is being made any more; whether the server has to be told of a restart yet."""
+        restarted, self._restarted, self._moving = self._restarted, False, False
+        return restarted
 
     def _has_spoken(self) -> bool:
         """Whether the response that made the call has said goodbye: nobody says it twice."""

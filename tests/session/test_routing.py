@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
-from realtime_sync.errors import ConfigurationError
+from realtime_sync.errors import ConfigurationError, ConnectionLost
 from realtime_sync.events import local
 from realtime_sync.local import LocalServer
 from realtime_sync.resources import routing
@@ -439,6 +439,35 @@ def test_a_conversation_that_begins_again(
         assert session.ask("hello").text == "welcome"
         assert heard(server)[-3:] == ["what they want", "message", "response.create"]
         assert session.tools.names == ("price", "classify_response")
+
+
+def test_a_conversation_that_begins_again_in_the_middle_of_a_step(
+    opened: Callable[..., tuple[RealtimeSession, Link]], peer: Peer, router: StageRouter
+) -> None:
+    """The step belongs to what is over: it is not made, and the server is told the start last."""
+    session, link = opened(router=router, tools=[price], reconnect=ReconnectPolicy(delays=(0, 0)))
+    with session:
+        changed = session.events("stage.changed")
+        future = session.submit()
+        call(link, "r1", "ordered")
+        link.hear("session.update")
+        resetting = threading.Thread(target=session.reset)
+        resetting.start()
+        link = peer.link()
+        assert "what they want" in confirmed(link)["instructions"]
+        resetting.join(LIMIT)
+        assert router.stage == "order"
+        with session.expect("tool.finished") as finished:
+            assert "paid" in confirmed(link)["instructions"]
+        assert "begun again" in finished.result(timeout=LIMIT).output
+        told = confirmed(link)
+        assert "what they want" in told["instructions"]
+        assert [tool["name"] for tool in told["tools"]] == ["price", "classify_response"]
+        assert session.tools.names == ("price", "classify_response")
+        assert router.stage == "order"
+        with pytest.raises(ConnectionLost):
+            future.result(LIMIT)
+    assert list(changed) == []
 
 
 # --- agents
