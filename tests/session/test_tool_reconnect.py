@@ -54,7 +54,7 @@ def test_a_result_after_a_loss(when: str, make: Opener, server: LocalServer) -> 
 
 
 def test_a_result_after_a_reset(make: Opener, server: LocalServer) -> None:
-    """The new conversation has no such call: its turn is lost, its tool told, its output dropped."""
+    """The new conversation has no such call: its turn is lost, its tool told, nothing is sent."""
     began, go = threading.Event(), threading.Event()
     contexts: list[ToolContext] = []
 
