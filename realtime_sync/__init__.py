@@ -16,8 +16,8 @@ The rooms, each importing only from those above it:
 - `audio`: sound: codecs, resampling, files; ignorant of sessions.
 - `tools`: Python functions, callable by the model.
 - `routing`: what the model may do, and when: stages and agents.
-- `session`, with `speaking`, `asking`, `living`, `listening`, `resources`, `response`, `streams`,
-  `items`, `images`, `history`, `opening`, `policy`: what people use.
+- `session`, with `speaking`, `calling`, `asking`, `living`, `listening`, `resources`, `response`,
+  `streams`, `items`, `images`, `history`, `opening`, `policy`: what people use.
 - `recording`: what went over the wire, in a file.
 - `voice`: a session with microphone and loudspeaker: talk, push-to-talk, barge-in.
 - `transcription` with `upload`, `translation`: sessions that write down, and that translate.

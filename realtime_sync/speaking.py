@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from .asking import Asking
+from .calling import Calling
 from .core.interruptions import interrupt, last_spoken
 from .core.state import SessionState
 from .events.config import NOT_GIVEN, NotGiven
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Speaking"]
 
 
-class Speaking(Asking):
+class Speaking(Calling):
     """The part of a session that is heard."""
 
     input_audio_buffer: InputAudioBuffer

@@ -45,7 +45,10 @@ SEES: dict[str, set[str]] = {
         *("resources", "living", "listening", "streams", "response", "items", "images"),
         *("runtime", "core", "events", "errors"),
     },
-    "speaking": {"asking", "runtime", "core", "events", "errors"},
+    "calling": {
+        *("asking", "living", "resources", "response", "runtime", "core", "events", "errors"),
+    },
+    "speaking": {"calling", "runtime", "core", "events", "errors"},
     "voice": {"response", "audio", "runtime", "core", "events", "errors"},
     "session": {
         *(

@@ -13,8 +13,8 @@ from ..tools.approval import Approvals, Decision
 from ..tools.execution import Task, ToolThreads
 
 if TYPE_CHECKING:
+    from ..calling import Calling
     from ..runtime.timers import Timer
-    from ..session import RealtimeSession
 
 __all__ = ["Approval", "Approver", "shown"]
 
@@ -29,7 +29,7 @@ class Approval:
     """Asks the approver, handlers and watchers; the first decision counts."""
 
     def __init__(
-        self, session: RealtimeSession, *, approver: Approver | None, timeout: float | None
+        self, session: Calling, *, approver: Approver | None, timeout: float | None
     ) -> None:
         self.threads = ToolThreads(limit=1)  # two questions at once would confuse a human
         self._session = session

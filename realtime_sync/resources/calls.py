@@ -22,10 +22,10 @@ from ..tools.execution import Refused, Task, ToolThreads
 from .approval import Approval, Approver, shown
 
 if TYPE_CHECKING:
+    from ..calling import Calling
     from ..core.state import SessionState
     from ..runtime.clock import Deadline
     from ..runtime.timers import Timer
-    from ..session import RealtimeSession
     from ..tools.call import Outcome
     from ..tools.context import ToolContext
     from ..tools.function import Tool
@@ -69,7 +69,7 @@ class Calls:
 
     def __init__(
         self,
-        session: RealtimeSession,
+        session: Calling,
         tools: Tools,
         *,
         threads: int,

@@ -16,8 +16,8 @@ from ..response import Response
 from ..runtime.clock import Deadline
 
 if TYPE_CHECKING:
+    from ..calling import Calling
     from ..core.state import SessionState
-    from ..session import RealtimeSession
 
 __all__ = ["Responses", "response_params"]
 
@@ -110,7 +110,7 @@ def _runs(state: SessionState) -> bool:
 class Responses:
     """Responses of the session."""
 
-    def __init__(self, session: RealtimeSession) -> None:
+    def __init__(self, session: Calling) -> None:
         self._session = session
 
     @overload

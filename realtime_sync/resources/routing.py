@@ -18,10 +18,10 @@ from ..runtime.clock import Deadline
 from .calls import running_turn
 
 if TYPE_CHECKING:
+    from ..calling import Calling
     from ..core.state import SessionState
     from ..opening import Setup
     from ..routing import Router, Setting, Step
-    from ..session import RealtimeSession
     from ..tools import ToolContext
     from .tools import Entries
 
@@ -33,14 +33,14 @@ log = logging.getLogger(__name__)
 LIMIT = 30.0
 
 #: Who drives a router: two sessions at once would each move the other's conversation.
-_driven: weakref.WeakKeyDictionary[Router, weakref.ref[RealtimeSession]]
+_driven: weakref.WeakKeyDictionary[Router, weakref.ref[Calling]]
 _driven = weakref.WeakKeyDictionary()
 
 
 class Routing:
     """Drives a router: the only one who changes it."""
 
-    def __init__(self, session: RealtimeSession, router: Any, setup: Setup) -> None:
+    def __init__(self, session: Calling, router: Any, setup: Setup) -> None:
         """Bind the router, and have the session begin where it stands.
 
         Raises:

@@ -13,9 +13,9 @@ from ..runtime.clock import Deadline, may_wait
 from ..runtime.watches import Watch
 
 if TYPE_CHECKING:
+    from ..calling import Calling
     from ..core.state import SessionState
     from ..events.tools import ToolObject
-    from ..session import RealtimeSession
     from ..tools.entries import ToolEntry
     from ..tools.function import Tool
 
@@ -29,7 +29,7 @@ Entries = tuple["ToolEntry", ...]
 class Tools:
     """What the model may call."""
 
-    def __init__(self, session: RealtimeSession, entries: tuple[ToolEntry, ...]) -> None:
+    def __init__(self, session: Calling, entries: tuple[ToolEntry, ...]) -> None:
         self._session = session
         self._entries = entries  # what the server was told last
         self._leaving: tuple[ToolEntry, ...] = ()  # taken away, but not confirmed yet
