@@ -223,6 +223,16 @@ class KeyRefused(ServerError, AuthenticationError):
     """The server let us in, and then did not accept the key: an `error` event says so."""
 
 
+class RequestRefused(ServerError, ConnectError):
+    """An HTTP API refused a request, for a reason that no other kind of `ConnectError` has."""
+
+    def __init__(self, message: str, *, status: int | None = None, body: str = "") -> None:
+        ServerError.__init__(self, message)
+        self.status = status
+        self.body = body
+        self.retry_after = None
+
+
 def refusal(event: Any) -> ServerError:
     """The exception that an `error` event of the server's is."""
     details = event.error

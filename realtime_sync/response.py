@@ -279,14 +279,15 @@ class Response:
             raise TypeError("a response that is still running does not pickle; wait() for it first")
         record = self._record
         error = None if record.error is None else copy_of(record.error)
-        kept = (record.object, record.status, record.events, record.output, error)
+        cause = None if record.cause is None else copy_of(record.cause)
+        kept = (record.object, record.status, record.events, record.output, error, cause)
         times = {name: getattr(record.timings, name) for name in record.timings.__slots__}
         return _unpickled, (record.id, record.default, kept, times)
 
 
 def _unpickled(response_id: str, default: bool, kept: Any, times: dict[str, float]) -> Response:
     record = ResponseRecord(response_id, default=default)
-    record.object, record.status, record.events, record.final, record.error = kept
+    record.object, record.status, record.events, record.final, record.error, record.cause = kept
     record.done = True
     for name, moment in times.items():
         setattr(record.timings, name, moment)

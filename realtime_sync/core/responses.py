@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RealtimeError, ResponseFailed
+from ..errors import RealtimeError, ResponseFailed, copy_of
 from ..events.base import ClientEvent, ServerEvent
 from ..events.items import AUDIO_PARTS, Item
 from ..events.local import ResponseModalityMismatch
@@ -53,6 +53,7 @@ class ResponseRecord:
         "__weakref__",
         "afterwards",
         "bytes_per_ms",
+        "cause",
         "claimant",
         "complete",
         "corrects",
@@ -89,6 +90,7 @@ class ResponseRecord:
         self.final: tuple[Item, ...] | None = None  # the output, once nothing can change any more
         self.done = False
         self.error: RealtimeError | None = None  # why it can no longer end: lost or closed
+        self.cause: RealtimeError | None = None  # why it failed, where more is known than is said
         self.interrupted = False  # it was cut where the listener was
         self.muted = False  # nobody wants its deltas any more; its handle still collects them
         self.corrects = False  # its turn has been corrected once: it will not be again
@@ -138,10 +140,12 @@ class ResponseRecord:
         self.done = True
 
 
-def failure_of(record: ResponseRecord) -> ResponseFailed | None:
+def failure_of(record: ResponseRecord) -> RealtimeError | None:
     """The error that a failed response is; None for all others."""
     if record.status != "failed":
         return None
+    if record.cause is not None:
+        return copy_of(record.cause, record)
     details = record.object.status_details
     error = (details.error if details else None) or ErrorDetails()
     reason = error.message or error.code or error.type or "no reason given"

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..errors import ConfigurationError, ConnectionLost, RealtimeError, ServerError, refusal
+from ..errors import ConfigurationError, ConnectionLost, RealtimeError, refusal
 from ..events.base import ClientEvent, LocalEvent, ServerEvent, UnknownEvent, one_line
 from ..events.client import ConversationItemCreate, ResponseCreate
 from ..events.config import SessionConfig
@@ -310,7 +310,7 @@ class SessionState:
         self._effects.append(Unclaimed(event))
         self.recovery.refuse_open(error)
 
-    def _refused(self, key: str, error: ServerError | ConfigurationError) -> bool:
+    def _refused(self, key: str, error: RealtimeError) -> bool:
         """Whether the error's client event was one of ours that we still had in mind."""
         create = self.creates.pop(key)
         if create is not None:
