@@ -18,25 +18,28 @@ log = logging.getLogger(__name__)
 INTRODUCTION = "This is the conversation so far. Go on from there; do not repeat or sum it up."
 
 
-def as_history(values: Any, *, pack: bool = False, where: str = "history") -> tuple[Item, ...]:
+def as_history(
+    values: Any, *, pack: bool = False, where: str = "history", addresses: bool = False
+) -> tuple[Item, ...]:
     """Items to be created, in order.
 
     Args:
         values: Each is what `conversation.create` takes.
         pack: All of it as one user message.
         where: Names the argument in errors.
+        addresses: See `as_item`.
 
     Raises:
         TypeError, ConfigurationError: One cannot be sent, a call without its output, an output
             without its call, an id twice; names the item.
     """
-    items = named(values, where)
+    items = named(values, where, addresses=addresses)
     check_pairs(items, where)
     sent = tuple(kept for item in items if (kept := sendable(item)) is not None)
     return (packed(sent),) if pack and sent else sent
 
 
-def named(values: Any, where: str) -> list[Item]:
+def named(values: Any, where: str, *, addresses: bool = False) -> list[Item]:
     """Each value as an item; errors say which one it was.
 
     Raises:
@@ -47,7 +50,7 @@ def named(values: Any, where: str) -> list[Item]:
     items: list[Item] = []
     seen: set[str] = set()
     for number, value in enumerate(values):
-        item = as_item(value, f"{where}[{number}]")
+        item = as_item(value, f"{where}[{number}]", addresses=addresses)
         if item.id is not None and item.id in seen:
             raise ConfigurationError(f"{where}[{number}] {item.id}: its id is there twice")
         seen.add(item.id or "")

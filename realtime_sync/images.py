@@ -18,7 +18,7 @@ import pybase64
 
 from .errors import ConfigurationError
 
-__all__ = ["DETAILS", "ImageLike", "check_uri", "data_uri", "frame_uri"]
+__all__ = ["DETAILS", "ImageLike", "check_uri", "data_uri", "frame_uri", "is_address"]
 
 #: Bytes, a path, a data URI, a Pillow image, or a uint8 array of (rows, columns[, channels]).
 ImageLike = Any
@@ -42,6 +42,8 @@ _PNG_MODES = frozenset({"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"})
 def data_uri(image: ImageLike) -> str:
     """The data URI of an image. PNG and JPEG go as they are; what has no form yet becomes a PNG.
 
+    So does an http(s) address: it is no data URI, and stays what it is.
+
     Args:
         image: PNG or JPEG as bytes, a path or a data URI; a Pillow image (one that was read from
             a JPEG becomes one again); an array of uint8: grey, RGB or RGBA.
@@ -51,10 +53,17 @@ def data_uri(image: ImageLike) -> str:
         ConfigurationError: Neither PNG nor JPEG, or too large.
         OSError: The file cannot be read.
     """
+    if is_address(image):  # not every server loads it: a session says so
+        return str(image)
     if isinstance(image, str) and image.startswith("data:"):
         check_uri(image, "image")
         return image
     return _uri(_bytes(image))
+
+
+def is_address(image: ImageLike) -> bool:
+    """Whether it is where an image is, for somebody else to load."""
+    return isinstance(image, str) and image.startswith(("http://", "https://"))
 
 
 def frame_uri(image: ImageLike) -> str:

@@ -12,7 +12,7 @@ import pybase64
 from .errors import ConfigurationError
 from .events.items import Item, Part
 from .events.value import check
-from .images import DETAILS, ImageLike, check_uri, data_uri
+from .images import DETAILS, ImageLike, check_uri, data_uri, is_address
 
 __all__ = ["assistant", "function_output", "system", "user"]
 
@@ -36,7 +36,7 @@ def user(
         audio: PCM16 bytes (24 kHz mono, little-endian), an int16 or float32 array (24 kHz;
             frames, or frames by channels), or the path of a WAV file of any rate.
         image: PNG or JPEG, as bytes, a path or a data URI; a Pillow image; or an array of uint8
-            (rows, columns[, 3 or 4 channels]).
+            (rows, columns[, 3 or 4 channels]). For text models an http(s) address, too.
         detail: How closely the model looks at the image: "auto" (as "high"), "low" or "high".
 
     Raises:
@@ -108,11 +108,14 @@ def _detail(detail: Any, where: str) -> str:
     return str(detail)
 
 
-def as_item(value: Item | Mapping[str, Any] | str, where: str = "item") -> Item:
+def as_item(
+    value: Item | Mapping[str, Any] | str, where: str = "item", *, addresses: bool = False
+) -> Item:
     """What `create`, `history` and `input` take, as an item.
 
     Args:
         where: Names it in errors.
+        addresses: Images may be addresses, which the APIs of text models load.
 
     Raises:
         TypeError: Neither an item, a dict nor a str.
@@ -125,11 +128,11 @@ def as_item(value: Item | Mapping[str, Any] | str, where: str = "item") -> Item:
         value = check(Item, {"type": "message", **value}, where)
     if not isinstance(value, Item):
         raise TypeError(f"{where}: an Item, a dict or a str, not {type(value).__name__}")
-    _check(value, where if value.id is None else f"{where} {value.id[:MAX_ID]}")
+    _check(value, where if value.id is None else f"{where} {value.id[:MAX_ID]}", addresses)
     return value
 
 
-def _check(item: Item, where: str) -> None:
+def _check(item: Item, where: str, addresses: bool) -> None:
     if item.id is not None and len(item.id) > MAX_ID:
         raise ConfigurationError(f"{where}: its id has {len(item.id)} characters, not {MAX_ID}")
     if item.type == "item_reference":
@@ -149,7 +152,8 @@ def _check(item: Item, where: str) -> None:
             raise ConfigurationError(
                 f"{at}.type: a {item.role} message takes {taken}; not {part.type!r}"
             )
-        _CHECKS[part.type](part, at)
+        if not (addresses and is_address(part.image_url)):
+            _CHECKS[part.type](part, at)
 
 
 def _check_text(part: Part, where: str) -> None:

@@ -38,6 +38,7 @@ class Listening:
     """The part of a session that deals in events."""
 
     _connection: Connection
+    _loads_images = False  # whether the server loads images from where they are
 
     def __init__(self) -> None:
         self._prefix = uuid.uuid4().hex[:12]  # makes our ids unlike those of other sessions
@@ -141,6 +142,7 @@ class Listening:
             SessionClosed: There is no session.
         """
         known = self._with_id(event)
+        self._check_open()
 
         def send(state: SessionState) -> None:
             state.recovery.check_surviving(known)
@@ -161,6 +163,7 @@ class Listening:
             ConnectionLost: As `send`.
         """
         known = self._with_id(event)
+        self._check_open()
         if known.type not in ACKNOWLEDGED:
             raise ValueError(f"nothing answers {known.type}; use send()")
         if isinstance(known, ConversationItemCreate) and known.item.id is None:
@@ -290,6 +293,7 @@ class Listening:
         act: Callable[[SessionState], Any] | None = None,
     ) -> Any:
         may_wait()  # before anything is sent: nobody could take the answer
+        self._check_open()
         self._connection.check(event)
         return self._wait(self._request(event, None, act), event.event_id or "", deadline)
 

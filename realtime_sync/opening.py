@@ -90,6 +90,9 @@ class _Share:
 class Setup:
     """The arguments of a session, checked."""
 
+    #: Whether the server loads images from where they are.
+    addresses = False
+
     def __init__(
         self,
         *,
@@ -134,7 +137,7 @@ class Setup:
         sound = config.audio.input if config.audio else None
         #: The format that user audio of the history is sent in.
         self.input_format = (sound and sound.format and sound.format.type) or "audio/pcm"
-        self.history: tuple[Item, ...] = as_history(history, pack=pack)
+        self.history: tuple[Item, ...] = as_history(history, pack=pack, addresses=self.addresses)
 
     def begin_with(self, entries: tuple[ToolEntry, ...], changes: SessionConfig) -> None:
         """Have the session begin with these tools, and these changes to its configuration."""

@@ -40,7 +40,7 @@ def item_event(
     Raises:
         TypeError, ValueError: It cannot be sent; nothing was.
     """
-    made = sendable(as_item(item, where))
+    made = sendable(as_item(item, where, addresses=session._loads_images))
     if made is None:
         raise ValueError(f"{where}: it has neither text, audio nor image that could be sent")
     made = in_format(made, audio_format)
@@ -168,7 +168,7 @@ class Conversation:
         may_wait()
         session = self._session
         session._check_open()
-        wanted = named(items, "items")
+        wanted = named(items, "items", addresses=session._loads_images)
         current = self.items
         check_pairs(wanted, "items", {item.id or "" for item in current})
         stay = kept(current, wanted)
