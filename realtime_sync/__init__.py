@@ -21,6 +21,7 @@ The rooms, each importing only from those above it:
 - `recording`: what went over the wire, in a file.
 - `voice`: a session with microphone and loudspeaker: talk, push-to-talk, barge-in.
 - `transcription` with `upload`, `translation`: sessions that write down, and that translate.
+- `text`: text models behind the same interface: develop in cheap text, then give it a voice.
 - `rest`: client secrets and calls, over HTTP.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.
 - `cli`: the command line.

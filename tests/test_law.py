@@ -75,6 +75,10 @@ SEES: dict[str, set[str]] = {
         *("runtime", "core", "events", "errors"),
     },
     "rest": {"opening", "tools", "runtime", "events", "errors"},
+    "text": {
+        *("session", "calling", "resources", "opening", "history", "items", "images"),
+        *("tools", "runtime", "core", "events", "errors"),
+    },
     "local": {"audio", "events", "errors"},
     "cli": {"session", "voice", "local", "audio", "tools", "response", "events", "errors"},
     "__main__": {"cli"},
@@ -120,6 +124,7 @@ THREADS = (
     "voice/",
     "resources/saved.py",
     "recording/recorder.py",
+    "text/link.py",
     "local/net.py",
     "local/speech.py",
 )

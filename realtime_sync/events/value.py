@@ -28,7 +28,7 @@ _ROUNDS = 4
 #: Audio, images and their like: longer than this they are shortened in a repr.
 _LONG = 60
 #: Fields that hold what opens a tool server or a session. Source: wire.md (c), (i).
-_SECRETS = frozenset({"authorization", "headers", "client_secret"})
+_SECRETS = frozenset({"authorization", "headers", "extra_headers", "client_secret"})
 _HIDDEN = "…"
 _BASE64 = re.compile(r"(?:data:[\w/.+-]+;base64,)?[\w+/-]+=*$", re.ASCII)
 

@@ -35,7 +35,7 @@ class Approval:
         self._session = session
         self._approver = approver
         self._approvals = Approvals()
-        self._timeout = timeout  # seconds until an undecided call is rejected
+        self.timeout = timeout  # seconds until an undecided call is rejected
 
     def wait(
         self,
@@ -78,7 +78,7 @@ class Approval:
             )
             approvals.decide(call_id, Decision(False, _NOBODY))
             return
-        seconds = self._timeout
+        seconds = self.timeout
         if seconds is not None:
             late = Decision(False, f"nobody approved it within {seconds:g} s")
             timers.append(session._connection.after(seconds, lambda: self._late(call_id, late)))

@@ -78,6 +78,7 @@ class Calls:
     ) -> None:
         self._session = session
         self._tools = tools
+        self.approver = approver
         self._threads = ToolThreads(limit=threads)
         self.approval = Approval(
             session, approver=approver and self._nested(approver), timeout=approval_timeout

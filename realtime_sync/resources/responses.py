@@ -150,6 +150,7 @@ class Responses:
         deadline = Deadline(timeout)
         session = self._session
         session._needs_responses()
+        session._check_open()
         params = session._params(overrides)
         event = ResponseCreate(
             event_id=session.new_id("event"), response=ResponseParams.model_validate(params)

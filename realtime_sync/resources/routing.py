@@ -58,7 +58,8 @@ class Routing:
         self.router: Router = router
         self._session = session
         self._setup = setup
-        self._said = setup.config.instructions if setup.config is not None else None
+        self.said = setup.config.instructions if setup.config is not None else None
+        self.given = setup.entries  # the session's tools, those that only stages have included
         self._check_alone()
         self._others = router.bind(setup.entries)  # tools that are always there
         self._told: Setting  # what the server was told last
@@ -90,7 +91,7 @@ class Routing:
         self._session.tools._entries = self._setup.entries
 
     def _changes(self, setting: Setting, *, voice: bool = True) -> SessionConfig:
-        said = [text for text in (self._said, setting.instructions) if text]
+        said = [text for text in (self.said, setting.instructions) if text]
         fields: dict[str, Any] = {"instructions": "\n\n".join(said)}
         if voice and setting.voice is not None:
             fields["audio"] = {"output": {"voice": setting.voice}}

@@ -118,6 +118,7 @@ class Tools:
     ) -> SessionConfig:
         may_wait()
         session = self._session
+        session._check_open()
         key = session.new_id("event")
         listed = session._watches.add(("mcp_list_tools.completed", "mcp_list_tools.failed"))
         reply = session._connection.do(

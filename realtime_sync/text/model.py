@@ -1,0 +1,155 @@
+"""What a text model is to the rest of the room: a request goes in, pieces come out. No network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..events.items import Item
+
+__all__ = [
+    *("OUTPUT", "Call", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
+    "whole",
+]
+
+#: The type of an item that answers a call.
+OUTPUT = "function_call_output"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One response that is asked for.
+
+    Attributes:
+        model: The model's name.
+        instructions: What it is told before everything else; None: nothing.
+        items: The conversation, oldest first; calls and outputs need not stand side by side.
+        tools: As a Realtime session's configuration has them.
+        tool_choice: "auto", "none", "required", or `{"type": "function", "name": …}`; None: not
+            said.
+        options: What goes to the API as it is.
+        metadata: The caller's own; it stays with the response.
+    """
+
+    model: str
+    instructions: str | None = None
+    items: tuple[Item, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of what the model says."""
+
+    delta: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A piece of a call.
+
+    Attributes:
+        index: Which of the response's calls, in any numbering that tells them apart.
+        call_id: Its id, where this piece tells it.
+        name: The tool's, where this piece tells it.
+        arguments: A piece of the JSON text.
+    """
+
+    index: Any
+    call_id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What it cost, as `response.usage` of the Realtime API has it."""
+
+    usage: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Nothing more comes of this response.
+
+    Attributes:
+        status: "completed", "incomplete", "failed" or "cancelled".
+        reason: Why it is incomplete: "max_output_tokens", "content_filter".
+        error: Of a failed one: `{"type": …, "code": …, "message": …}`.
+    """
+
+    status: str = "completed"
+    reason: str | None = None
+    error: Mapping[str, Any] | None = None
+
+
+Piece = Text | Call | Counted | Ended
+
+
+class Run(Protocol):
+    """A response that the model has begun."""
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Its pieces, `Ended` last. Belongs to one thread.
+
+        Raises:
+            RealtimeError: It broke off: `ConnectionLost`, `ProtocolError`, `ResponseFailed`.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Have the iteration end soon. From any thread; idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds. By the thread that iterates."""
+        ...
+
+
+class Model(ABC):
+    """A text model behind an API. Used by several threads at a time."""
+
+    @abstractmethod
+    def open(self) -> None:
+        """Be ready for the first request; called once, before it. May block.
+
+        Raises:
+            RealtimeError: It cannot be.
+        """
+
+    @abstractmethod
+    def begin(self, request: Request) -> Run:
+        """Ask for a response; returns once the API has begun it. Blocks.
+
+        Raises:
+            RealtimeError: It was refused, or nobody could be asked.
+        """
+
+    def shut(self) -> None:  # noqa: B027  # most have nothing to shut
+        """The session is over. From any thread; what still blocks in `begin` ends soon."""
+
+
+def whole(items: Iterable[Item]) -> list[Item]:
+    """Messages, and calls with their outputs: every API refuses the one without the other.
+
+    A call whose tool still runs is left out, e.g. where that very tool asks the model something.
+    """
+    items = list(items)
+    answered = {item.call_id for item in items if item.type == OUTPUT}
+    called: set[str | None] = set()
+    kept = []
+    for item in items:
+        if item.type == "function_call" and item.call_id in answered - called:
+            called.add(item.call_id)
+        elif item.type == OUTPUT and item.call_id in called:
+            called.discard(item.call_id)
+            answered.discard(item.call_id)
+        elif item.type != "message":
+            continue
+        kept.append(item)
+    return kept

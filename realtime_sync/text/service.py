@@ -1,0 +1,298 @@
+"""The API behind a text session: a client of the `openai` package, and its errors as ours.
+
+What the client raises holds the request, and that the key: so its exceptions end here, and ours
+have no cause.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import socket
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ..errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionLost,
+    ProtocolError,
+    RealtimeError,
+    RealtimeTimeout,
+    RequestRefused,
+    ResponseFailed,
+)
+from ..runtime.azure import Azure
+from ..runtime.dial import default_context
+from ..runtime.endpoints import Address, Compatible, Endpoint, OpenAI, clean_key, refuse_plain
+from ..runtime.framing import printable
+from ..runtime.greeting import BODY_LIMIT, Headers
+
+__all__ = ["Service", "hang_up"]
+
+#: Seconds without a byte until a request is over; a model that thinks may be silent for long.
+SILENCE = 600.0
+#: What the client would else take from its own arguments or from the environment.
+_ENDPOINTS_OWN = ("Authorization", "OpenAI-Organization", "OpenAI-Project")
+_SECRET_LENGTH = 6  # less is no secret, and replacing it would garble any text
+#: HTTP status -> what may help.
+_CURES = {
+    401: "check the key",
+    403: "check what the key may do",
+    404: "check the URL and the model",
+    429: "wait, or check the quota",
+}
+
+
+class _Named(Compatible):
+    """A server that was named by its URL alone: it gets OPENAI_API_KEY, if there is one."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(base_url)
+
+    def key(self) -> str | None:
+        """The key to use now."""
+        found = os.environ.get("OPENAI_API_KEY", "").strip()
+        if not found:
+            return None
+        refuse_plain(self._url, "base_url")
+        return clean_key(found, "OPENAI_API_KEY")
+
+
+class Service:
+    """A client of the `openai` package, made when it is needed first, or the caller's own.
+
+    Args:
+        client: The caller's; None: our own, by what follows.
+        endpoint: Where to, and with which key; asked at every request.
+        api_key, base_url: Instead of an endpoint.
+        max_retries: How often our client asks again after 408, 409, 429, 5xx and without a link.
+
+    Raises:
+        ConfigurationError: The package is missing, or an argument cannot be.
+    """
+
+    def __init__(
+        self,
+        client: Any = None,
+        *,
+        endpoint: Endpoint | None = None,
+        api_key: str | Callable[[], str] | None = None,
+        base_url: str | None = None,
+        max_retries: int = 2,
+    ) -> None:
+        named = api_key is not None or base_url is not None
+        if named and (client is not None or endpoint is not None):
+            which = "client" if client is not None else "endpoint"
+            raise ConfigurationError(
+                f"{which}: it has the key and the URL; leave api_key, base_url out"
+            )
+        if client is not None and endpoint is not None:
+            raise ConfigurationError("client: give it, or endpoint=, not both")
+        if client is None and importlib.util.find_spec("openai") is None:
+            raise ConfigurationError(
+                'text models need the package openai: pip install "realtime_sync[text]"'
+            )
+        if type(client).__name__.startswith("Async"):
+            raise ConfigurationError(f"client: an openai.OpenAI, not {type(client).__name__}")
+        if endpoint is None and client is None:
+            url_alone = api_key is None and base_url is not None
+            endpoint = _Named(base_url or "") if url_alone else OpenAI(api_key, base_url)
+        elif endpoint is not None and not isinstance(endpoint, Endpoint):
+            raise ConfigurationError("endpoint: OpenAI(...), Azure(...) or Compatible(...)")
+        self.endpoint = endpoint  # None: the client is the caller's
+        self._client = client  # None until it is made
+        self._max_retries = max_retries
+        self._hidden: Callable[[str], str] = self._without_key
+
+    def open(self) -> None:
+        """Make the client. May take a while: the package is imported.
+
+        Raises:
+            ConfigurationError: There is no key, or no such API at the endpoint.
+        """
+        if self._client is not None or self.endpoint is None:
+            return
+        self.endpoint.check()
+        address = self.endpoint.address({})
+        if isinstance(self.endpoint, Azure) and "/openai/v1/" not in address.url:
+            raise ConfigurationError(
+                "endpoint: text models of Azure are reached without api_version; leave it out, or "
+                "give client=openai.AzureOpenAI(...)"
+            )
+        import openai
+
+        http = openai.DefaultHttpxClient(
+            trust_env=False,  # a session takes no proxy from the environment either
+            verify=default_context(),
+        )
+        weakref.finalize(self, http.close)
+        # the key is not used: each request brings that of its moment
+        self._client = openai.OpenAI(
+            api_key="unused",
+            base_url=_base(address),
+            max_retries=self._max_retries,
+            timeout=SILENCE,
+            http_client=http,
+        )
+
+    def close(self) -> None:
+        """Give back the connections, but not those of the caller's client. Idempotent."""
+        if self.endpoint is not None and self._client is not None:
+            self._client.close()
+
+    def ask(self, call: Callable[..., Any], body: Mapping[str, Any]) -> Any:
+        """What `call`, given the client and the body as keywords, returns; its errors as ours."""
+        failed: RealtimeError
+        try:
+            return call(self._client)(**body, **self._extras(body))
+        except RealtimeError:
+            raise
+        except Exception as exc:
+            failed = self._failed(exc, begun=False)
+        # here and not where it was caught: what the client raises holds the request's headers
+        raise failed
+
+    def read(self, stream: Any) -> Iterator[Any]:
+        """What a stream brings; its errors as ours."""
+        iterator = iter(stream)
+        while True:
+            try:
+                value = next(iterator)
+            except StopIteration:
+                return
+            except Exception as exc:
+                failed = self._failed(exc, begun=True)
+            else:
+                yield value
+                continue
+            raise failed
+
+    def _extras(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What the endpoint adds to a request. May block in a key function."""
+        if self.endpoint is None:
+            return {}
+        from openai import Omit
+
+        address = self.endpoint.address({})
+        query = address.url.partition("?")[2]
+        self._hidden = Headers(address.headers, "", query).redact
+        given = {name.lower() for name in address.headers}
+        left_out = {name: Omit() for name in _ENDPOINTS_OWN if name.lower() not in given}
+        headers = {**left_out, **address.headers, **(body.get("extra_headers") or {})}
+        queries = {**dict(parse_qsl(query)), **(body.get("extra_query") or {})}
+        return {"extra_headers": headers, "extra_query": queries or None}
+
+    # --- errors
+
+    def _failed(self, exc: Exception, *, begun: bool) -> RealtimeError:
+        kinds = {kind.__name__ for kind in type(exc).__mro__}
+        status = getattr(exc, "status_code", None)
+        said = self._hidden(_words(exc))
+        if isinstance(status, int):
+            return self._refusal(exc, status, said)
+        if kinds & {"APITimeoutError", "TimeoutException", "TimeoutError"}:
+            text = f"{self._where}: nothing came for too long"
+            return ConnectionLost(text, code=1006) if begun else RealtimeTimeout(text)
+        if kinds & {"APIConnectionError", "TransportError", "OSError"}:
+            reason = self._hidden(_reason(exc))
+            if begun:
+                text = f"{self._where}: the stream was cut: {reason}"
+                return ConnectionLost(text, code=1006, reason=reason)
+            return ConnectError(f"{self._where}: {reason}")
+        if "APIError" in kinds and begun:
+            code, kind = getattr(exc, "code", None), getattr(exc, "type", None)
+            text = f"the response failed: {said or code or kind or 'no reason given'}"
+            return ResponseFailed(text, code=code, type=kind, message=said or None)
+        if begun:
+            return ProtocolError(f"{self._where}: what came is no stream of answers: {said}")
+        if isinstance(exc, (TypeError, ValueError)):
+            return ConfigurationError(f"the request cannot be made: {said}")
+        return ConnectError(f"{self._where}: {type(exc).__name__}: {said}")
+
+    def _refusal(self, exc: Any, status: int, said: str) -> RealtimeError:
+        body = self._hidden(_body(exc))[:BODY_LIMIT]
+        words = [f"{self._where}: refused with {status}"]
+        if said:
+            words.append(f"the server says: {said.rstrip('.')}")
+        if status in _CURES:
+            words.append(_CURES[status])
+        text = "; ".join(words)
+        error = ConnectError.for_status(status, text, body)
+        if 400 <= status < 500 and type(error) is ConnectError:
+            error = refused = RequestRefused(text, status=status, body=body)
+            for name in ("code", "type", "param"):
+                value = getattr(exc, name, None)
+                setattr(refused, name, value if isinstance(value, str) else None)
+        error.retry_after = _retry_after(exc)
+        return error
+
+    @property
+    def _where(self) -> str:
+        return urlsplit(str(getattr(self._client, "base_url", ""))).hostname or "the API"
+
+    def _without_key(self, text: str) -> str:
+        key = getattr(self._client, "api_key", None)
+        if isinstance(key, str) and len(key) >= _SECRET_LENGTH:
+            return text.replace(key, "…")
+        return text
+
+    def __repr__(self) -> str:
+        return f"<Service {'of your client' if self.endpoint is None else self.endpoint!r}>"
+
+
+def hang_up(stream: Any) -> None:
+    """Have whoever reads a stream find its end at once. From any thread.
+
+    Closing a socket wakes nobody who waits for it; shutting it down does.
+    """
+    with contextlib.suppress(Exception):  # a client of another make has no such thing
+        network = stream.response.extensions["network_stream"]
+        socket.socket.shutdown(network.get_extra_info("socket"), socket.SHUT_RDWR)
+
+
+def _base(address: Address) -> str:
+    """The base URL as HTTP clients have it: with /v1, without /realtime and without a query."""
+    url = address.url.partition("?")[0]
+    return "http" + url.removeprefix("ws").removesuffix("/realtime")
+
+
+def _body(exc: Any) -> str:
+    body = getattr(exc, "body", None)
+    if isinstance(body, str):
+        return body
+    with contextlib.suppress(TypeError, ValueError):
+        return json.dumps(body) if body is not None else ""
+    return ""
+
+
+def _words(exc: Any) -> str:
+    """What the server said, of a JSON body; nothing of an HTML page."""
+    body = getattr(exc, "body", None)
+    if isinstance(body, dict):
+        error = body.get("error", body)
+        said = error.get("message") if isinstance(error, dict) else error
+        return printable(said) if isinstance(said, str) else ""
+    if getattr(exc, "status_code", None) is not None:
+        return ""
+    return printable(str(getattr(exc, "message", None) or exc))
+
+
+def _reason(exc: BaseException) -> str:
+    """What the system said; of other causes the kind alone, since their text may quote a header."""
+    cause: BaseException | None = exc
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return printable(str(cause)) or type(cause).__name__
+        exc, cause = cause, cause.__cause__ or cause.__context__
+    return type(exc).__name__
+
+
+def _retry_after(exc: Any) -> float | None:
+    with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+        return float(exc.response.headers["retry-after"])
+    return None
