@@ -21,8 +21,11 @@ from realtime_sync.local.usage import ASSISTANT_MS, input_tokens, usage, words_o
 __all__ = ["Running", "Step"]
 
 Wire = dict[str, Any]
-Step = tuple[float, Callable[[], list[Wire]]]
-"""Seconds after the beginning, and what then makes the events: not before, for it changes state."""
+Step = tuple[float, Callable[[], list[Wire]] | None]
+"""Seconds after the beginning, and what then makes the events: not before, for it changes state.
+
+None in its place: what comes next is not known yet, and is asked for at the next occasion.
+"""
 
 _Streaming = Generator[Step, None, float]  # returns when it was over
 
@@ -70,6 +73,8 @@ class Running:
         self._deltas = 0
         self._words = 0
         self._input = input_tokens(plan.context, plan.instructions)
+        # tokens taken and made as somebody else has counted them, None where nobody has
+        self._counted: tuple[int | None, int | None] = (None, None)
         self.steps = self._run(list(parts))
 
     def __repr__(self) -> str:
@@ -112,8 +117,10 @@ class Running:
                 yield at, partial(self._fail, part)
                 return
             at = yield from self._STREAMS[type(part)](self, part, at)
+            if self.done:
+                return
             if self._cut:
-                yield at, self._run_out
+                yield at, partial(self._run_out, "max_output_tokens")
                 return
             yield at, partial(self._close, "completed")
         yield at, partial(self._finish, "completed", None)
@@ -122,10 +129,8 @@ class Running:
         words = self._within_budget(words_of(part.text))
         if self.plan.modality == "text":
             return (yield from self._text(words, at))
-        target = self.plan.format["type"]
-        spoken = self._voice.speak("".join(words)) if words else iter(())
-        sounds = (self._voice.convert(pcm, "audio/pcm", target) for pcm in spoken)
-        return (yield from self._audio(words, sounds, at))
+        yield at, partial(self._begin_message, "audio")
+        return (yield from self._spoken(words, at))
 
     def _sound(self, part: Sound, at: float) -> _Streaming:
         words = words_of(part.transcript)
@@ -138,6 +143,7 @@ class Running:
             self._cut = len(audio) > most
             audio = audio[:most]
             self._left -= -(-len(audio) // (ASSISTANT_MS * bytes_per_ms(target)))
+        yield at, partial(self._begin_message, "audio")
         return (yield from self._audio(words, iter((audio,)), at))
 
     def _text(self, words: list[str], at: float) -> _Streaming:
@@ -147,8 +153,14 @@ class Running:
             yield at, partial(self._delta, "response.output_text.delta", word)
         return at
 
+    def _spoken(self, words: list[str], at: float) -> _Streaming:
+        """Words in the server's voice."""
+        target = self.plan.format["type"]
+        spoken = self._voice.speak("".join(words)) if words else iter(())
+        sounds = (self._voice.convert(pcm, "audio/pcm", target) for pcm in spoken)
+        return (yield from self._audio(words, sounds, at))
+
     def _audio(self, words: list[str], sounds: Iterator[bytes], at: float) -> _Streaming:
-        yield at, partial(self._begin_message, "audio")
         began = at
         spoken = ((began + (n + 1) * WORD_GAP, 0, word) for n, word in enumerate(words))
         gap = AUDIO_DELTA_MS / 1000 / AUDIO_RATE
@@ -285,8 +297,8 @@ class Running:
             )
         ]
 
-    def _run_out(self) -> list[Wire]:
-        details = {"type": "incomplete", "reason": "max_output_tokens"}
+    def _run_out(self, reason: str) -> list[Wire]:
+        details = {"type": "incomplete", "reason": reason}
         return [*self._close("incomplete"), *self._finish("incomplete", details)]
 
     def _fail(self, part: Fail) -> list[Wire]:
@@ -295,7 +307,9 @@ class Running:
 
     def _finish(self, status: str, details: Wire | None) -> list[Wire]:
         self.done = True
-        figures = usage(self._input, self._words, self.audio_ms)
+        taken, made = self._counted
+        given = self._input if taken is None else {"text": taken, "audio": 0, "image": 0}
+        figures = usage(given, self._words if made is None else made, self.audio_ms)
         response = self._reported(status, details, figures)
         return [self._event("response.done", response=response)]
 

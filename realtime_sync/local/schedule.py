@@ -64,12 +64,14 @@ class _Stream(Generic[_S]):
         steps: What is still to come.
         response: The response that it is, None for a transcript.
         make: Makes the events of the step that is due next; None until that is known.
+        waits: Whether it did not know what comes next.
     """
 
     began: float
     steps: Iterator[Step]
     response: _S | None
     make: Callable[[], list[Wire]] | None = None
+    waits: bool = False
 
 
 class Schedule(Generic[_S]):
@@ -84,11 +86,12 @@ class Schedule(Generic[_S]):
         self._script = script
         self._pace = 0.0 if speed is None else 1 / speed
         self._heap: list[tuple[float, int, _Stream[_S]]] = []
+        self._waiting: list[_Stream[_S]] = []  # those that do not know yet what comes next
         self._order = itertools.count()  # what is due at the same time goes in turn
 
     def add(self, now: float, steps: Iterator[Step], response: _S | None = None) -> None:
         """Starts a stream whose steps count from now."""
-        self._push_next(_Stream(now, steps, response))
+        self._push_next(_Stream(now, steps, response), now)
 
     @property
     def due(self) -> float | None:
@@ -96,7 +99,14 @@ class Schedule(Generic[_S]):
         return self._heap[0][0] if self._heap else None
 
     def advance(self, now: float) -> Iterator[tuple[list[Wire], _S | None]]:
-        """What is due by now, step by step, each with the response that it belongs to."""
+        """What is due by now, step by step, each with the response that it belongs to.
+
+        Whoever knew nothing more to say is asked again first.
+        """
+        waiting, self._waiting = self._waiting, []
+        for stream in waiting:
+            if stream.response is None or not stream.response.done:
+                self._push_next(stream, now)
         while self._heap and self._heap[0][0] <= now:
             _, _, stream = heapq.heappop(self._heap)
             running = stream.response
@@ -108,14 +118,22 @@ class Schedule(Generic[_S]):
             assert stream.make is not None
             # made now and not when it was planned: the conversation may have changed meanwhile
             events = stream.make()
-            self._push_next(stream)
+            self._push_next(stream, now)
             yield events, running
 
-    def _push_next(self, stream: _Stream[_S]) -> None:
+    def _push_next(self, stream: _Stream[_S], now: float) -> None:
         step = next(stream.steps, None)
         if step is None:
             return
         at, stream.make = step
+        if stream.make is None:
+            stream.waits = True
+            self._waiting.append(stream)
+            return
+        if stream.waits:
+            # what comes late is not made up for: the pace goes on from here
+            stream.began = max(stream.began, now - at * self._pace)
+            stream.waits = False
         self._push(stream.began + at * self._pace, stream)
 
     def _push(self, due: float, stream: _Stream[_S]) -> None:

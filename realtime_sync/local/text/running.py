@@ -96,9 +96,10 @@ class Run(Progress):
 
     def step(self) -> list[Wire]:
         """Does what is next; hold the lock."""
-        if self._next is None:
+        make = self._next[1] if self._next is not None else None
+        if make is None:
             return []
-        events = self._next[1]()
+        events = make()
         self._next = next(self._plan, None)
         return events
 
