@@ -126,6 +126,7 @@ THREADS = (
     "recording/recorder.py",
     "text/link.py",
     "local/net.py",
+    "local/chatmodel.py",
     "local/speech.py",
 )
 

@@ -20,7 +20,8 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
 - `replay` plays the server's part of a recording, `causes` says what in it follows from what.
 - `beta` speaks the old dialect over a brain that knows GA only.
 - `answers` are the rules that it answers by, `script` and `heard` what a test wants instead,
-  `speech` its voice.
+  `speech` its voice. `chatmodel` is a language model in the place of the rules: `asked` says what
+  its endpoint is told and what that says, `thoughts` makes a response of it as it comes.
 
 Around them: `reception` lets clients in, `grants` are client secrets, `calls` the sessions that
 connections share, `desk` the REST calls (`http`, `body`, `sdp`) and `text` those of text models,
@@ -30,6 +31,7 @@ hold, `net` its threads and sockets.
 Needs the extra `local` (the package `websockets`); importing this room does not.
 """
 
+from realtime_sync.local.chatmodel import ChatModel
 from realtime_sync.local.server import LocalServer
 
-__all__ = ["LocalServer"]
+__all__ = ["ChatModel", "LocalServer"]

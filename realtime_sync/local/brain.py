@@ -13,20 +13,22 @@ No sockets, no threads, no clock: whoever calls says what time it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
 from realtime_sync.local import settings
 from realtime_sync.local.answers import McpCall, Part, Question, answer
+from realtime_sync.local.asked import chat_request
 from realtime_sync.local.conversation import Conversation, Entry
 from realtime_sync.local.hearing import Hearing
-from realtime_sync.local.mcp import McpResponse, McpServer, Remote, ending, labels, needs_approval
+from realtime_sync.local.mcp import McpServer, Remote, ending, labels, needs_approval
 from realtime_sync.local.plan import Plan, Voice
 from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.responses import Running
 from realtime_sync.local.script import Script
+from realtime_sync.local.thoughts import Think, Thinking, ThoughtResponse
 from realtime_sync.local.vocabulary import SHAPES
 
 __all__ = ["Brain"]
@@ -49,6 +51,7 @@ class Brain(Hearing):
         speed: Multiplies the pace of the service; None sends everything at once.
         ends: When the session expires, by the clock of `received`.
         preset: A session update that holds from the beginning, checked already.
+        think: Asks a language model; None: answers come from the rules.
     """
 
     def __init__(
@@ -63,13 +66,15 @@ class Brain(Hearing):
         speed: float | None = 1.0,
         ends: float = math.inf,
         preset: Wire | None = None,
+        think: Think | None = None,
     ) -> None:
         super().__init__(script=script, identity=identity, ends=ends, speed=speed)
         self._voice = voice
         self._clock = clock
+        self._think = think
         fresh = settings.default_session(self._new_id("sess"), model, expires_at)
         self.session = settings.merged(fresh, {**(preset or {}), "model": model})
-        self._running: dict[str, McpResponse] = {}
+        self._running: dict[str, ThoughtResponse] = {}
         self._listed: set[str] = set()  # labels of the MCP servers that were asked for their tools
         self._approved: set[str] = set()  # MCP approval requests that have been answered
         self._remaining = dict(_RATE_LIMITS)
@@ -177,13 +182,29 @@ class Brain(Hearing):
         context = self._context(wanted.get("input"))
         options = settings.merged(self.session, _settings_of(wanted))
         plan = self._plan(options, None if beside else self.conversation, context, wanted)
-        parts = self._script.next_answer()
-        if parts is None:
-            parts = answer(self._question(options, context))
+        scripted = self._script.next_answer()
+        parts = self._answers(options, context) if scripted is None else scripted
         before, after = self._listings(options["tools"])
         return [*before, *after, *self._begun(plan, self._remote(parts, options["tools"]), now)]
 
-    def _remote(self, parts: list[Part], tools: list[Wire]) -> list[Part | Remote]:
+    def _answers(self, options: Wire, context: list[Entry]) -> Sequence[Part | Thinking]:
+        """What nobody has scripted: the language model's answer, or that of the rules."""
+        if self._think is None:
+            return answer(self._question(options, context))
+        limit = options["max_output_tokens"]
+        body = chat_request(
+            context,
+            instructions=options["instructions"],
+            tools=options["tools"],
+            tool_choice=options["tool_choice"],
+            max_tokens=None if limit == "inf" else limit,
+            convert=self._voice.convert,
+        )
+        return [Thinking(partial(self._think, body))]
+
+    def _remote(
+        self, parts: Sequence[Part | Thinking], tools: list[Wire]
+    ) -> list[Part | Thinking | Remote]:
         """The same, the calls of MCP servers as the session's tools have them."""
         known = labels(tools)
         return [
@@ -197,8 +218,8 @@ class Brain(Hearing):
         outcome = {} if asks else server.call(call.name, call.arguments)
         return Remote(call, asks, outcome, server.late)
 
-    def _begun(self, plan: Plan, parts: list[Part | Remote], now: float) -> list[Wire]:
-        running = McpResponse(
+    def _begun(self, plan: Plan, parts: list[Part | Thinking | Remote], now: float) -> list[Wire]:
+        running = ThoughtResponse(
             plan, parts, event=self._event, new_id=self._new_id, voice=self._voice
         )
         self._running[plan.id] = running
@@ -207,6 +228,11 @@ class Brain(Hearing):
             self._idle = None
         self._schedule.add(now, running.steps, running)
         return [running.created()]
+
+    def leave(self) -> None:
+        """The connection has ended: nothing is thought of any more."""
+        for running in self._running.values():
+            running.steps.close()
 
     def _cancel(self, event: Wire, now: float) -> list[Wire]:
         wanted = event.get("response_id")

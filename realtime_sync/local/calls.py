@@ -123,6 +123,8 @@ class Calls:
         with self.lock:
             call = self._found(call_id, now)
             del self._calls[call_id]
+            if call.mind is not None:
+                call.mind.leave()
             for member in call.members:
                 member.over = (1000, "the call has ended")
         self.ring()

@@ -18,6 +18,7 @@ from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.answers import Call, McpCall
 from realtime_sync.local.body import Received
 from realtime_sync.local.calls import Calls
+from realtime_sync.local.chatmodel import ChatModel, Thinkers
 from realtime_sync.local.desk import Desk
 from realtime_sync.local.dialogue import Dialogue
 from realtime_sync.local.grants import Grants
@@ -66,6 +67,8 @@ class LocalServer:
             (/openai/v1/realtime and /openai/realtime) have each its own, whatever this says.
         needs_beta_header: False lets clients speak beta without the header OpenAI-Beta.
         expires_in: Seconds that a session lasts; None: an hour.
+        brain: A chat-completions endpoint whose language model answers realtime sessions, in the
+            place of the rules; what is scripted goes before it.
 
     Raises:
         ConfigurationError: A speed or a time that is not positive, an unknown voice or dialect.
@@ -83,6 +86,7 @@ class LocalServer:
         dialect: str = "ga",
         needs_beta_header: bool = True,
         expires_in: float | None = None,
+        brain: ChatModel | None = None,
     ) -> None:
         _check(speed, api_key, voice, dialect, expires_in)
         self.script = Script()
@@ -95,8 +99,9 @@ class LocalServer:
         self._reception = Reception(
             api_key, grants, dialect=dialect, needs_beta_header=needs_beta_header
         )
-        self._sessions = self._new_sessions(voice, speed, expires_in)
         self._listener = Listener(host=host, port=port, new_dialogue=self._new_dialogue)
+        self._thinkers = None if brain is None else Thinkers(brain, self._listener.ring)
+        self._sessions = self._new_sessions(voice, speed, expires_in)
         self._calls = Calls(
             lock=self._listener.shared,
             ring=self._listener.ring,
@@ -163,6 +168,7 @@ class LocalServer:
             epoch=time.time,
             clock=datetime.now,
             new_identity=_new_identity,
+            think=None if self._thinkers is None else self._thinkers.think,
         )
 
     def _new_desk(self, grants: Grants) -> Desk:
@@ -272,6 +278,8 @@ class LocalServer:
     def close(self, *, timeout: float = 2.0) -> None:
         """Ends every connection (1001) and joins every thread, within `timeout` seconds."""
         self._listener.close(timeout)
+        if self._thinkers is not None:
+            self._thinkers.close(timeout)
 
     def __enter__(self) -> LocalServer:
         return self.start()
