@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
 from .failures import reported, show_events
+
+if TYPE_CHECKING:
+    from ..local import ChatModel
 
 __all__ = ["serve"]
 
@@ -52,26 +57,54 @@ def _speed(_context: click.Context, _option: click.Parameter, given: str) -> flo
     metavar="KEY",
     help="Accept this key only. Otherwise any key will do, but there must be one, as with OpenAI.",
 )
+@click.option(
+    "--brain",
+    metavar="URL",
+    help="Answer by the language model behind this chat-completions endpoint, e.g. "
+    "http://127.0.0.1:11434/v1, instead of by rules.",
+)
+@click.option("--model", metavar="NAME", help="The model to ask for at --brain.")
+@click.option(
+    "--brain-key-env",
+    metavar="NAME",
+    help="Send --brain the key in this environment variable. Otherwise none is sent.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what happens on stderr.")
 @reported
-def serve(host: str, port: int, speed: float | None, api_key: str | None, verbose: bool) -> None:
+def serve(
+    host: str,
+    port: int,
+    speed: float | None,
+    api_key: str | None,
+    brain: str | None,
+    model: str | None,
+    brain_key_env: str | None,
+    verbose: bool,
+) -> None:
     """Run the embedded server until Ctrl-C or SIGTERM.
 
     It speaks the Realtime protocol and answers by rules, without a model; for trying programs out,
-    in any language, without a key. The first line of its output is its URL.
+    in any language, without a key. The first line of its output is its URL. Text clients find
+    /chat/completions, /responses and the Assistants API there, answered by the same rules.
+
+    With --brain it turns a language model into a realtime voice server: text and tool calls pass
+    through, answers are spoken sentence by sentence in the server's own voice, and who interrupts
+    it ends the request. Speech of the user is sent on as sound, to models that take it.
 
     \b
-    Example:
+    Examples:
       realtime-sync serve --port 8000
       realtime-sync chat --url http://127.0.0.1:8000/v1 --api-key any
       OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=any python samples/hello.py
+      realtime-sync serve --brain http://127.0.0.1:11434/v1 --model llama3.2
     """
     from ..local import LocalServer
 
     show_events(verbose)
     # SIGTERM ends it the way Ctrl-C does: links are told goodbye
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    server = LocalServer(host=host, port=port, speed=speed, api_key=api_key)
+    chosen = _brain(brain, model, brain_key_env)
+    server = LocalServer(host=host, port=port, speed=speed, api_key=api_key, brain=chosen)
     try:
         server.start()
         click.echo(server.url)
@@ -86,6 +119,25 @@ def serve(host: str, port: int, speed: float | None, api_key: str | None, verbos
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     finally:
         server.close()
+
+
+def _brain(url: str | None, model: str | None, key_env: str | None) -> ChatModel | None:
+    """The language model that is to answer; None: there is none."""
+    from ..local import ChatModel
+
+    if url is None:
+        for option, given in (("--model", model), ("--brain-key-env", key_env)):
+            if given is not None:
+                raise click.UsageError(f"{option} is for --brain: give its URL too")
+        return None
+    if model is None:
+        raise click.UsageError("--brain needs --model: the name that the endpoint has for it")
+    key = None
+    if key_env is not None:
+        key = os.environ.get(key_env, "").strip()
+        if not key:
+            raise click.UsageError(f"--brain-key-env: the environment has no {key_env}")
+    return ChatModel(url, model, api_key=key)
 
 
 def _wait() -> None:

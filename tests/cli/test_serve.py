@@ -10,6 +10,7 @@ import pytest
 
 from realtime_sync import Compatible, RealtimeSession
 from realtime_sync.errors import AuthenticationError
+from realtime_sync.local import LocalServer
 
 from .conftest import Run
 
@@ -60,12 +61,40 @@ def test_a_key_keeps_others_out() -> None:
     assert "canary" not in output + errors
 
 
+def test_a_brain_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --brain a chat-completions endpoint answers, asked for --model, with its own key."""
+    monkeypatch.setenv("BRAIN_KEY", "canary-0815")
+    with LocalServer(speed=None, api_key="canary-0815") as back:
+        back.reply("I am the model.")
+        options = ("--brain", back.url, "--model", "llama", "--brain-key-env", "BRAIN_KEY")
+        with serving("--speed", "max", *options) as (process, url):
+            with RealtimeSession(
+                endpoint=Compatible(url, "any"), output_modalities=["text"]
+            ) as session:
+                assert session.ask("who are you?").text == "I am the model."
+            process.terminate()
+            output, errors = process.communicate(timeout=10)
+        assert back.requests[0].body["model"] == "llama"
+    assert "canary" not in output + errors
+
+
+def test_a_brain_that_cannot_be(run: Run) -> None:
+    """A URL that is none: exit code 1 and one line."""
+    done = run("serve", "--brain", "localhost", "--model", "m")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: brain: 'localhost' is no URL")
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["--speed", "0"], ["--speed", "fast"], ["--speed", "nan"], ["--port", "70000"], ["extra"]],
+    [
+        *(["--speed", "0"], ["--speed", "fast"], ["--speed", "nan"], ["--port", "70000"]),
+        *(["extra"], ["--brain", "http://127.0.0.1/v1"], ["--model", "m"]),
+        ["--brain", "http://127.0.0.1/v1", "--model", "m", "--brain-key-env", "NOBODY_HAS_IT"],
+    ],
 )
 def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
-    """A speed or a port that cannot be: exit code 2."""
+    """A speed or a port that cannot be, a brain without a model or a key: exit code 2."""
     done = run("serve", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
 
