@@ -80,7 +80,10 @@ SEES: dict[str, set[str]] = {
         *("tools", "runtime", "core", "events", "errors"),
     },
     "local": {"audio", "events", "errors"},
-    "cli": {"session", "voice", "local", "audio", "tools", "response", "events", "errors"},
+    "cli": {
+        *("session", "voice", "local", "audio", "tools", "recording", "response", "events"),
+        "errors",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -131,6 +131,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     ),
     "links-example": (lambda server: None, ["How can I help you?\n"]),
     "server-example": (lambda server: None, []),
+    "recording-example": (lambda server: None, []),
 }
 
 
@@ -216,7 +217,7 @@ def test_it_names_every_sample_and_command() -> None:
     """Whoever looks for one finds it."""
     for path in (ROOT / "samples").glob("*.py"):
         assert f"``{path.name}``" in README
-    for command in ("demo", "chat", "ask", "serve"):
+    for command in ("demo", "chat", "ask", "serve", "replay"):
         assert f"realtime-sync {command}" in README
     assert 'pip install ".[cli,local,voice]" && realtime-sync demo' in README
     assert 'pip install ".[test]" && pytest' in README

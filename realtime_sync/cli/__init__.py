@@ -9,6 +9,7 @@ talk        a conversation by voice; `keys` are those of whoever sits there
 say         a text, aloud
 devices     microphones and loudspeakers
 serve       the embedded server alone
+replay      a recording, in its own time
 target      whom `chat` and `ask` talk to, and with which key
 failures    errors as one line and an exit code
 screen      how text reaches people: the home of rich

@@ -9,6 +9,7 @@ from .ask import ask
 from .chat import chat
 from .demo import demo
 from .devices import devices
+from .replay import replay
 from .say import say
 from .serve import serve
 from .talk import talk
@@ -32,5 +33,5 @@ def group() -> None:
     """
 
 
-for command in (demo, chat, ask, talk, say, devices, serve):
+for command in (demo, chat, ask, talk, say, devices, serve, replay):
     group.add_command(command)

@@ -72,23 +72,36 @@ class Screen:
         flow.add(text)
         flow.end()
 
-    def live(self, lines: Callable[[], list[Line]]) -> Live:
+    def live(
+        self,
+        lines: Callable[[], list[Line]],
+        progress: Callable[[], tuple[float, str]] | None = None,
+    ) -> Live:
         """A block of lines at the bottom that is drawn again and again, within a `with` block.
 
         Args:
             lines: What it is now: label, text and the label's style of each. Called by a thread of
                 rich's; where nobody looks it is not called at all.
+            progress: How much of a job is done, 0 to 1, and words for behind the bar that shows it;
+                called likewise. None: no bar.
         """
-        return Live(self, self._console, lines)
+        return Live(self, self._console, lines, progress)
 
 
 class Live:
     """Lines that change, and above them those that do not any more."""
 
-    def __init__(self, screen: Screen, console: Console, lines: Callable[[], list[Line]]) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        console: Console,
+        lines: Callable[[], list[Line]],
+        progress: Callable[[], tuple[float, str]] | None = None,
+    ) -> None:
         self._screen = screen
         self._console = console
         self._lines = lines
+        self._progress = progress
         self._drawn: Any = None
 
     def write(self, label: str, text: str, style: str = "") -> None:
@@ -101,7 +114,8 @@ class Live:
     def _draw(self) -> Any:
         from rich.console import Group
 
-        return Group(*(_laid(*line) for line in self._lines()))
+        bar = () if self._progress is None else (_barred(*self._progress()),)
+        return Group(*(_laid(*line) for line in self._lines()), *bar)
 
     def __enter__(self) -> Live:
         if self._screen.is_terminal:
@@ -128,6 +142,18 @@ def _laid(label: str, text: str, style: str) -> Any:
 
     table = Table.grid()
     table.add_row(Text(label, style=style), Text(printable(text)))
+    return table
+
+
+def _barred(share: float, words: str) -> Any:
+    """A bar, so much of it full, and words behind it."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 1))
+    percent = Text(f"{share:4.0%}", style="dim")
+    table.add_row(ProgressBar(1.0, min(1.0, share), width=40), percent, Text(words, style="dim"))
     return table
 
 

@@ -14,10 +14,10 @@ from .failures import reported, show_events
 if TYPE_CHECKING:
     from ..local import ChatModel
 
-__all__ = ["serve"]
+__all__ = ["serve", "speed_of"]
 
 
-def _speed(_context: click.Context, _option: click.Parameter, given: str) -> float | None:
+def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> float | None:
     """A positive number, or "max": None, no pacing."""
     if given == "max":
         return None
@@ -46,7 +46,7 @@ def _speed(_context: click.Context, _option: click.Parameter, given: str) -> flo
 )
 @click.option(
     "--speed",
-    callback=_speed,
+    callback=speed_of,
     default="1",
     show_default=True,
     metavar="N|max",
