@@ -19,7 +19,8 @@ from .wire import serving
 __all__ = ["append", "ask", "crowd", "memory", "receive", "reconnect", "run"]
 
 _HOME = Path(__file__).parent.parent
-_EVENTS = 8_000  # deltas a run; an iterator may be 10,000 behind
+_DELTAS = 1_000  # a response
+_RESPONSES = 12
 _APPENDS = 5_000
 _ASKS = 500
 
@@ -29,9 +30,10 @@ def receive(rounds: int) -> list[Row]:
     rows: list[Row] = []
     for kind in ("audio", "text", "mixed"):
         for how in ("callback", "iterator"):
-            plan: dict[str, Any] = {"kind": kind, "count": _EVENTS}
-            rows += _race(f"{kind}, {how}", "receive", plan, rounds, **plan, how=how)
-        rows += _race(f"{kind}, floor", "receive", plan, rounds, "floor", **plan, how="callback")
+            plan: dict[str, Any] = {"kind": kind, "count": _DELTAS}
+            given = {**plan, "responses": _RESPONSES, "how": how}
+            rows += _race(f"{kind}, {how}", "receive", plan, rounds, **given)
+        rows += _race(f"{kind}, floor", "receive", plan, rounds, "floor", **given)
     return rows
 
 

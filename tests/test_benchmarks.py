@@ -100,10 +100,10 @@ def test_a_session_takes_half_of_theirs_at_most(benchmarks: Any) -> None:
 @pytest.mark.parametrize(
     ("job", "plan", "given"),
     [
-        ("receive_ours", {"kind": "mixed", "count": 40}, {"how": "callback"}),
-        ("receive_ours", {"kind": "text", "count": 40}, {"how": "iterator"}),
-        ("receive_theirs", {"kind": "mixed", "count": 40}, {"how": "callback"}),
-        ("receive_floor", {"kind": "audio", "count": 40}, {"how": "callback"}),
+        ("receive_ours", {"kind": "mixed", "count": 40}, {"how": "callback", "responses": 2}),
+        ("receive_ours", {"kind": "text", "count": 40}, {"how": "iterator", "responses": 2}),
+        ("receive_theirs", {"kind": "mixed", "count": 40}, {"how": "callback", "responses": 2}),
+        ("receive_floor", {"kind": "audio", "count": 40}, {"how": "callback", "responses": 2}),
         ("append_ours", {}, {"ms": 20, "count": 40}),
         ("append_theirs", {}, {"ms": 20, "count": 40}),
         ("ask_ours", {"kind": "text", "count": 3}, {"count": 5, "beside": ""}),
