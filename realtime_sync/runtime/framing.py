@@ -63,11 +63,11 @@ class Frames:
 
     def feed(
         self,
-        data: bytes,
+        data: bytes | memoryview,
         messages: list[tuple[int, bytes]],
         on_control: Callable[[int, bytes], None],
     ) -> None:
-        """Append the data messages that `data` completes to `messages`.
+        """Append the data messages that `data` completes to `messages`; keeps no view of it.
 
         Control frames go to `on_control(opcode, payload)`, a close frame as the last.
 
@@ -78,14 +78,14 @@ class Frames:
             self._rest += data
             if len(self._rest) < self._need:
                 return
-            data, self._rest = bytes(self._rest), bytearray()
+            data, self._rest = memoryview(self._rest), bytearray()
         at = self._cut(data, messages, on_control)
         if not self.closed:
-            self._rest += data[at:] if at else data
+            self._rest += data[at:]
 
     def _cut(
         self,
-        data: bytes,
+        data: bytes | memoryview,
         messages: list[tuple[int, bytes]],
         on_control: Callable[[int, bytes], None],
     ) -> int:
@@ -110,9 +110,9 @@ class Frames:
                 break
             at = end
             if first == _FIN | TEXT and not self._opcode:  # nearly every frame there is
-                messages.append((TEXT, data[start:end]))
+                messages.append((TEXT, bytes(data[start:end])))
             else:
-                self._take(first, data[start:end], messages, on_control)
+                self._take(first, bytes(data[start:end]), messages, on_control)
         else:
             self._need = 2
         return at

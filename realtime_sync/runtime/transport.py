@@ -80,6 +80,12 @@ class Transport:
         self._frames = Frames(max_message_size)
         # a server that repeats our key must not bring it into an error, a log or a recording
         self._secrets = tuple(secret.encode() for secret in secrets)
+        # those that are looked for: "Bearer sk-…" is nowhere where its second word is not
+        self._clues = tuple(
+            one
+            for one in self._secrets
+            if not any(other in one for other in self._secrets if other != one)
+        )
         self._early = early  # frames that came together with the handshake
         self._pings: deque[bytes] = deque()  # unsent, at most one
         self._pongs: deque[bytes] = deque(maxlen=_PONGS)  # unsent
@@ -181,20 +187,26 @@ class Transport:
             return messages
         data = self._wire.read()
         if self._early:
-            data, self._early = self._early + data, b""
+            data, self._early = b"".join((self._early, data)), b""
         if data:
             self.last_received = monotonic()
             try:
                 self._frames.feed(data, messages, self._on_control)
             except ProtocolError as exc:
                 self._refuse(exc)
-            for secret in self._secrets:
-                for at, (opcode, payload) in enumerate(messages):
-                    if secret in payload:
-                        messages[at] = (opcode, payload.replace(secret, _HIDDEN))
+            for clue in self._clues:
+                for _, payload in messages:
+                    if clue in payload:
+                        messages = [(opcode, self._hidden(text)) for opcode, text in messages]
+                        break
         if self._wire.over and self.ended is None:
             self._lost()
         return messages
+
+    def _hidden(self, text: bytes) -> bytes:
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
 
     def send(self, payload: bytes) -> None:
         """Accept one text message whole; `flush` sends it. Dropped once the link is closing."""
@@ -288,9 +300,7 @@ class Transport:
             self._pongs.append(ABNF.create_frame(payload, PONG).format())
             self._size += len(self._pongs[-1])
         elif opcode == CLOSE:
-            for secret in self._secrets:
-                payload = payload.replace(secret, _HIDDEN)
-            code, reason = read_close(payload)
+            code, reason = read_close(self._hidden(payload))
             self.ended = Ended(code, printable(reason))
             # unsent data would come too late; the peer does not read on
             if not self._close_queued:
