@@ -179,7 +179,7 @@ class Response:
 
     def _audio_of(self, item: Item | None = None) -> bytes:
         return b"".join(
-            event.decoded()
+            event.audio
             for event in tuple(self._record.events)
             if isinstance(event, ResponseOutputAudioDelta)
             and (item is None or event.item_id == item.id)
@@ -304,7 +304,7 @@ class _Samples:
     def __call__(self, event: ServerEvent) -> bytes | None:
         if not isinstance(event, ResponseOutputAudioDelta):
             return None
-        data = self._rest + event.decoded()
+        data = self._rest + event.audio
         whole = len(data) - len(data) % self._size
         self._rest = data[whole:]
         return data[:whole] or None

@@ -82,9 +82,6 @@ class Growing:
             if not known.truncated:  # else nobody will hear it, and a second cut goes by the first
                 part = known.part(event.content_index, spoken=True)
                 part.audio_ms += event.audio_size / record.bytes_per_ms
-            if record.sounding is not None:
-                record.sounding.forget()  # callbacks have had it; or it is decoded once more
-            record.sounding = event
             if self._conversation.listened:
                 self._tell(record, known, event, "audio", event.audio)
 

@@ -13,7 +13,7 @@ from ..errors import RealtimeError, ResponseFailed, copy_of
 from ..events.base import ClientEvent, ServerEvent
 from ..events.items import AUDIO_PARTS, Item
 from ..events.local import ResponseModalityMismatch
-from ..events.output import ErrorDetails, ResponseObject, ResponseOutputAudioDelta
+from ..events.output import ErrorDetails, ResponseObject
 
 if TYPE_CHECKING:
     from .conversation import ItemRecord
@@ -68,7 +68,6 @@ class ResponseRecord:
         "muted",
         "object",
         "outputs",
-        "sounding",
         "status",
         "timings",
         "turn",
@@ -83,7 +82,6 @@ class ResponseRecord:
         self.object = ResponseObject(id=response_id)  # the server's latest
         self.status = "in_progress"
         self.events: list[ServerEvent] = []
-        self.sounding: ResponseOutputAudioDelta | None = None  # the newest piece of audio
         self.outputs: dict[int, ItemRecord] = {}  # by output_index
         # items as they were completed; an output of a tool, which answers a call, has no record
         self.complete: list[tuple[ItemRecord | None, Item]] = []
@@ -132,9 +130,6 @@ class ResponseRecord:
         for _, known in sorted(self.outputs.items()):
             if known.final:
                 self.completed(known)
-        for event in self.events:
-            if isinstance(event, ResponseOutputAudioDelta):
-                event.forget()
         self.status = status
         self.error = error
         self.done = True

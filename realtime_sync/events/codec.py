@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ..errors import ConfigurationError
 from .base import ClientEvent, ServerEvent, UnknownEvent
 from .client import CLIENT_EVENTS
-from .dialects import error_to_ga, to_ga
+from .dialects import DIFFERENT, error_to_ga, to_ga
 from .server import SERVER_EVENTS
 from .value import check, read
 
@@ -49,8 +49,11 @@ def parse_either(text: bytes | str) -> ServerEvent:
     raw = _event(text)
     if raw is None:
         return _unparsable(text)
+    kind = raw["type"]
     # GA still lists this old name, so it is no sign of the beta
-    event = server_event(raw if raw["type"] == "conversation.item.created" else to_ga(raw))
+    if kind not in DIFFERENT or kind == "conversation.item.created":  # nearly all
+        return server_event(raw)
+    event = server_event(to_ga(raw))
     # what no model fits is shown as it came
     return event.model_copy(update={"raw": raw}) if isinstance(event, UnknownEvent) else event
 
@@ -67,8 +70,8 @@ def parse_beta(text: bytes | str) -> ServerEvent:
 def _event(text: bytes | str) -> dict[str, Any] | None:
     """The decoded object, if it can be an event."""
     try:
-        # "none": the cache costs more than it saves, since nearly every string is new
-        raw = _from_json(text, allow_inf_nan=False, cache_strings="none")
+        # "keys": to look up a value costs more than it saves, since nearly every one is new
+        raw = _from_json(text, allow_inf_nan=False, cache_strings="keys")
     except (ValueError, TypeError):
         raw = _by_hand(text)
     sound = type(raw) is dict and type(raw.get("type")) is str and _sound(raw.values())

@@ -30,6 +30,7 @@ from .beta import (
 )
 
 __all__ = [
+    "DIFFERENT",
     "SERVER_NAMES",
     "client_to_ga",
     "error_to_ga",
@@ -164,6 +165,9 @@ _TO_GA = {
         for beta, ga in TRANSCRIPTION_NAMES.items()
     },
 }
+
+#: Server events that `to_ga` may give back otherwise than they came.
+DIFFERENT = frozenset(_TO_GA)
 
 #: Client events that need work, by beta's name.
 _CLIENT_TO_GA = {

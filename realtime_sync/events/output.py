@@ -156,6 +156,9 @@ class PartEvent(OutputEvent):
     content_index: int = 0
 
 
+_newest = ("", b"")  # the text that was decoded last, by whichever thread, and its bytes
+
+
 class AudioDelta(ServerEvent):
     """Base of a piece of audio.
 
@@ -169,35 +172,22 @@ class AudioDelta(ServerEvent):
     def audio(self) -> bytes:
         """The bytes, in the output format; b"" where `delta` is not base64.
 
-        Decoded once. May end inside a sample: `Response.audio_chunks()` puts samples together.
+        Decoded once for all who read it in turn. May end inside a sample: `Response.audio_chunks()`
+        puts samples together.
         """
-        # __dict__ and not functools.cached_property, whose lock all threads share before 3.12;
-        # with the text, since a copy that was given another one has the same __dict__
-        cached = self.__dict__.get("_decoded")
-        if cached is None or cached[0] is not self.delta:
-            cached = self.__dict__["_decoded"] = (self.delta, decode_audio(self.delta))
-        audio: bytes = cached[1]
+        # the newest one only, and not kept with the event: a response that somebody holds would
+        # keep all of its audio twice
+        global _newest
+        text, audio = _newest
+        if text is not self.delta:
+            audio = decode_audio(self.delta)
+            _newest = (self.delta, audio)
         return audio
 
     @property
     def audio_size(self) -> int:
         """Bytes of `audio`, without decoding it."""
         return len(self.delta) // 4 * 3 - self.delta.count("=", -2)
-
-    def decoded(self) -> bytes:
-        """`audio`, but not kept: who reads a long response late must not keep it twice."""
-        cached = self.__dict__.get("_decoded")
-        known = cached is not None and cached[0] is self.delta
-        return cached[1] if cached is not None and known else decode_audio(self.delta)
-
-    def forget(self) -> None:
-        """Whoever was to have `audio` at once has had it; `delta` is enough to keep."""
-        self.__dict__.pop("_decoded", None)
-
-    def __getstate__(self) -> dict[Any, Any]:
-        state = super().__getstate__()
-        state["__dict__"] = {k: v for k, v in state["__dict__"].items() if k != "_decoded"}
-        return state
 
 
 class _OutputItem(ServerEvent):
