@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Optional
 
@@ -68,13 +68,13 @@ class Signature:
             TypeError: The function cannot be a tool; the message says why.
         """
         label = named(fn)
-        _refuse_generators(fn, label)
+        _refuse(fn, label)
         parameters = _parameters(fn, label)
         first = next(iter(parameters), "")
         unbound = inspect.isfunction(fn) and first in ("self", "cls")
         if unbound:
             del parameters[first]
-        hints = _hints(fn, label)
+        hints = {name: _eager(hint, name, label) for name, hint in _hints(fn, label).items()}
         context = tuple(name for name in parameters if _is_context(hints.get(name)))
         for name in context:
             del parameters[name]
@@ -150,9 +150,16 @@ def _code(fn: Any) -> Any:
     return fn if inspect.isroutine(fn) else _code(type(fn).__call__)
 
 
-def _refuse_generators(fn: Callable[..., Any], label: str) -> None:
+def _refuse(fn: Callable[..., Any], label: str) -> None:
+    """Complain about what does not look as if it could not be called by the model."""
     if inspect.isclass(fn) or not callable(fn):
         raise TypeError(f"{label} cannot be a tool: it is no function; wrap it in one")
+    # singledispatch and singledispatchmethod; the wrappers of other modules have their globals
+    if getattr(fn, "__globals__", None) is vars(functools) and hasattr(fn, "register"):
+        raise TypeError(
+            f"{label} cannot be a tool: it chooses by its first argument, which the model gives "
+            "by name; wrap it in a function"
+        )
     code = _code(fn)
     if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
         raise TypeError(f"{label} cannot be a tool: it is a generator; return a list instead")
@@ -203,6 +210,23 @@ def _hint(hint: Any, default: Any) -> Any:
         inner, *about = typing.get_args(hint)
         return Annotated[(Optional[inner], *about)]  # noqa: UP045  # may be a forward reference
     return Optional[hint]  # noqa: UP045  # the same
+
+
+def _eager(hint: Any, name: str, label: str) -> Any:
+    """The type, but for one whose values pydantic checks only when somebody comes to them."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        return Annotated[(_eager(inner[0], name, label), *inner[1:])]
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(_eager(one, name, label) for one in inner)]  # noqa: UP007
+    if Iterable in (hint, origin):
+        return types.GenericAlias(list, inner) if inner else list
+    if hint in (Iterator, Generator) or origin in (Iterator, Generator):
+        raise TypeError(
+            f"{label} cannot be a tool: parameter {name!r} would be read unchecked; take a list "
+            "instead"
+        )
+    return hint
 
 
 def _is_context(hint: Any) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 import functools
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -256,6 +256,23 @@ def test_every_kind_of_callable(fn, name, text, properties):
     assert "key" not in str(schema)
 
 
+def test_an_iterable_is_checked_before_the_function_sees_it():
+    """It arrives as a list: pydantic would check each value only when the function comes to it."""
+
+    def total(numbers: Iterable[int], more: Annotated[Iterable[int] | None, "more"] = None):
+        return sum(numbers)
+
+    signature = Signature.of(total)
+    assert signature.arguments(b'{"numbers": [1, 2], "more": [3]}') == {
+        "numbers": [1, 2],
+        "more": [3],
+    }
+    assert signature.schema["properties"]["numbers"]["items"] == {"type": "integer"}
+    for text in (b'{"numbers": ["x"]}', b'{"numbers": [], "more": ["x"]}'):
+        with pytest.raises(ValidationError):
+            signature.arguments(text)
+
+
 def test_the_description_is_what_stands_before_the_sections():
     """On one line, without the sections."""
     assert documented(weather).description == "The weather somewhere."
@@ -278,6 +295,18 @@ def takes_callable(x: Callable[[int], int]): ...
 def takes_socket(x: socket.socket): ...
 
 
+def takes_iterator(x: Annotated[Iterator[int] | None, "numbers"]): ...
+
+
+@functools.singledispatch
+def dispatched(x: int): ...
+
+
+class Dispatching:
+    @functools.singledispatchmethod
+    def of(self, x: int): ...
+
+
 @pytest.mark.parametrize(
     ("fn", "reason"),
     [
@@ -294,6 +323,9 @@ def takes_socket(x: socket.socket): ...
         (unknown_type, "Nowhere"),
         (takes_callable, "no JSON Schema"),
         (takes_socket, "no JSON Schema"),
+        (takes_iterator, "take a list instead"),
+        (dispatched, "chooses by its first argument"),
+        (Dispatching().of, "chooses by its first argument"),
     ],
 )
 def test_what_cannot_be_a_tool_is_refused_with_the_reason(fn, reason):
