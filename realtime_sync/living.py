@@ -12,6 +12,7 @@ from .core.responses import ResponseRecord
 from .core.state import SessionState
 from .core.usage import RateLimit, SessionUsage
 from .errors import ConfigurationError
+from .events.base import LocalEvent
 from .events.client import SessionUpdate
 from .events.config import SessionConfig
 from .listening import Listening
@@ -49,6 +50,7 @@ class Living(Listening):
         ping_interval: float | None,
         max_duration: float | None = None,
         on_call: Callable[[CallEffect], None],
+        on_end: Callable[[], list[LocalEvent]] = list,
         handle: Callable[[ResponseRecord], Any],
         reconnect: ReconnectPolicy | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class Living(Listening):
             taps=self._taps,
             dispatch=dispatcher,
             on_call=on_call,
+            on_end=on_end,
             handle=handle,
             ping_interval=check_timeout(ping_interval, "ping_interval"),
             max_duration=check_timeout(max_duration, "max_duration"),

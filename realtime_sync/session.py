@@ -170,6 +170,7 @@ class RealtimeSession(Speaking):
             ping_interval=ping_interval,
             max_duration=max_duration,
             on_call=self._calls.act,
+            on_end=self._calls.end,
             handle=self._handle,
             reconnect=reconnect,
         )
@@ -185,8 +186,8 @@ class RealtimeSession(Speaking):
 
         A response that runs is lost (`ConnectionLost` to whoever waits for it), and so is a turn
         whose tools run; queued turns, and calls made meanwhile, go on in the new session. Handlers,
-        watchers and `usage` live on;
-        `connection.restored` tells when it is there. A router begins at its start.
+        watchers and `usage` live on; `connection.restored` tells when it is there. A router begins
+        at its start.
 
         Args:
             timeout: Seconds; None waits for ever. The reset goes on when they have passed.

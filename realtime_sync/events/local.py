@@ -99,7 +99,10 @@ class ToolApprovalRequired(LocalEvent):
 
 
 class ToolFinished(LocalEvent):
-    """A tool's answer goes to the model; `error`: what it raised, or None; `seconds`: wall time."""
+    """A tool's answer goes to the model; `error`: what it raised, or None; `seconds`: wall time.
+
+    A tool that still runs when its session ends is told of too: its answer goes nowhere.
+    """
 
     type: Literal["tool.finished"] = "tool.finished"
     call_id: str

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ..core.effects import Call, CallEffect, Interrupted, McpApproval
 from ..core.turns import Turn
 from ..errors import ServerError, SessionClosed
-from ..events.base import one_line
+from ..events.base import LocalEvent, one_line
 from ..events.client import ConversationItemCreate
 from ..events.items import Item
 from ..events.local import ToolApprovalRequired, ToolFinished, ToolStarted
 from ..items import function_output
-from ..runtime.clock import may_wait
+from ..runtime.clock import may_wait, monotonic
 from ..tools.approval import Decision
 from ..tools.execution import Refused, Task, ToolThreads
 from .approval import Approval, Approver, shown
@@ -47,7 +47,7 @@ _REJECTED = "the call was not approved"
 class _Live:
     """A call that has no answer yet."""
 
-    __slots__ = ("call", "context", "started", "task", "timer", "tool")
+    __slots__ = ("call", "context", "since", "started", "task", "timer", "tool")
 
     def __init__(self, call: Call, context: ToolContext, tool: Tool[..., Any] | None) -> None:
         self.call = call
@@ -55,8 +55,19 @@ class _Live:
         # as it was when the model called: another call of the response may take it away
         self.tool = tool
         self.started = False  # `tool.started` has been told
+        self.since = 0.0  # and when
         self.task: Task | None = None  # None while it waits for approval
         self.timer: Timer | None = None  # ends the wait for the tool
+
+    def finished(self, outcome: Outcome) -> ToolFinished:
+        """What is told of its end."""
+        return ToolFinished(
+            call_id=self.call.call_id,
+            name=self.call.name,
+            output=outcome.output,
+            error=outcome.error,
+            seconds=outcome.seconds,
+        )
 
     @property
     def unwanted(self) -> bool:
@@ -283,15 +294,7 @@ class Calls:
             return False
         if not live.started:  # nothing is finished that has not started
             self._started(live)
-        self._session._connection.emit(
-            ToolFinished(
-                call_id=call.call_id,
-                name=call.name,
-                output=outcome.output,
-                error=outcome.error,
-                seconds=outcome.seconds,
-            )
-        )
+        self._session._connection.emit(live.finished(outcome))
 
         def answer(state: SessionState) -> None:
             state.calls.finished(call.call_id, outcome.output, respond=outcome.respond)
@@ -303,7 +306,7 @@ class Calls:
         return True
 
     def _started(self, live: _Live) -> None:
-        live.started = True
+        live.started, live.since = True, monotonic()
         call, arguments = live.call, shown(live.call.arguments)
         started = ToolStarted(call_id=call.call_id, name=call.name, arguments=arguments)
         self._session._connection.emit(started)
@@ -355,6 +358,17 @@ class Calls:
             if live.timer is not None:
                 live.timer.cancel()
             live.context._abandon()
+
+    def end(self) -> list[LocalEvent]:
+        """The session is over: what is to be told of tools that still run."""
+        self.stop()
+        told: list[LocalEvent] = []
+        for key, live in list(self._live.items()):
+            if self._live.pop(key, None) is None or not live.started:
+                continue
+            outcome = _refused("cancelled", "the session is over")
+            told.append(live.finished(replace(outcome, seconds=monotonic() - live.since)))
+        return told
 
     def join(self, deadline: Deadline) -> None:
         """Wait for what runs; what still runs then is logged by name."""

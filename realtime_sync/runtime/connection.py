@@ -87,6 +87,7 @@ class Connection(Relinking):
         taps: Taps,
         dispatch: str | Dispatch,
         on_call: Callable[[fx.CallEffect], None],
+        on_end: Callable[[], list[LocalEvent]],
         handle: Callable[[ResponseRecord], Any],
         ping_interval: float | None = 10.0,
         max_duration: float | None = None,
@@ -106,6 +107,7 @@ class Connection(Relinking):
         self._liveness = Liveness(ping_interval)
         self._max_duration = max_duration  # seconds from `open` on; None: no end
         self._carrier = self._new_carrier(on_call, handle)
+        self._on_end = on_end  # what is to be told before connection.closed; never blocks
         # guards the state, the carrier's waiters, the outbox, the link with its dialect, and the
         # phase; never held across I/O, a callback, a join or the settling of a future
         # re-entrant, since a signal handler or a finalizer may close the session on top of a frame
@@ -884,7 +886,7 @@ class Connection(Relinking):
         self._carrier.reject_all(error, todo)
 
     def _say_last(self, error: RealtimeError | None, todo: Todo) -> None:
-        last: list[LocalEvent] = [*todo.local]
+        last: list[LocalEvent] = [*todo.local, *self._on_end()]
         if error is not None and not isinstance(error, BudgetExceeded):
             last.append(local.ConnectionLost(error=error, retrying=False))
         self._publish([*last, local.ConnectionClosed(error=error)])

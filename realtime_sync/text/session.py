@@ -80,6 +80,7 @@ class TextSession(Calling):
             dispatcher=dispatcher,
             ping_interval=None,
             on_call=self._calls.act,
+            on_end=self._calls.end,
             handle=self._handle,
         )
         self.conversation = Conversation(self)

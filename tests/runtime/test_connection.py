@@ -195,7 +195,7 @@ def session_expiring() -> Any:
 
 
 def test_i4_a_tool_that_ends_after_the_session(line: Line) -> None:
-    """tool.finished does not come behind connection.closed, though other sessions live."""
+    """tool.finished comes before connection.closed, once, though other sessions live."""
     with gate() as held:
         other, _ = line.open()
 
@@ -234,7 +234,7 @@ def test_i4_a_tool_that_ends_after_the_session(line: Line) -> None:
         session._connection.dispatcher.join(_deadline())
         assert seen[-1] == "connection.closed"
         assert "tool.started" in seen
-        assert "tool.finished" not in seen
+        assert seen.count("tool.finished") == 1
 
 
 def _deadline() -> Any:

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from realtime_sync import NoReply, RealtimeSession, Tool, ToolError, ToolRetry, tool
+from realtime_sync import (
+    NoReply,
+    RealtimeSession,
+    Tool,
+    ToolContext,
+    ToolError,
+    ToolRetry,
+    tool,
+)
 from realtime_sync.errors import ConfigurationError, ServerError
 from realtime_sync.local import LocalServer
 
@@ -381,6 +389,40 @@ def test_close_inside_a_tool(make: Opener, server: LocalServer) -> None:
 
 
 @pytest.mark.row("F46")
+@pytest.mark.parametrize("end", ["closed", "lost"])
+def test_a_tool_at_the_end_of_its_session(end: str, make: Opener, server: LocalServer) -> None:
+    """It is told, and what began is said to be over, before all is; its result is dropped."""
+    started, release = threading.Event(), threading.Event()
+    contexts: list[ToolContext] = []
+
+    def stuck(context: ToolContext) -> str:
+        """Waits."""
+        contexts.append(context)
+        started.set()
+        release.wait(LIMIT)
+        return "late"
+
+    told: list[Any] = []
+    session = make(tools=[stuck]).open()
+    session.on("tool.*", told.append)
+    session.on("connection.closed", told.append)
+    server.reply(server.call("stuck"))
+    future = session.submit("go")
+    assert started.wait(LIMIT)
+    if end == "closed":
+        session.close(timeout=0.5)
+    else:
+        server.script.cut()
+        session.send({"type": "input_audio_buffer.clear"})
+    assert future.exception(LIMIT) is not None
+    session.close()
+    assert [event.type for event in told] == ["tool.started", "tool.finished", "connection.closed"]
+    assert told[1].error == "cancelled: the session is over"
+    assert told[1].seconds > 0
+    assert contexts[0].cancelled.is_set()
+    release.set()
+
+
 def test_stuck_tool(make: Opener, server: LocalServer, caplog: pytest.LogCaptureFixture) -> None:
     """A tool that outlives close() is logged by name; its result is dropped."""
     started, release = threading.Event(), threading.Event()
