@@ -14,19 +14,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["quiet"]
+__all__ = ["give_up", "quiet"]
 
 log = logging.getLogger(__name__)
 
 _STDERR = 2
 # one at a time: a second would take the first one's file for standard error, and keep it
 _lock = threading.Lock()
+_kept: list[int] = []  # standard error itself, while it is led elsewhere
 
 #: What the libraries write. Anything else is somebody's own, and reaches standard error.
 _NOISE = re.compile(
     rb"^(ALSA |Cannot connect to server |jack server |Jack[A-Z]|JackShm|Expression '|"
     rb"connect\(2\) call to |attempt to connect to server failed|PaMacCore|\|\|PaMacCore)"
 )
+
+
+_given_up = False  # a library has not returned
 
 
 @contextmanager
@@ -37,6 +41,9 @@ def quiet() -> Iterator[None]:
     at the end. A child process started meanwhile by another thread inherits the descriptor, so
     keep what is within short.
     """
+    if _given_up:
+        yield
+        return
     with _lock:
         try:
             kept = os.dup(_STDERR)
@@ -45,13 +52,23 @@ def quiet() -> Iterator[None]:
             return
         with tempfile.TemporaryFile() as file:
             os.dup2(file.fileno(), _STDERR)
+            _kept.append(kept)
             try:
                 yield
             finally:
                 os.dup2(kept, _STDERR)
+                _kept.remove(kept)
                 os.close(kept)
                 file.seek(0)
                 _pass_on(file.read())
+
+
+def give_up() -> None:
+    """A library has not returned: if it has standard error, give that back for good."""
+    global _given_up
+    for kept in list(_kept):
+        os.dup2(kept, _STDERR)
+        _given_up = True
 
 
 def _pass_on(said: bytes) -> None:
