@@ -16,6 +16,7 @@ outputs     where slices go: a device, or a sink of the user's
 player      the thread that plays: `Player`, `Speaker`
 microphone  the thread that listens: `Microphone`
 ports       one device as sound at 24 kHz, found again when it is lost
+owner       the thread that has a stream, left behind where PortAudio never returns
 hardware    which devices there are; pyaudiobackend and sounddevicebackend reach them
 quiet       silence for C libraries that print
 

@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import platform
 import re
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
-from ..errors import AudioUnavailable, ConfigurationError, DeviceNotFound
+from ..errors import AudioError, AudioUnavailable, ConfigurationError, DeviceNotFound
 
 __all__ = ["BACKENDS", "Backend", "Device", "DeviceChoice", "devices", "find_device"]
 
 Direction: TypeAlias = Literal["input", "output"]
 DeviceChoice: TypeAlias = "int | str | re.Pattern[str] | Device | None"
+
+_TURN: Final = 5.0  # seconds
 
 VARIABLES: Final = {
     "input": "REALTIME_SYNC_INPUT_DEVICE",
@@ -59,8 +62,20 @@ class Device:
 class InputStream(Protocol):
     """An open microphone. Every call by the thread that opened it."""
 
-    def read(self, frames: int) -> tuple[bytes, int]:
-        """So many frames, once they are there, and how many were lost just before them.
+    def available(self) -> int:
+        """Frames that can be read without waiting.
+
+        Raises:
+            OSError: The device is gone.
+        """
+        ...
+
+    def read(self, frames: int, *, current: bool) -> tuple[bytes, int]:
+        """So many frames of those that are there, and how many were lost just before them.
+
+        Args:
+            frames: How many.
+            current: They had to be waited for: there is little more.
 
         Raises:
             OSError: The device is gone.
@@ -84,11 +99,15 @@ class OutputStream(Protocol):
     delay: float
 
     def available(self) -> int:
-        """Frames that can be written without waiting; all its room, if it has run dry."""
+        """Frames that can be written without waiting; all its room, if it has run dry.
+
+        Raises:
+            OSError: The device is gone.
+        """
         ...
 
     def write(self, pcm: bytes) -> bool:
-        """Hand frames over, once there is room; whether it is known to have run dry.
+        """Hand frames over, for which there is room; whether it is known to have run dry.
 
         Raises:
             OSError: The device is gone.
@@ -122,9 +141,27 @@ class Backend(Protocol):
         """Open a loudspeaker, `frames` at a time; raises as `open_input`."""
         ...
 
+    def left(self) -> None:
+        """A stream stays open for good, with a thread in the library that does not come back."""
+        ...
+
 
 class RateRefused(OSError):
     """The device does not take this rate, or so many channels."""
+
+
+class OneAtATime:
+    """PortAudio opens, closes and looks one at a time. A wait for another comes to an end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=_TURN):
+            raise OSError("PortAudio is busy with another device, and does not return")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def devices(backend: str | None = None) -> list[Device]:
@@ -135,9 +172,13 @@ def devices(backend: str | None = None) -> list[Device]:
 
     Raises:
         AudioUnavailable: Neither is installed; the message has the line that installs it.
+        AudioError: The library fails.
         ConfigurationError: No such backend.
     """
-    return backend_named(backend).devices()
+    try:
+        return backend_named(backend).devices()
+    except OSError as exc:
+        raise AudioError(f"the sound library fails: {exc}") from exc
 
 
 def find_device(choice: DeviceChoice, direction: Direction, among: Sequence[Device]) -> Device:

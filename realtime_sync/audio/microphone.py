@@ -1,4 +1,4 @@
-"""A microphone: an `AudioSource`. Its stream belongs to one thread, `realtime-mic`."""
+"""A microphone: an `AudioSource`. Its thread, `realtime-mic`, never waits without an end."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Microphone:
             if self._stop.is_set():
                 raise AudioError("the microphone was closed; make another")
             if self._thread is None:
-                self._port = InputPort(*self._wanted)
+                self._port = InputPort(*self._wanted, self._stop)
                 self._thread = threading.Thread(target=self._run, name="realtime-mic", daemon=True)
                 self._thread.start()
                 _open.add(self)
@@ -144,7 +144,7 @@ class Microphone:
             frame, lost = port.read()
         except OSError as exc:
             try:
-                port.reopen(exc, self._stop)
+                port.reopen(exc)
             except DeviceLost:
                 if not self._stop.is_set():
                     raise

@@ -42,14 +42,14 @@ class DeviceOutput:
 
     drops = False  # PortAudio cannot drop what it has; that is why it has little
 
-    def __init__(self, wanted: tuple[Any, ...], stop: Event) -> None:
+    def __init__(self, wanted: tuple[Any, Any, Any], stop: Event) -> None:
         self._wanted = wanted
         self._stop = stop
         self.port: OutputPort | None = None
         self.underruns = 0
 
     def open(self) -> None:
-        self.port = OutputPort(*self._wanted)
+        self.port = OutputPort(*self._wanted, self._stop)
         self.port.open()
 
     def write(self, pcm: bytes, sounding: bool) -> None:  # noqa: ARG002  # silence, too
@@ -59,7 +59,7 @@ class DeviceOutput:
                 self.underruns += self.port.write(pcm)
                 return
             except OSError as exc:
-                self.port.reopen(exc, self._stop)
+                self.port.reopen(exc)
 
     def latency(self) -> float:
         assert self.port is not None

@@ -1,7 +1,7 @@
 """One device as sound at 24 kHz, whatever it speaks itself; found again when it is lost.
 
-A port belongs to one thread: it opens, uses and closes the stream. PortAudio crashes when a stream
-is closed while another thread reads it, so nobody else ever has it.
+A port belongs to one thread, which never calls the sound library itself: the stream has an owner,
+and what is asked of that comes to an end, whatever the library does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from .codecs import to_pcm16
 from .formats import RATE
 from .hardware import Backend, Device, DeviceChoice, Direction, RateRefused, backend_named
 from .hardware import find_device as find
+from .owner import StreamOwner
+from .quiet import give_up
 from .rates import Resampler
 
 __all__ = ["DeviceChange", "InputPort", "OutputPort"]
@@ -30,6 +32,15 @@ FRAME_MS: Final = 20
 #: Seconds before each attempt to find a device again; after the last it is lost for good.
 DELAYS: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 _STEADY: Final = 1_000 // FRAME_MS  # frames in a row after which a device counts as found
+_OPENING: Final = 15.0  # seconds that the library may take for it
+_LEAST: Final = 0.002  # seconds between two looks at a device
+#: Seconds without a frame, in or out, after which a device counts as lost.
+SILENT = 5.0
+
+
+def pause(seconds: float, stop: Event) -> None:
+    """Let time pass until there may be a frame. Tests put their devices' own time in its place."""
+    stop.wait(seconds)
 
 
 @dataclass(frozen=True)
@@ -59,11 +70,13 @@ class _Port:
         choice: DeviceChoice,
         backend: str | None,
         on_change: Callable[[DeviceChange], object] | None,
+        stop: Event,
     ) -> None:
         self._choice = choice
         self._backend: Backend = backend_named(backend)
         self._on_change = on_change
-        self._stream: Any = None
+        self._stop = stop  # ends every wait for a device
+        self._owner: StreamOwner | None = None  # of the stream; None: there is none
         self._resampler: Resampler | None = None  # None: the device takes 24 kHz
         self._tries = 0  # DELAYS used up since it last worked
         self._good = 0  # frames in a row
@@ -78,15 +91,32 @@ class _Port:
             DeviceNotFound: There is none like it.
             AudioError: It cannot be opened.
         """
-        self._open(self._choice)
+        try:
+            self._open(self._choice)
+        except OSError as exc:
+            raise AudioError(f"{self.direction} device cannot be opened: {_said(exc)}") from exc
 
     def _open(self, choice: DeviceChoice) -> None:
+        owner = StreamOwner(f"realtime-{self.direction}")
+        try:
+            found = owner.do(lambda: self._opened(choice, owner), limit=_OPENING)
+        except BaseException:
+            owner.end()
+            if owner.left:
+                self._left()
+            raise
+        self._owner = owner
+        self.device, self.rate, self.channels = found
+        self._resampler = None if self.rate == RATE else self._converter(self.rate)
+
+    def _opened(self, choice: DeviceChoice, owner: StreamOwner) -> tuple[Device, int, int]:
+        """On the owner's thread, which may come back when nobody waits for it any more."""
         device = find(choice, self.direction, self._backend.devices())
         refused: Exception | None = None
         for rate, channels in _shapes(device, self.direction):
             try:
                 opened = getattr(self._backend, f"open_{self.direction}")
-                self._stream = opened(device, rate, channels, rate * FRAME_MS // 1000)
+                owner.stream = opened(device, rate, channels, rate * FRAME_MS // 1000)
             except RateRefused as exc:
                 refused = exc
                 continue
@@ -95,25 +125,44 @@ class _Port:
                     f"{self.direction} device {device.name!r} cannot be opened: {_said(exc)}; "
                     "another program may have it"
                 ) from exc
-            self.device, self.rate, self.channels = device, rate, channels
-            self._resampler = None if rate == RATE else self._converter(rate)
-            return
+            return device, rate, channels
         raise AudioError(
             f"{self.direction} device {device.name!r} refuses every rate that was tried"
         ) from refused
 
+    def _ready(self, owner: StreamOwner, frames: int) -> tuple[bool, bool]:
+        """Wait until the stream has so many frames, or room for them. On the owner's thread.
+
+        To read or write then is no waiting: a call that waits may wait for ever.
+
+        Returns:
+            Whether it has; whether there was a wait.
+
+        Raises:
+            OSError: None came, or went, for a long time; or as the stream.
+        """
+        waited = 0.0
+        while (missing := frames - owner.stream.available()) > 0:
+            if self._stop.is_set():
+                return False, True
+            if waited > SILENT:
+                raise OSError(f"no sound passed for {SILENT:g} s")
+            seconds = min(max(missing / self.rate, _LEAST), FRAME_MS / 1000)
+            owner.pause(lambda: pause(seconds, self._stop))  # noqa: B023  # called at once
+            waited += seconds
+        return True, waited > 0
+
     def _converter(self, rate: int) -> Resampler:
         raise NotImplementedError
 
-    def reopen(self, exc: Exception, stop: Event) -> None:
+    def reopen(self, exc: Exception) -> None:
         """The stream failed: close it, and open the device again, else the default one.
 
         Args:
             exc: What it failed with.
-            stop: Ends the attempts.
 
         Raises:
-            DeviceLost: No device came back, or `stop` was set.
+            DeviceLost: No device came back, or it is to stop.
         """
         name = self.device.name if self.device else "?"
         lost = DeviceLost(f"{self.direction} device {name!r} is gone: {_said(exc)}")
@@ -123,7 +172,7 @@ class _Port:
         self._tell(DeviceChange("lost", self.direction, name, lost))
         self._good = 0
         # a device that opens and fails at once uses them up as one does that is not there
-        while self._tries < len(DELAYS) and not stop.wait(DELAYS[self._tries]):
+        while self._tries < len(DELAYS) and not self._stop.wait(DELAYS[self._tries]):
             self._tries += 1
             for choice in dict.fromkeys((self._choice, None)):
                 try:
@@ -150,31 +199,64 @@ class _Port:
                 log.exception("on_change raised")
 
     def close(self) -> None:
-        """Close the stream, by the thread that opened it. Idempotent."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        """Have the stream closed by its owner. Bounded; idempotent."""
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.end()
+            if owner.left:
+                self._left()
+
+    def _left(self) -> None:
+        self._backend.left()
+        give_up()
+
+    def _owned(self) -> StreamOwner:
+        assert self._owner is not None, "open() comes first"
+        return self._owner
 
 
 class InputPort(_Port):
     """A microphone, by the thread that reads it."""
 
     direction = "input"
+    _rest = bytearray()  # what was read and is no frame yet
+
+    def _open(self, choice: DeviceChoice) -> None:
+        super()._open(choice)
+        self._rest = bytearray()
 
     def _converter(self, rate: int) -> Resampler:
         # ours: soxr would add 20 ms and more
         return Resampler(rate, RATE, engine="numpy")
 
     def read(self) -> tuple[bytes, float]:
-        """The next 20 ms or so, and how many milliseconds were lost before it.
+        """The next 20 ms, and how many milliseconds were lost before it; b"" at a stop.
 
         Raises:
             OSError: The device is gone; see `reopen`.
         """
-        pcm, lost = self._stream.read(self.rate * FRAME_MS // 1000)
-        self._worked()
-        mono = _mixed(pcm, self.channels)
+        size = self.rate * FRAME_MS // 1000 * 2 * self.channels
+        lost = 0
+        if len(self._rest) < size:
+            owner = self._owned()
+            missing = (size - len(self._rest)) // (2 * self.channels)
+            pcm, lost = owner.do(lambda: self._read(owner, missing))
+            self._rest += pcm
+            if len(self._rest) < size:
+                return b"", 0.0
+            self._worked()
+        mono = _mixed(bytes(self._rest[:size]), self.channels)
+        del self._rest[:size]
         return (self._resampler.feed(mono) if self._resampler else mono), lost * 1000 / self.rate
+
+    def _read(self, owner: StreamOwner, frames: int) -> tuple[bytes, int]:
+        ready, waited = self._ready(owner, frames)
+        if not ready:
+            return b"", 0
+        # all of it: libpulse locks itself up for good where its server dies while a piece of sound
+        # is half read, and we would have to leave the thread behind
+        pcm, lost = owner.stream.read(max(frames, owner.stream.available()), current=waited)
+        return pcm, lost
 
 
 class OutputPort(_Port):
@@ -182,10 +264,12 @@ class OutputPort(_Port):
 
     direction = "output"
     _begun = False  # something has been written to the stream
+    _latency = 0.0  # seconds, after that
 
     def _open(self, choice: DeviceChoice) -> None:
         super()._open(choice)
         self._begun = False
+        self._latency = 0.0
 
     def _converter(self, rate: int) -> Resampler:
         return Resampler(RATE, rate, engine="numpy")
@@ -193,28 +277,39 @@ class OutputPort(_Port):
     def write(self, pcm: bytes) -> bool:
         """Hand over PCM16 mono at 24 kHz, once there is room; whether it had run dry.
 
+        At a stop it may not be handed over.
+
         Raises:
             OSError: The device is gone; see `reopen`.
         """
         mono = self._resampler.feed(pcm) if self._resampler else pcm
         if not mono:
             return False  # the resampler's first
-        frames = _spread(mono, self.channels)
-        empty = self._stream.available() >= self._stream.room
+        owner = self._owned()
+        dry, self._latency = owner.do(lambda: self._write(owner, _spread(mono, self.channels)))
+        self._worked()
+        return dry
+
+    def _write(self, owner: StreamOwner, frames: bytes) -> tuple[bool, float]:
+        stream = owner.stream
+        size = len(frames) // (2 * self.channels)
+        ready, _ = self._ready(owner, min(size, stream.room) or size)
+        if not ready:
+            return False, self._latency
+        empty = stream.available() >= stream.room
         if empty:
             # ALSA begins to play with the first frames that it gets. Were they only these, it
             # would run dry before the next, and so on without end: sound would be swallowed as
             # fast as we can write. So an empty device is filled up, with silence first.
-            frames = bytes(2 * self.channels * self._stream.room)[len(frames) :] + frames
-        dry = self._stream.write(frames) or (empty and self._begun)
+            frames = bytes(2 * self.channels * stream.room)[len(frames) :] + frames
+        dry = stream.write(frames) or (empty and self._begun)
         self._begun = True
-        self._worked()
-        return bool(dry)
+        waiting = (stream.room - stream.available()) / self.rate
+        return bool(dry), float(max(waiting, stream.delay))
 
     def latency(self) -> float:
-        """Seconds until what is written now will be heard."""
-        waiting = (self._stream.room - self._stream.available()) / self.rate
-        return float(max(waiting, self._stream.delay))
+        """Seconds until what was written last will be heard."""
+        return self._latency
 
 
 def _shapes(device: Device, direction: Direction) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -10,7 +9,7 @@ from typing import Any, Final
 import pyaudio
 
 from ..runtime.clock import monotonic
-from .hardware import Device, RateRefused
+from .hardware import Device, OneAtATime, RateRefused
 from .quiet import quiet
 
 __all__ = ["BACKEND"]
@@ -26,7 +25,7 @@ class _PyAudio:
     name = "pyaudio"
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # PortAudio opens, closes and looks one at a time
+        self._lock = OneAtATime()
         self._users = 0
         self._library: Any = None
 
@@ -97,17 +96,17 @@ class _PyAudio:
             raise
 
     def close(self, stream: Any) -> None:
-        """Stop and close a stream, by the thread that used it."""
+        """Close a stream, by the thread that used it."""
         try:
+            # not stopped before: a loudspeaker would first play what it has
             with self._lock:
-                # what was lost is closed already, and says so
-                for end in (stream.stop_stream, stream.close):
-                    try:
-                        end()
-                    except OSError:
-                        pass
-        finally:
-            self.leave()
+                stream.close()
+        except OSError:
+            pass  # what was lost is closed already, and says so
+        self.leave()
+
+    def left(self) -> None:
+        """Its user is never counted out: the library is not terminated under it."""
 
 
 def _default(ask: Any) -> int | None:
@@ -131,6 +130,13 @@ def _device(library: Any, told: dict[str, Any], default: dict[str, int | None]) 
     )
 
 
+def _checked(frames: int) -> int:
+    """A count of frames; PyAudio gives PortAudio's error codes as such."""
+    if frames < 0:
+        raise OSError(frames, f"PortAudio's error {frames}")
+    return frames
+
+
 class _Input:
     def __init__(self, backend: _PyAudio, stream: Any, rate: int) -> None:
         self._backend, self._stream = backend, stream
@@ -139,20 +145,23 @@ class _Input:
         self._began: float | None = None  # the time of frame 0
         self._behind = 0.0  # seconds that the device's clock is usually behind ours
 
-    def read(self, frames: int) -> tuple[bytes, int]:
+    def available(self) -> int:
+        return _checked(self._stream.get_read_available())
+
+    def read(self, frames: int, *, current: bool) -> tuple[bytes, int]:
         # PyAudio tells of an overflow by an exception that closes the stream, or not at all: so
         # the frames are counted against the time
-        waited = self._stream.get_read_available() < frames
         pcm = self._stream.read(frames, exception_on_overflow=False)
         self._frames += frames
-        return pcm, self._lost() if waited else 0
+        return pcm, self._lost(self.available()) if current else 0
 
-    def _lost(self) -> int:
-        """Frames that are missing, now that all there are have been read."""
+    def _lost(self, unread: int) -> int:
+        """Frames that are missing, of all that should have come by now."""
         now = monotonic()
+        come = (self._frames + unread) / self._rate
         if self._began is None:
-            self._began = now - self._frames / self._rate
-        behind = now - self._began - self._frames / self._rate
+            self._began = now - come
+        behind = now - self._began - come
         gap = behind - self._behind
         if gap > _STEP:
             self._behind = behind
@@ -171,8 +180,7 @@ class _Output:
         self.delay: float = stream.get_output_latency()
 
     def available(self) -> int:
-        frames: int = self._stream.get_write_available()
-        return frames
+        return _checked(self._stream.get_write_available())
 
     def write(self, pcm: bytes) -> bool:
         # to have it say that it ran dry, by an exception, would have it close the stream

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from .hardware import Device, RateRefused
+from .hardware import Device, OneAtATime, RateRefused
 from .quiet import quiet
 
 with quiet():  # it looks for devices when it is imported
@@ -32,7 +32,7 @@ class _SoundDevice:
     name = "sounddevice"
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # PortAudio opens, closes and looks one at a time
+        self._lock = OneAtATime()
         self._streams = 0
 
     def devices(self) -> list[Device]:
@@ -75,11 +75,15 @@ class _SoundDevice:
             return stream
 
     def close(self, stream: Any) -> None:
-        """Stop and close a stream, by the thread that used it."""
+        """Close a stream, by the thread that used it."""
+        # not stopped before: a loudspeaker would first play what it has
         with self._lock:
-            self._streams -= 1
-            stream.stop(ignore_errors=True)
             stream.close(ignore_errors=True)
+            self._streams -= 1
+
+    def left(self) -> None:
+        """Its terminating at exit would wait for the stream. It is never initialised anew."""
+        atexit.unregister(sounddevice._exit_handler)
 
 
 def _device(told: Any, hosts: Any, default: tuple[int, ...]) -> Device:
@@ -99,7 +103,12 @@ class _Input:
     def __init__(self, backend: _SoundDevice, stream: Any) -> None:
         self._backend, self._stream = backend, stream
 
-    def read(self, frames: int) -> tuple[bytes, int]:
+    def available(self) -> int:
+        with _as_oserror():
+            frames: int = self._stream.read_available
+            return frames
+
+    def read(self, frames: int, *, current: bool) -> tuple[bytes, int]:  # noqa: ARG002
         with _as_oserror():
             pcm, overflowed = self._stream.read(frames)
         # it says that there was an overflow, not of how much: a frame stands for it

@@ -10,7 +10,7 @@ cancelling  echo taken out, by WebRTC's audio processing
 ends        what a caller gives as microphone and speaker
 live        the conversation as it grows, item by item: `LiveItem`
 
-Three threads: `realtime-mic` and `realtime-speaker` own their devices, `realtime-talk` takes from
+Three threads: `realtime-mic` and `realtime-speaker` have their devices, `realtime-talk` takes from
 the one what goes to the server. The I/O thread tells of what the model says, and only ever appends
 to the speaker's buffer, or empties it.
 """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from realtime_sync.audio import VirtualClock, hardware
+from realtime_sync.audio import VirtualClock, hardware, ports
 
 from .portaudio import Card, FakeDevice
 
@@ -26,6 +27,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Card]]:
         cards.append(made)
         monkeypatch.setitem(sys.modules, "pyaudio", made.module())
         sys.modules.pop(_BACKEND, None)  # it has to import this one
+        monkeypatch.setattr(ports, "pause", made.pause)
         monkeypatch.setattr(hardware, "find_spec", lambda name: name == "pyaudio" or None)
         return made
 
@@ -35,5 +37,8 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Card]]:
         sys.modules[_BACKEND] = real
     for made in cards:
         made.release()
+    for thread in threading.enumerate():
+        if thread.name.startswith("left-"):
+            thread.join(5)
     assert not any(made.streams for made in cards), "a stream was left open"
     assert not any(made.libraries for made in cards), "PortAudio was left initialised"

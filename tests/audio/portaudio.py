@@ -6,6 +6,7 @@ module in place of the real one by the fixture `card` of this folder's conftest.
 
 from __future__ import annotations
 
+import sys
 import threading
 import types
 from collections.abc import Callable
@@ -39,6 +40,8 @@ class FakeDevice:
         self.on_write: Callable[[bytes], object] | None = None  # instead of `played`
         self.busy = False  # cannot be opened
         self.gone = False
+        self.hangs = ""  # the function that does not return: "read", "open", ...
+        self.dumb = False  # no sound comes out of it, and none goes in
         self.skip = 0.0  # seconds of sound that are lost next
 
     def tell(self, index: int) -> dict[str, Any]:
@@ -70,28 +73,29 @@ class _Stream:
     def _check(self) -> None:
         # PortAudio crashes where this complains
         assert threading.get_ident() == self._owner, "a stream belongs to one thread"
+        hang(self._card, self._device, sys._getframe(1).f_code.co_name)
         if self._closed:
             raise OSError("Stream not open")
-        if self._device.gone:
+        if self._device.gone and not self._device.hangs:
             self._end()
             raise OSError(-9999, "Unanticipated host error")
 
-    def _wait(self, seconds: float) -> None:
-        self._clock.wait_until(self._began + seconds, self._card.over)
-
     def get_read_available(self) -> int:
-        ready = round((self._clock.now() - self._began) * self.rate) - self._frames
+        self._check()
+        if self._device.dumb:
+            return 0
+        if self._device.skip:
+            self._began += self._device.skip
+            self._device.skip = 0.0
+        # whole frames, whatever the clock's last digit says
+        ready = int((self._clock.now() - self._began) * self.rate + 1e-3) - self._frames
         return max(0, ready)
 
     def read(self, frames: int, exception_on_overflow: bool = True) -> bytes:
         assert exception_on_overflow is False, "it would close the stream"
         self._check()
-        if self._device.skip:
-            self._began += self._device.skip
-            self._device.skip = 0.0
+        assert frames <= self.get_read_available(), "a read that waits may wait for ever"
         self._frames += frames
-        self._wait(self._frames / self.rate)
-        self._check()
         size = 2 * frames * self.channels
         if self._device.hears is not None:
             return self._device.hears(size)
@@ -100,8 +104,11 @@ class _Stream:
         return pcm.ljust(size, b"\0")
 
     def get_write_available(self) -> int:
+        self._check()
         room = round(ROOM * self.rate)
-        played = round((self._clock.now() - self._began) * self.rate)
+        if self._device.dumb:
+            return 0
+        played = int((self._clock.now() - self._began) * self.rate + 1e-3)
         if played > self._frames:  # it ran dry, and begins anew
             self._began = self._clock.now() - self._frames / self.rate
             played = self._frames
@@ -110,10 +117,9 @@ class _Stream:
     def write(self, pcm: bytes, exception_on_underflow: bool = True) -> None:
         assert exception_on_underflow is False
         self._check()
-        self.get_write_available()
-        self._frames += len(pcm) // (2 * self.channels)
-        self._wait(self._frames / self.rate - ROOM)
-        self._check()
+        frames = len(pcm) // (2 * self.channels)
+        assert frames <= self.get_write_available(), "a write that waits may wait for ever"
+        self._frames += frames
         if self._device.on_write is not None:
             self._device.on_write(pcm)
         else:
@@ -135,6 +141,14 @@ class _Stream:
         self._card.streams.remove(self)
 
 
+def hang(card: Card, device: FakeDevice, function: str) -> None:
+    """Not return before the test is over, if the device is like that."""
+    if device.hangs == function:
+        card.clock.leave()  # it does not keep pace any more
+        card.over.wait()
+        card.clock.enter()
+
+
 class Card:
     """All devices, and the module that shows them."""
 
@@ -152,6 +166,10 @@ class Card:
         made.paInt16, made.paInvalidSampleRate, made.paInvalidChannelCount = 8, -9997, -9998
         made.PyAudio = lambda: _Library(self)
         return made
+
+    def pause(self, seconds: float, stop: Event) -> None:
+        """In place of the library's own: by this clock."""
+        self.clock.wait_until(self.clock.now() + seconds, stop)
 
     def release(self) -> None:
         """Let every read and write return."""
@@ -194,6 +212,7 @@ class _Library:
     def open(self, *, rate: int, channels: int, format: int, frames_per_buffer: int, **how: Any):
         way = "input" if how.get("input") else "output"
         device = self._seen[how[f"{way}_device_index"]]
+        hang(self._card, device, "open")
         if device.gone:
             raise OSError(-9996, "Invalid device")
         if device.busy:

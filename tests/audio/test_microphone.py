@@ -50,7 +50,7 @@ def test_frames_as_they_are_spoken(listen: Any, clock: VirtualClock) -> None:
     frames = [microphone.read() for _ in range(50)]
     assert b"".join(frames) == TONE.tobytes()
     assert {len(frame) for frame in frames} == {960}
-    assert microphone.card.opened == [("mic", 24_000, 1, "realtime-mic")]
+    assert microphone.card.opened == [("mic", 24_000, 1, "realtime-input")]
     assert (microphone.overflows, microphone.device) == (0, "mic")
     assert microphone.level == pytest.approx(-15.3, abs=0.5)
 

@@ -201,8 +201,6 @@ def test_a_program_that_closes_nothing_ends(sinks: NullSinks) -> None:
     assert (ran.returncode, ran.stderr) == (0, b"")
 
 
-# one run in a few leaves PortAudio in a read that never ends, and every test behind it fails
-@pytest.mark.long
 def test_the_sound_server_dies_and_comes_back(
     sinks: NullSinks, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -55,7 +55,7 @@ def test_it_plays_what_it_was_given(speak: Any, clock: VirtualClock) -> None:
     clock.advance(1.2)
     speaker.wait(timeout=5)
     assert bytes(device.played).strip(b"\0") == pcm.strip(b"\0")
-    assert speaker.card.opened == [("out", 24_000, 1, "realtime-speaker")]
+    assert speaker.card.opened == [("out", 24_000, 1, "realtime-output")]
     assert (speaker.underruns, speaker.device) == (0, "out")
 
 
