@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.audio import DeviceChange, Microphone, Speaker, owner, ports
+from realtime_sync.audio import DeviceChange, Microphone, Speaker, owner, ports, quiet
 from realtime_sync.audio.owner import StreamOwner
 from realtime_sync.errors import AudioError, DeviceLost
 from realtime_sync.runtime.clock import monotonic
@@ -24,6 +24,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owner, "STUCK", 0.2)
     monkeypatch.setattr(ports, "SILENT", 0.2)
     monkeypatch.setattr(ports, "_OPENING", 0.2)
+    monkeypatch.setattr(quiet, "_given_up", False)  # for this test
 
 
 class Changes:
