@@ -32,10 +32,12 @@ Said = Piece | RealtimeError | None
 class Running:
     """A response that the model works at."""
 
-    def __init__(self, answer: Answer, key: str, request: Request) -> None:
+    request: Request
+
+    def __init__(self, answer: Answer, key: str) -> None:
         self.answer = answer
         self.key = key  # event id of its create
-        self.request = request
+        self.said: list[str] = answer.params.get("said") or []  # ids of what its turn begins with
         self.begun = False  # `response.created` is told
         self.over = False  # nothing of it is told any more. Read by its thread
         self.run: Run | None = None  # once the API has begun it. Set by its thread
@@ -191,6 +193,7 @@ class Host:
         return next((at for at, item in enumerate(self._items) if item.id == item_id), None)
 
     def _delete(self, item_ids: list[str]) -> None:
+        item_ids = [item_id for item_id in item_ids if self._find(item_id) is not None]
         self._items = [item for item in self._items if item.id not in item_ids]
         for item_id in item_ids:
             self._say("conversation.item.deleted", item_id=item_id)
@@ -204,12 +207,11 @@ class Host:
     def _create(self, event: Wire) -> None:
         response_id = self._new_id("resp")
         answer = Answer(response_id, event, new_id=self._new_id, call_id=self._new_call_id)
-        if answer.default:
-            said = answer.params.get("said")
-            if said:
-                self._asked = said
-                self._aside.clear()
-        running = Running(answer, event.get("event_id") or "", self._request(answer.params))
+        running = Running(answer, event.get("event_id") or "")
+        if answer.default and running.said:
+            self._asked = running.said
+            self._aside.clear()
+        running.request = self._request(answer.params)
         self._running[response_id] = running
         self._start(running)
 
@@ -248,8 +250,14 @@ class Host:
         elif said is not None:
             self._say_all(running.answer.take(said, self._last))
 
-    def _end(self, running: Running, ended: Ended) -> None:
-        """A response is over; what it made stands in the conversation, unless it failed."""
+    def _end(self, running: Running, ended: Ended, *, early: bool = False) -> None:
+        """A response is over; what it made stands in the conversation, unless it failed.
+
+        Args:
+            running: The response.
+            ended: How.
+            early: The model has not begun it.
+        """
         running.stop()
         answer = running.answer
         self._running.pop(answer.id, None)
@@ -259,7 +267,9 @@ class Host:
         if answer.default:
             made = [Item.model_validate(item) for item in answer.items]
             self._items += made
-            if ended.status == "failed" or (ended.status == "cancelled" and not made):
+            if early and running.said:
+                self._delete(running.said)
+            elif ended.status == "failed" or (ended.status == "cancelled" and not made):
                 self._leave_no_trace(made)
         self._say_all([done])
 
@@ -280,7 +290,9 @@ class Host:
             return
         running.stop()
         self._running.pop(running.answer.id, None)
-        if running.answer.default:
+        if running.answer.default and running.said:
+            self._delete(running.said)
+        elif running.answer.default:
             self._leave_no_trace([])
         self._failures[running.key] = error
         code = error.code if isinstance(error, ServerError) else None
@@ -300,10 +312,10 @@ class Host:
         if not found:
             self._refuse(event, "response_cancel_not_active", "there is no such response")
             return
-        running = found[0]
-        if not running.begun:
+        running, early = found[0], not found[0].begun
+        if early:
             self.took(running, None)
-        self._end(running, Ended("cancelled", "client_cancelled"))
+        self._end(running, Ended("cancelled", "client_cancelled"), early=early)
 
 
 _ACTS: dict[str, Callable[[Host, Wire], None]] = {

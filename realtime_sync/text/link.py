@@ -18,7 +18,7 @@ from ..errors import ProtocolError, RealtimeError
 from ..runtime.clock import Deadline, monotonic
 from ..runtime.threads import start
 from .host import Host, Running, Said
-from .model import Ended, Model
+from .model import Ended, Model, check
 
 __all__ = ["Link", "Workers"]
 
@@ -190,7 +190,7 @@ class Link:
             for piece in run:
                 if running.over:
                     return
-                self._hand_in(running, piece)
+                self._hand_in(running, check(piece))
                 if isinstance(piece, Ended):
                     return
             self._hand_in(running, ProtocolError("the response has no end"))

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..errors import ProtocolError
 from ..events.items import Item
 
 __all__ = [
     *("OUTPUT", "Call", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
-    "whole",
+    *("check", "whole"),
 ]
 
 #: The type of an item that answers a call.
@@ -132,6 +133,25 @@ class Model(ABC):
 
     def shut(self) -> None:  # noqa: B027  # most have nothing to shut
         """The session is over. From any thread; what still blocks in `begin` ends soon."""
+
+
+def check(piece: Piece) -> Piece:
+    """The piece itself, if it holds what it should.
+
+    Raises:
+        ProtocolError: The API has sent something else in its place.
+    """
+    match piece:
+        case Text():
+            sound = isinstance(piece.delta, str)
+        case Call():
+            named = all(isinstance(one, str | None) for one in (piece.call_id, piece.name))
+            sound = named and isinstance(piece.arguments, str)
+        case _:
+            sound = True
+    if not sound:
+        raise ProtocolError(f"a piece of the answer has another shape: {piece!r:.200}")
+    return piece
 
 
 def whole(items: Iterable[Item]) -> list[Item]:

@@ -6,11 +6,14 @@ from typing import Any
 
 from ..core.effects import Send
 from ..core.state import SessionState
+from ..core.turns import Turn
 from ..errors import RealtimeError
 from ..events.base import ClientEvent, ServerEvent
 from ..events.client import ConversationItemCreate, ResponseCancel, ResponseCreate, ResponseParams
 
 __all__ = ["TextState"]
+
+_PLACED = frozenset({"conversation.item.added", "conversation.item.done"})
 
 
 class TextState(SessionState):
@@ -22,6 +25,7 @@ class TextState(SessionState):
 
     def __init__(self, *, failures: dict[str, RealtimeError], **arguments: Any) -> None:
         self._failures = failures  # see `Host`
+        self._gone: set[str] = set()  # ids of items that are taken back, and of which more may come
         super().__init__(**arguments)
 
     def received(self, event: ServerEvent, at: float) -> None:
@@ -37,15 +41,20 @@ class TextState(SessionState):
             record = self.running.find(told.response.id)
             if record is not None:
                 record.cause = self._failures.pop(record.id, None)
+        elif event.type in _PLACED and told.item.id in self._gone:
+            if event.type == "conversation.item.added":
+                self.answered(event)
+            return
+        elif event.type == "conversation.item.deleted":
+            self._gone.discard(told.item_id)
         super().received(event, at)
 
     def _send(self, event: ClientEvent) -> None:
         job = self.sequencer.asked
         if isinstance(event, ResponseCreate) and job is not None:
-            made = [e for e in job.turn.given if isinstance(e, ConversationItemCreate)]
             # should the turn fail before anything of it stands there, these go with it
             params = event.response.wire() if event.response is not None else {}
-            params["said"] = [create.item.id for create in made]
+            params["said"] = _ids(job.turn)
             response = ResponseParams.model_validate(params)
             event = event.model_copy(update={"response": response})
         super()._send(event)
@@ -55,6 +64,10 @@ class TextState(SessionState):
         asked = self.sequencer.asked
         if asked is not None and key in (asked.key, asked.turn.key):
             self.withdraw(asked.key)
+            # at once: whoever has given it up may look
+            for item_id in _ids(asked.turn):
+                self.conversation.delete(item_id)
+                self._gone.add(item_id)
         elif self.creates.get(key) is not None:
             self.withdraw(key)
         super().give_up(key)
@@ -67,3 +80,8 @@ class TextState(SessionState):
             fields = {"event_id": self._new_key(), "create_id": create}
             # not registered: nobody waits for its answer
             self._effects.append(Send(ResponseCancel.model_validate(fields)))
+
+
+def _ids(turn: Turn) -> list[str]:
+    """Of the items that a turn begins with; none once a response of it has begun."""
+    return [e.item.id or "" for e in turn.given if isinstance(e, ConversationItemCreate)]
