@@ -41,6 +41,7 @@ class Living(Listening):
     """The part of a session that opens and closes."""
 
     _setup: Setup
+    _connection_kind = Connection
 
     def _begin_life(
         self,
@@ -63,7 +64,7 @@ class Living(Listening):
             raise ConfigurationError("reconnect: a ReconnectPolicy, or None")
         self._watches.owner = self
         _sessions.add(self)
-        self._connection = Connection(
+        self._connection = self._connection_kind(
             new_state,
             connect=self._setup.connect,
             handlers=self._handlers,

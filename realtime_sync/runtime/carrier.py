@@ -86,6 +86,11 @@ class Carrier:
         self._waiters[key] = (reply, convert)
         return reply
 
+    @property
+    def waits(self) -> bool:
+        """Whether anybody waits. Hold the lock."""
+        return bool(self._waiters)
+
     def forget(self, key: str) -> bool:
         """Nobody waits under `key` any more; whether somebody did. Hold the lock."""
         return self._waiters.pop(key, None) is not None

@@ -96,14 +96,14 @@ class Connection(Relinking):
         # "new", "connecting", "open", "reconnecting", "closing", "closed"
         self.phase = "new"
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
-        self.dispatcher = Dispatcher(handlers, dispatch, self._callback_raised)
+        self._handlers = handlers
+        self._dispatch = dispatch
+        self.dispatcher = self._new_dispatcher()
         self._new_state = new_state  # makes what a fresh session begins with
         # makes a link, and says what is spoken over it; on a thread of its own
         self._connect = connect
-        self._handlers = handlers
         self._watches = watches
         self._taps = taps
-        self._dispatch = dispatch
         self._liveness = Liveness(ping_interval)
         self._max_duration = max_duration  # seconds from `open` on; None: no end
         self._carrier = self._new_carrier(on_call, handle)
@@ -131,6 +131,9 @@ class Connection(Relinking):
         self._closed = clock.Event()  # set when nothing more will happen
         self._client = Weak(self)  # is called by the loop, which must not keep us alive
         process.watch_over(self)
+
+    def _new_dispatcher(self) -> Dispatcher:
+        return Dispatcher(self._handlers, self._dispatch, self._callback_raised)
 
     def _new_carrier(
         self, on_call: Callable[[fx.CallEffect], None], handle: Callable[[ResponseRecord], Any]
@@ -306,7 +309,7 @@ class Connection(Relinking):
             self._opening = self._loop = self._dialler = None
             self._given_up = False
             if not closed and self._dispatch != "manual":
-                self.dispatcher = Dispatcher(self._handlers, self._dispatch, self._callback_raised)
+                self.dispatcher = self._new_dispatcher()
         self._cleaned.set()
         if closed:
             self._closed.set()

@@ -49,8 +49,13 @@ def _serve(ref: weakref.ref[Dispatcher], inbox: Inbox) -> None:
         dispatcher._next_batch()
         if stopped:
             return
+        linger = dispatcher._linger
         del dispatcher
-        inbox.wait(None)
+        if not inbox.wait(linger):
+            dispatcher = ref()
+            if dispatcher is None or dispatcher._retires():
+                return
+            del dispatcher
 
 
 class Dispatcher:
@@ -61,8 +66,10 @@ class Dispatcher:
         handlers: Handlers,
         mode: str | Dispatch,
         report: Callable[[CallbackError], None] = lambda _: None,
+        linger: float | None = None,
     ) -> None:
         self._handlers = handlers
+        self._linger = linger  # seconds without work after which the thread ends; None: it waits
         self._mode = mode
         self._report = report  # tells others than our handlers that a callback raised
         self._inbox = Inbox("a callback")
@@ -152,6 +159,15 @@ class Dispatcher:
                     log.debug("no callbacks any more: %s", exc)
                     return
                 self._thread = thread
+
+    def _retires(self) -> bool:
+        """Whether there is nothing to do: the next entry starts another thread."""
+        with self._starting:
+            # first this: whoever puts something in now either sees it, or is seen below
+            thread, self._thread = self._thread, None
+            if len(self._inbox) or self._stopped:
+                self._thread = thread
+            return self._thread is None
 
     def _next_batch(self) -> None:
         if not callable(self._mode):

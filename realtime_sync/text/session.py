@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..calling import Calling
 from ..core.interruptions import interrupt
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, SessionClosed
 from ..events.base import ClientEvent
 from ..events.config import NOT_GIVEN, NotGiven, SessionConfig
 from ..events.items import Item
@@ -20,6 +20,7 @@ from ..resources.responses import response_params
 from ..runtime.clock import Deadline
 from ..runtime.dispatcher import Dispatch
 from ..tools.execution import DEFAULT_LIMIT
+from .connection import TextConnection
 from .model import Model
 from .routing import TextRouting
 from .setup import TextSetup, checked_options, settings
@@ -42,6 +43,8 @@ class TextSession(Calling):
     """
 
     _setup: TextSetup
+    _connection: TextConnection
+    _connection_kind = TextConnection
     _loads_images = True
 
     def __init__(
@@ -96,13 +99,18 @@ class TextSession(Calling):
     @property
     def history(self) -> tuple[Item, ...]:
         """The conversation so far, what it began with included; a snapshot."""
-        return self._setup.history if self.state == "new" else self.conversation.items
+        return self.conversation.items if self._heard else self._setup.history
 
     def export(self) -> list[dict[str, Any]]:
         """The conversation as JSON-ready dicts, ids included, as `history=` accepts them."""
-        if self.state == "new":
-            return [{"type": item.type, **item.wire()} for item in self._setup.history]
-        return self.conversation.export()
+        if self._heard:
+            return self.conversation.export()
+        return [{"type": item.type, **item.wire()} for item in self._setup.history]
+
+    @property
+    def _heard(self) -> bool:
+        """Whether the host knows of what the conversation began with."""
+        return bool(self._look(lambda state: state.recovery.ready))
 
     def interrupt(self) -> None:
         """Stop what the model says, and what it calls.
@@ -199,9 +207,12 @@ class TextSession(Calling):
         return {}
 
     def _check_open(self) -> None:
-        if self.state == "new":
-            self.open()
-        super()._check_open()
+        try:
+            super()._check_open()
+        except SessionClosed:
+            if self.state not in ("new", "connecting"):
+                raise
+            self.open()  # another thread may be at it: then its end is waited for
 
     def _new_state(self) -> TextState:
         state = TextState(
