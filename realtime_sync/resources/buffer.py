@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pybase64
 
-from ..audio.formats import duration_ms
+from ..audio.formats import BYTES_PER_MS, duration_ms
 from ..events.client import InputAudioBufferClear, InputAudioBufferCommit
 from ..events.items import Item
 from ..runtime.clock import Deadline
@@ -48,14 +48,31 @@ class AudioInput:
             TypeError, ValueError: Not audio.
         """
         deadline = Deadline(timeout)
-        audio = self._bytes(data, sample_rate)
+        self._session._connection.append(self._frames(self._bytes(data, sample_rate)), deadline)
+
+    def _append_live(self, audio: bytes, keep_ms: float) -> float:
+        """Queue audio of our microphone; no more than `keep_ms` of audio waits for the network.
+
+        Args:
+            audio: In the session's input format.
+
+        Returns:
+            Milliseconds that were dropped for it, the oldest that had not left.
+
+        Raises:
+            SessionClosed: There is no session.
+        """
+        per_ms = BYTES_PER_MS[self._session.input_format]
+        keep = int(keep_ms * per_ms * 4 / 3)  # as base64
+        return self._session._connection.append_live(self._frames(audio), keep) / per_ms
+
+    def _frames(self, audio: bytes | bytearray | memoryview) -> list[tuple[bytes, int]]:
         kind, size = self.KIND.encode(), self.FRAME_BYTES
-        frames = [
+        return [
             (b'{"type":"%b","audio":"%b"}' % (kind, pybase64.b64encode(piece)), len(piece))
             for start in range(0, len(audio), size)
             if (piece := audio[start : start + size])
         ]
-        self._session._connection.append(frames, deadline)
 
     def _bytes(self, data: Any, sample_rate: int | None) -> bytes | bytearray | memoryview:
         if sample_rate is None and isinstance(data, (bytes, bytearray)):

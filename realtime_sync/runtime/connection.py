@@ -448,6 +448,30 @@ class Connection(Relinking):
             if deadline.passed or not full.wait(deadline):
                 raise QueueFull("no room in the writer queue; the server or the network is slow")
 
+    def append_live(self, frames: list[tuple[bytes, int]], keep: int) -> int:
+        """Queue audio of our microphone, without waiting for room.
+
+        Args:
+            frames: As for `append`.
+            keep: Bytes of such frames that may wait; the oldest beyond are dropped.
+
+        Returns:
+            How many bytes of audio were dropped.
+
+        Raises:
+            SessionClosed: There is no session.
+        """
+        self._check_alone()
+        with self._lock:
+            self.check_open()
+            self._state.appending(frames)
+            if self.phase == "reconnecting":
+                return 0
+            dropped = self._outbox.put_live([frame for frame, _ in frames], keep)
+        if self._loop is not None:
+            self._loop.wake(self._client)
+        return dropped
+
     def _carry_out(self, todo: Todo) -> None:
         """Do what is left of effects that no event of the server has brought about."""
         self._carrier.carry_out(todo)

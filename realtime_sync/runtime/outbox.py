@@ -6,7 +6,7 @@ from collections import deque
 
 from .clock import Signal
 
-__all__ = ["Outbox"]
+__all__ = ["Outbox", "audio_in"]
 
 #: Bytes that may wait to be sent before `append` waits.
 QUEUE_BYTES = 8 * 1024 * 1024
@@ -16,6 +16,16 @@ APPEND = "input_audio_buffer.append"
 
 #: An event's type, and its text frame.
 Frame = tuple[str, bytes]
+
+
+def audio_in(frame: bytes) -> int:
+    """Bytes of audio in a frame of it, without decoding them."""
+    text = frame[frame.rindex(b":") + 2 : -2]
+    return len(text) * 3 // 4 - text.count(b"=")
+
+
+class Live(bytes):
+    """A frame of our microphone's: of no use if it comes late."""
 
 
 class Outbox:
@@ -53,6 +63,30 @@ class Outbox:
         self._frames.extend((APPEND, frame) for frame in frames)
         self.size += size
         return None
+
+    def put_live(self, frames: list[bytes], keep: int) -> int:
+        """Queue audio of this moment; `keep` bytes of its frames may wait, the oldest beyond go.
+
+        Hold the lock.
+
+        Returns:
+            How many bytes of audio went.
+        """
+        for frame in frames:
+            self.put(APPEND, Live(frame))
+        if self.size <= keep:
+            return 0
+        left = sum(len(frame) for _, frame in self._frames if isinstance(frame, Live))
+        dropped, kept = 0, deque[Frame]()
+        for kind, frame in self._frames:
+            if left > keep and isinstance(frame, Live):
+                left -= len(frame)
+                self.size -= len(frame)
+                dropped += audio_in(frame)
+            else:
+                kept.append((kind, frame))
+        self._frames = kept
+        return dropped
 
     def take(self, size: int) -> list[Frame]:
         """The oldest frames, about so many bytes of them. Hold the lock."""

@@ -24,7 +24,7 @@ from .clock import Deadline, monotonic, until
 from .dialect import Dialect
 from .futures import Reply
 from .link import Connect, Link
-from .outbox import APPEND, Outbox
+from .outbox import APPEND, Outbox, audio_in
 from .relink import Relink
 
 if TYPE_CHECKING:
@@ -311,5 +311,4 @@ def _unsent(kind: str, frame: bytes) -> Unsent:
     """A frame of audio, and its bytes of audio without decoding them; of others the event id."""
     if kind != APPEND:
         return str(json.loads(frame).get("event_id"))
-    text = frame[frame.rindex(b":") + 2 : -2]
-    return frame, len(text) * 3 // 4 - text.count(b"=")
+    return frame, audio_in(frame)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING
 
 from ..audio import Encoder
 from ..audio.formats import BYTES_PER_MS
-from ..errors import QueueFull
 
 if TYPE_CHECKING:
     from ..speaking import Speaking
@@ -17,7 +15,7 @@ __all__ = ["Input"]
 
 log = logging.getLogger(__name__)
 
-_KEPT_MS = 5_000  # that wait while the writer queue is full; then the oldest are dropped
+_KEPT_MS = 5_000  # that wait for the network; then the oldest are dropped
 
 
 class Input:
@@ -32,7 +30,6 @@ class Input:
         self._session = session
         self._format = "audio/pcm"
         self._encoder = Encoder()
-        self._waiting: deque[bytes] = deque()  # oldest first
         self.dropped_ms = 0.0
         self.sent_ms = 0.0
 
@@ -46,25 +43,14 @@ class Input:
         self.sent_ms += len(pcm) / BYTES_PER_MS["audio/pcm"]
         if not data:
             return
-        self._waiting.append(data)
-        try:
-            self._session.input_audio_buffer.append(b"".join(self._waiting))
-        except QueueFull:
-            self._drop()
-        else:
-            self._waiting.clear()
-
-    def _drop(self) -> None:
-        per_ms = BYTES_PER_MS[self._format]
-        if not self.dropped_ms:
+        dropped = self._session.input_audio_buffer._append_live(data, _KEPT_MS)
+        if dropped and not self.dropped_ms:
             log.warning("the network is too slow for the microphone: its oldest audio is dropped")
-        while sum(map(len, self._waiting)) > _KEPT_MS * per_ms:
-            self.dropped_ms += len(self._waiting.popleft()) / per_ms
+        self.dropped_ms += dropped
 
     def _encoded(self, pcm: bytes) -> bytes:
         wanted = self._session.input_format
         if wanted != self._format:
             self._format = wanted
-            self._waiting.clear()
             self._encoder = Encoder(wanted)
         return self._encoder.feed(pcm)
