@@ -1,6 +1,6 @@
 """The table of faults in docs/faults.rst is that of the tests.
 
-`python tests/test_rows.py` writes it anew.
+`python tests/test_rows.py` writes it anew. `python tests/measured.py` measures the bounds anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import measured
 from rows import OPEN, ROWS
 
 TESTS = pathlib.Path(__file__).parent
@@ -22,17 +23,21 @@ Faults
 
 What goes wrong, what the library does then, and the test that shows it. Written by
 ``python tests/test_rows.py`` from the marker ``row`` of the tests, and what they say of themselves;
-the bound is what the test asserts. F: links, processes and callers' code; B: bad input of the
-server's; C: bad input of the caller's. Measured on Linux; what needs another system says so.
+the bound is what the test asserts, and beside it stands what ``python tests/measured.py`` has
+measured, the worst of all cases of the test. F: links, processes and callers' code; B: bad input of
+the server's; C: bad input of the caller's. What needs another system says so.
+
+{about}
 
 .. list-table::
    :header-rows: 1
-   :widths: 6 24 40 15 15
+   :widths: 6 22 36 12 10 14
 
    * - row
      - what goes wrong
      - behaviour
      - bound
+     - measured
      - test
 """
 
@@ -66,13 +71,15 @@ def of_file(path: pathlib.Path) -> Iterator[Shown]:
 
 
 def table() -> str:
-    lines, marked = [HEAD], shown()
+    figures = measured.read()
+    lines, marked = [HEAD.format(about=textwrap.fill(figures.about, 100))], shown()
     for row, what in ROWS.items():
         tests = [one for one in marked if row in one.rows]
         if row in OPEN:
             tests.append(Shown((row,), f"*Open:* {OPEN[row]}", "", ""))
         for at, one in enumerate(tests):
             cells = [row if at == 0 else "", what if at == 0 else "", one.behaviour, one.bound]
+            cells.append(figures.text(one.test))
             cells.append(f"``{one.test}``" if one.test else "")
             for column, cell in enumerate(cells):
                 lead = "   * - " if column == 0 else "     - "
@@ -86,6 +93,22 @@ def test_every_row_is_shown_or_open() -> None:
     named = {row for one in shown() for row in one.rows}
     assert named <= set(ROWS)
     assert set(ROWS) - named <= set(OPEN)
+
+
+def test_what_is_measured_has_been_measured() -> None:
+    """Each test of a row that measures something has its figures, and no other has."""
+    rows = {one.test for one in shown()}
+    assert {test for test in measuring() if test in rows} == set(measured.read().figures)
+
+
+def measuring() -> Iterator[str]:
+    """The tests that take the fixture `measured`."""
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+                continue
+            if "measured" in [one.arg for one in node.args.args]:
+                yield f"{path.relative_to(TESTS)}::{node.name}"
 
 
 def test_the_table_is_that_of_the_tests() -> None:
