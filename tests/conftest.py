@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
+from measured import Measured
 from pipe import LIMIT, Line
 from printed import Printed
 
@@ -89,7 +90,7 @@ def _no_error_logged(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def measured(record_property: Callable[[str, object], None]) -> Callable[..., None]:
+def measured(record_property: Callable[[str, object], None]) -> Measured:
     """Notes a figure for the table of faults: `measured(0.1)` seconds, or `measured(3, "MB")`."""
     return lambda value, unit="s": record_property("measured", (value, unit))
 

@@ -13,12 +13,16 @@ import os
 import pathlib
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-__all__ = ["Figures", "read"]
+__all__ = ["Figures", "Measured", "read"]
+
+#: What the fixture of that name gives: called with a value, and its unit if it is not seconds.
+Measured = Callable[..., None]
 
 FILE = pathlib.Path(__file__).with_suffix(".json")
 TESTS = FILE.parent

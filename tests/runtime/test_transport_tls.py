@@ -752,6 +752,29 @@ def test_f5_old_tls(certificate, authority):
     assert "no TLS with localhost" in str(error)
 
 
+@pytest.mark.row("F9", bound="0 connections elsewhere")
+def test_f9_from_tls_to_plain(certificate, trusting):
+    """A redirect that would say the key in plain text is followed no more than any other."""
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        plain.settimeout(0)
+        url = f"ws://127.0.0.1:{plain.getsockname()[1]}/"
+        reply = f"HTTP/1.1 307 Elsewhere\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
+        server = TlsServer(serving(certificate), lambda server, tls: tls.sendall(reply.encode()))
+        try:
+            with pytest.raises(errors.ConnectError, match="are not followed") as caught:
+                Transport.connect(
+                    f"wss://localhost:{server.port}/",
+                    {"Authorization": f"Bearer {KEY}"},
+                    deadline=Within(),
+                    ssl_context=trusting,
+                )
+        finally:
+            server.close()
+        assert caught.value.status == 307
+        with pytest.raises(BlockingIOError):
+            plain.accept()
+
+
 def test_no_tls_at_all():
     """A server that does not speak TLS is said not to."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -773,7 +796,7 @@ def test_no_tls_at_all():
 
 @pytest.mark.row("F6", bound="the deadline")
 @pytest.mark.parametrize("greedy", [False, True])
-def test_f6_silent(greedy):
+def test_f6_silent(greedy, measured):
     """A TLS server that says nothing, or hangs up, is given up in time."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"wss://localhost:{listener.getsockname()[1]}/"
@@ -797,6 +820,7 @@ def test_f6_silent(greedy):
         assert "no TLS with" in str(caught.value)
         return
     assert "while agreeing on TLS" in str(caught.value)
+    measured(elapsed - 0.3, "s after the deadline")
     assert 0.25 < elapsed < 1
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from measured import Measured
 from pipe import LIMIT
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
@@ -22,7 +23,6 @@ from .conftest import Opener
 from .proxy import Proxy
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
-Measured = Callable[..., None]
 
 
 @pytest.fixture

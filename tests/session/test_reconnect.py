@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from realtime_sync.errors import (
     AuthenticationError,
     ConnectError,
     ConnectionLost,
+    NotFound,
+    PermissionDenied,
     RateLimited,
     RealtimeTimeout,
     ServerError,
@@ -589,12 +592,23 @@ def test_a_refused_configuration_ends_the_session(line: Line) -> None:
         session.send({"type": "response.create"})
 
 
+def untrusted() -> ConnectError:
+    error = ConnectError("the certificate is not trusted")
+    error.__cause__ = ssl.SSLCertVerificationError("self-signed certificate")
+    return error
+
+
+@pytest.mark.row("F5", "F8", bound="1 attempt")
 @pytest.mark.parametrize(
     "refusal",
     [
         AuthenticationError("no", status=401),
+        PermissionDenied("no", status=403),
+        NotFound("no", status=404),
         ConnectError("no", status=400),
+        untrusted(),
     ],
+    ids=lambda error: str(error.status),
 )
 def test_some_refusals_are_final(refusal: ConnectError, line: Line) -> None:
     """A handshake refused for good ends the session: another attempt would end alike."""
@@ -616,13 +630,27 @@ def test_some_refusals_are_final(refusal: ConnectError, line: Line) -> None:
     ]
 
 
+@pytest.mark.row("F1", "F8", bound="one attempt a delay")
 def test_others_are_tried_again(line: Line) -> None:
     """No route, too many requests, a fault of the server's: the next attempt may pass."""
-    session, pipe = opened(line)
-    line.plan(ConnectError("no route"), RateLimited("busy", status=429))
+    session, pipe = opened(line, reconnect=ReconnectPolicy(delays=(0,) * 5))
+    busy = [ConnectError("ill", status=status) for status in (500, 503)]
+    line.plan(ConnectError("no route"), RateLimited("busy", status=429), *busy)
     restored(session, line, pipe)
-    assert len(line.dialled) == 4
+    assert len(line.dialled) == 6
     assert session.state == "open"
+
+
+@pytest.mark.row("F1", "F31", bound="0.1, 0.5, 1, 2, 4, 8 s, a quarter more or less")
+def test_each_delay_is_longer() -> None:
+    """Attempts that fail are further and further apart, each by chance; then there is none."""
+    relink = Relink(ReconnectPolicy())
+    delays = [relink.delay(ConnectError("no route"), 0.0) for _ in range(7)]
+    assert delays.pop() is None
+    wanted = (0.1, 0.5, 1, 2, 4, 8)
+    ratios = [(delay or 0.0) / one for delay, one in zip(delays, wanted, strict=True)]
+    assert all(0.75 <= ratio <= 1.25 for ratio in ratios)
+    assert len(set(ratios)) == len(ratios)
 
 
 @pytest.mark.row("F8", bound="the server's seconds, 60 at most")
@@ -678,6 +706,7 @@ def test_one_that_failed_rests(line: Line, monkeypatch: pytest.MonkeyPatch) -> N
     assert ports == [9, 10, 10, 9]
 
 
+@pytest.mark.row("F1", bound="one attempt a delay")
 def test_attempts_have_an_end(line: Line) -> None:
     """After the last delay the session ends, and whoever waits hears why."""
     session, pipe = opened(line)

@@ -7,6 +7,7 @@ import socket
 import time
 
 import pytest
+from measured import Measured
 
 from realtime_sync import Compatible, RealtimeSession
 from realtime_sync.errors import (
@@ -148,10 +149,14 @@ def test_silent_server() -> None:
 
 
 @pytest.mark.row("F11", bound="the timeout of open()")
-def test_no_session_created() -> None:
+def test_no_session_created(measured: Measured) -> None:
     """An upgrade without session.created is a RealtimeTimeout, in time."""
     with Peer(greeting=None) as peer:
+        begun = time.monotonic()
         assert isinstance(refusal(peer.endpoint, timeout=0.2), RealtimeTimeout)
+        took = time.monotonic() - begun
+    measured(took - 0.2, "s after the timeout")
+    assert took < 0.2 + 0.8
 
 
 def test_no_confirmation(peer: Peer) -> None:
@@ -169,6 +174,7 @@ def test_error_instead_of_a_session() -> None:
     }
     with Peer(greeting=greeting) as peer:
         error = refusal(peer.endpoint)
+        assert len(peer._all) == 1
     assert isinstance(error, ServerError)
     assert (error.code, error.type) == ("insufficient_quota", "quota")
 
