@@ -14,6 +14,7 @@ class Buffer:
     def __init__(self) -> None:
         self.size = 0  # appended since the last commit or clear, ours or the server's
         self._in_all = 0  # appended since the session began
+        self._answered = 0  # of that, when the server last gave a sign of life
         self.detects = False  # the server detects turns, and commits by itself
         # on the server's clock of user audio
         self._speech_start_ms: int | None = None  # None: nobody speaks
@@ -33,16 +34,23 @@ class Buffer:
         """The server's turn detection says where speech began, in ms of the session's audio."""
         self._speech_start_ms = start_ms
 
-    def unheard(self, bytes_per_ms: int) -> int:
+    def answered(self) -> None:
+        """The server has given a sign of life."""
+        self._answered = self._in_all
+
+    def unheard(self, bytes_per_ms: int, *, dead: bool = False) -> int:
         """Bytes that would be missed if this session ended now.
 
-        Where the server detects turns, that is the speech under way: silence is not missed.
+        Where the server detects turns, that is the speech under way: silence is not missed. A link
+        that was dead may have swallowed speech, and that speech began: then all since the server's
+        last sign of life.
         """
         if not self.detects:
             return self.size
-        if self._speech_start_ms is None:
-            return 0
-        return min(self.size, max(0, self._in_all - self._speech_start_ms * bytes_per_ms))
+        missed = self._in_all - self._answered if dead else 0
+        if self._speech_start_ms is not None:
+            missed = max(missed, self._in_all - self._speech_start_ms * bytes_per_ms)
+        return min(self.size, missed)
 
     def speech_stopped(self, end_ms: int) -> None:
         """The server's turn detection says where the speech ended, in ms of the session's audio."""
@@ -56,5 +64,5 @@ class Buffer:
 
     def restart(self, size: int = 0) -> None:
         """A new session has an empty buffer; so many bytes wait for it."""
-        self.size, self._in_all = size, 0
+        self.size, self._in_all, self._answered = size, 0, 0
         self._speech_start_ms, self._speech_end_ms = None, 0

@@ -7,6 +7,7 @@ and never asked for again; one that had not is asked for once more. Source: faul
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,8 @@ SURVIVING = frozenset(
         "session.update",
     }
 )
+#: What the system says of a link that leads nowhere any more.
+DEAD = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
 #: What never left: a frame of audio and the bytes of audio in it; of commit or clear the event id.
 Unsent = tuple[bytes, int] | str
 
@@ -178,7 +181,7 @@ class Recovery:
         self.unfit = None
         self._replay.unlinked()
         if first:  # else what is held goes on waiting
-            unheard = self.buffer.unheard(bytes_per_ms)
+            unheard = self.buffer.unheard(bytes_per_ms, dead=_was_dead(error))
             self._lost_audio += max(0, unheard - self._keep(unsent, bytes_per_ms))
         self._decide(fresh)  # a server may have begun a response before it had heard all
         if not self._outlives:
@@ -329,6 +332,12 @@ class Recovery:
         """
         if not self.linked and event.type not in SURVIVING:
             raise ConnectionLost(f"{event.type}: no link now; wait for connection.restored")
+
+
+def _was_dead(error: ConnectionLost) -> bool:
+    """Whether nothing came over the link any more, rather than its end."""
+    cause = error.__cause__
+    return isinstance(cause, TimeoutError) or getattr(cause, "errno", None) in DEAD
 
 
 def _audio_of(event: ClientEvent) -> int:

@@ -609,7 +609,11 @@ class Connection(Relinking):
         link = self._link
         if link is None:
             return
+        before = link.last_received
         messages = link.receive()
+        if link.last_received != before:
+            with self._lock:
+                self._state.buffer.answered()
         if messages:
             self._take_in(link, messages)
         if link.ended is not None and self._link is link:
@@ -781,7 +785,9 @@ class Connection(Relinking):
         now = monotonic()
         if self._liveness.silent(link.last_received):
             silence = now - link.last_received
-            self._lose(ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006))
+            error = ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006)
+            error.__cause__ = TimeoutError("no answer to a ping")
+            self._lose(error)
             return
         ask, delay = self._liveness.look(now, link.last_received)
         if ask:

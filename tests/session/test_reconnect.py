@@ -332,6 +332,28 @@ def test_a_commit_under_way_is_lost_with_its_audio(line: Line) -> None:
     assert fresh.types == []
 
 
+@pytest.mark.row("F19", bound="all since the last sign of life")
+@pytest.mark.parametrize("end", ["silence", "a word"])
+def test_speech_that_a_dead_link_swallowed(end: str, line: Line) -> None:
+    """Where the server detects turns it would have said that somebody speaks: unless the link was
+    dead. Then what was said since its last sign of life is missing."""
+    detecting = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    pipe = greeted(**detecting)
+    line.plan(pipe, greeted(id="sess_2", **detecting))
+    session = line.session(reconnect=AT_ONCE, ping_interval=0.1).open(timeout=LIMIT)
+    session.input_audio_buffer.append(bytes(48 * 300))
+    arrived(session, pipe)  # it was heard, and nobody spoke
+    with session.expect("connection.restored") as pending:
+        pipe.mute()
+        pipe.expect("input_audio_buffer.append")
+        session.input_audio_buffer.append(bytes(48 * 200))
+        if end == "a word":
+            pipe.expect("input_audio_buffer.append")
+            pipe.cut(1001, "bye")
+        back = pending.result(timeout=LIMIT)
+    assert back.lost_audio_ms == (200 if end == "silence" else 0)
+
+
 def test_audio_meanwhile(line: Line) -> None:
     """The newest seconds wait for the link, in order with the commit; the rest is counted."""
     session, pipe = opened(line, reconnect=ReconnectPolicy(delays=(0,), keep_audio=1.0))
@@ -445,6 +467,47 @@ def test_a_tools_result_reaches_the_next_server(line: Line) -> None:
         fresh.confirm(output)
         fresh.respond(fresh.expect("response.create"), "Cold.")
         assert asking.result().text == "Cold."
+    assert runs == ["Oslo"]
+
+
+@pytest.mark.row("F30", bound="run once")
+@pytest.mark.parametrize("lost_again", [False, True], ids=["once", "again while restoring"])
+def test_a_tools_result_that_was_sent(lost_again: bool, line: Line) -> None:
+    """Sent and not confirmed when the link goes, it is said again behind its call, and the turn
+    goes on; also if the next link goes before it has heard everything."""
+    runs: list[str] = []
+
+    def slow(city: str) -> str:
+        """Slow."""
+        runs.append(city)
+        return "4 degrees"
+
+    pipe = greeted()
+    line.plan(pipe)
+    session = line.session(tools=[slow], reconnect=AT_ONCE)
+    opening = Task(session.open)
+    pipe.confirm(pipe.expect("session.update"))
+    opening.result()
+    asking = Task(session.ask, "how warm?")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    call_tool(pipe, pipe.expect("response.create"))
+    pipe.expect("conversation.item.create")
+    fresh = again(line, session, pipe)
+    if lost_again:
+        fresh.confirm(fresh.expect("session.update"))
+        fresh.confirm(fresh.expect("conversation.item.create"))
+        fresh = again(line, session, fresh)
+    fresh.confirm(fresh.expect("session.update"))
+    said = [fresh.expect("conversation.item.create") for _ in range(2)]
+    for event in said:
+        fresh.confirm(event)
+    said.append(fresh.expect("conversation.item.create"))
+    fresh.confirm(said[-1])
+    fresh.respond(fresh.expect("response.create"), "Cold.")
+    assert asking.result().text == "Cold."
+    kinds = [event["item"]["type"] for event in said]
+    assert kinds == ["message", "function_call", "function_call_output"]
+    assert fresh.no_more()
     assert runs == ["Oslo"]
 
 
