@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from measured import Measured
 from pipe import LIMIT, Line, Pipe, Task, arrived, gate, on_io, settled
 
-from realtime_sync import RealtimeSession
+from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import SessionClosed
 from realtime_sync.runtime import connection
 from realtime_sync.runtime.clock import monotonic
@@ -66,6 +68,18 @@ def from_the_last_callback(session: RealtimeSession, _: Pipe) -> None:
     session.close()
 
 
+def from_a_finalizer(session: RealtimeSession, _: Pipe) -> None:
+    class Owner:
+        def __del__(self) -> None:
+            session.close()
+
+    owner = Owner()
+    owner.itself = owner  # type: ignore[attr-defined]  # only the collector finds it
+    del owner
+    gc.collect()
+    assert session.state == "closed"
+
+
 WAYS: list[Callable[[RealtimeSession, Pipe], None]] = [
     from_main,
     from_another_thread,
@@ -74,12 +88,15 @@ WAYS: list[Callable[[RealtimeSession, Pipe], None]] = [
     from_a_done_callback,
     from_a_tap,
     from_the_last_callback,
+    from_a_finalizer,
 ]
 
 
 @pytest.mark.row("F38", bound="2 s")
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_from_everywhere(line: Line, way: Callable[[RealtimeSession, Pipe], None]) -> None:
+def test_from_everywhere(
+    line: Line, way: Callable[[RealtimeSession, Pipe], None], measured: Measured
+) -> None:
     """close() may come from any thread; the callbacks run, the last event comes, once."""
     session, pipe = line.open()
     seen: list[str] = []
@@ -89,7 +106,9 @@ def test_from_everywhere(line: Line, way: Callable[[RealtimeSession, Pipe], None
     began = monotonic()
     way(session, pipe)
     session.close()
-    assert monotonic() - began < 2
+    took = monotonic() - began
+    measured(took)
+    assert took < 2
     assert session.state == "closed"
     assert threads() == []
     assert seen[0] == "test.before"
@@ -415,6 +434,22 @@ def test_one_session_s_end_is_not_the_other_s(line: Line) -> None:
     asking = Task(two.ask, "hello", timeout=LIMIT)
     pipe.take_turn("Still here.")
     assert asking.result().text == "Still here."
+
+
+@pytest.mark.row("F30", bound="no link after close()")
+def test_a_link_that_is_lost_while_closing(line: Line) -> None:
+    """It ends the session at once, and is not made anew."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0, 0)))
+    waiting = session.submit("hello")
+    pipe.expect("conversation.item.create")
+    pipe.mute()
+    closing = Task(session.close, timeout=1000)
+    while session.state != "closing":
+        pass
+    pipe.cut()
+    closing.result()
+    assert isinstance(waiting.exception(0), SessionClosed)
+    assert (session.state, len(line.dialled)) == ("closed", 1)
 
 
 @pytest.mark.row("F42")

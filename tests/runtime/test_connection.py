@@ -721,8 +721,15 @@ def test_what_came_before_the_loss_counts(line: Line) -> None:
     assert future.result(timeout=LIMIT).text == "Just in time."
 
 
+@pytest.mark.row("F49", bound="its session ends, no other")
+@pytest.mark.parametrize("where", ["received", "parse"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("a bug"), MemoryError()], ids=repr)
 def test_a_bug_of_ours_ends_one_session(
-    line: Line, monkeypatch: pytest.MonkeyPatch, logged_errors: list[logging.LogRecord]
+    line: Line,
+    monkeypatch: pytest.MonkeyPatch,
+    logged_errors: list[logging.LogRecord],
+    where: str,
+    error: Exception,
 ) -> None:
     """A fault in the I/O thread ends its session with SessionClosed; the others live."""
     other, other_pipe = line.open()
@@ -733,10 +740,16 @@ def test_a_bug_of_ours_ends_one_session(
 
     def broken(self: SessionState, event: Any, at: float) -> None:
         if self is mine:
-            raise ZeroDivisionError("a bug")
+            raise error
         received(self, event, at)
 
-    monkeypatch.setattr(SessionState, "received", broken)
+    def unreadable(_: bytes) -> Any:
+        raise error
+
+    if where == "received":
+        monkeypatch.setattr(SessionState, "received", broken)
+    else:
+        monkeypatch.setattr(session._connection._dialect, "parse", unreadable)
     pipe.say("test.any")
     with pytest.raises(SessionClosed, match="fault inside the library"):
         future.result(timeout=LIMIT)
@@ -744,7 +757,7 @@ def test_a_bug_of_ours_ends_one_session(
         session.ask("again")
     cause = caught.value.__cause__
     assert isinstance(cause, SessionClosed)
-    assert isinstance(cause.__cause__, ZeroDivisionError)
+    assert type(cause.__cause__) is type(error)
     session.close()
     assert session.state == "closed"
     asking = Task(other.ask, "hello", timeout=LIMIT)
@@ -773,6 +786,20 @@ def test_an_idle_server_that_answers_stays(line: Line) -> None:
         session.wait_for("test.never", timeout=0.3)
     assert session.state == "open"
     assert pipe.pings >= 2
+
+
+@pytest.mark.row("F28", bound="only silence kills")
+def test_a_server_that_sends_no_pongs(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it speaks, it lives; when it does neither, it is lost."""
+    session, pipe = line.open(ping_interval=0.1)
+    monkeypatch.setattr(pipe, "ping", lambda: None)
+    with session.expect("connection.lost") as pending:
+        for _ in range(25):
+            arrived(session, pipe)
+            assert session.state == "open"
+            with pytest.raises(RealtimeTimeout):
+                session.wait_for("never", timeout=0.02)
+        assert "silent" in str(pending.result(timeout=LIMIT).error)
 
 
 def test_silence_that_was_ours(line: Line) -> None:

@@ -201,6 +201,7 @@ def test_an_error_instead_of_a_greeting(line: Line) -> None:
     assert session.state == "new"
 
 
+@pytest.mark.row("F30", bound="a typed error, nothing left")
 @pytest.mark.parametrize("greeting", [False, True])
 def test_a_link_that_is_cut_while_opening(line: Line, greeting: bool) -> None:
     """A link that ends before the session is up is a ConnectError."""
@@ -315,6 +316,7 @@ def test_the_second_thread_fails_when_all_is_cleaned_up(
         first.result()
 
 
+@pytest.mark.row("F49", bound="a typed error, nothing left")
 @pytest.mark.parametrize("name", ["realtime-io", "realtime-connect"])
 def test_no_thread_can_be_started(line: Line, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Where the system has no thread left, open() raises ConnectError and can be tried again."""

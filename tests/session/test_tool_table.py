@@ -155,14 +155,14 @@ def test_every_call_has_one_output_and_one_reply(
 
 @pytest.mark.row("F46", bound="32 KiB")
 def test_an_oversized_result_is_cut(make: Opener, server: LocalServer) -> None:
-    """32 KiB and a notice."""
-    with make(tools=[returning("x" * 100_000)]) as session:
+    """Of ten megabytes 32 KiB and a notice."""
+    with make(tools=[returning("x" * 10_000_000)]) as session:
         server.reply(server.call("give"), "ok")
         assert session.ask("go").text == "ok"
         settled(session)
         ((_, output),) = outputs(server)
         assert len(output) <= MAX_OUTPUT
-        assert output.endswith("[cut: this is the beginning of 100000 bytes]")
+        assert output.endswith("[cut: this is the beginning of 10000000 bytes]")
 
 
 def test_a_hanging_coroutine_is_ended(make: Opener, server: LocalServer) -> None:
