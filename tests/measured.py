@@ -37,7 +37,7 @@ class Figures:
 
     def add(self, test: str, value: float, unit: str) -> None:
         mine = self.figures.setdefault(test, {})
-        mine[unit] = max(value, mine.get(unit, value))
+        mine[unit] = max(float(f"{value:.3g}"), mine.get(unit, value))
 
     def text(self, test: str) -> str:
         """As the table shows it: two significant digits."""
