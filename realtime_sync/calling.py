@@ -12,7 +12,7 @@ from .events.client import ResponseCreate
 from .events.config import NOT_GIVEN, NotGiven, SessionConfig, session_config
 from .events.items import Item
 from .living import Living
-from .resources import Tools
+from .resources import Conversation, Responses, Tools
 from .resources.approval import Approver
 from .resources.calls import Calls, running_call, running_turn
 from .resources.guardrails import judging
@@ -31,6 +31,8 @@ __all__ = ["Calling"]
 class Calling(Asking):
     """The part of a session whose model calls tools, and moves on through stages."""
 
+    conversation: Conversation
+    response: Responses
     _routing: Routing | None = None  # None: nobody leads the conversation
 
     def _begin_calling(

@@ -145,6 +145,11 @@ class Setup:
         config = SessionConfig.model_validate(merged(known, changes.wire()))
         self.entries, self.config = entries, _to_send(config, entries)
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it connects to first."""
+        return self._endpoints[0]
+
     def check(self) -> None:
         """Complain about a missing key before anything is sent. Reads the environment."""
         for endpoint in self._endpoints:

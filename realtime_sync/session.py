@@ -26,6 +26,7 @@ from .tools.execution import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from .routing import Agent, Router
+    from .text import ChatSession
 
 __all__ = ["RealtimeSession", "connect"]
 
@@ -227,6 +228,25 @@ class RealtimeSession(Speaking):
     def output_format(self) -> str:
         """The format of the model's audio: "audio/pcm", "audio/pcmu" or "audio/pcma"."""
         return str(self._look(lambda s: s.audio_format("output")))
+
+    def to_chat(self, model: str = "gpt-4.1-mini", **chat: Any) -> ChatSession:
+        """The same conversation for a text model: history, tools and stage go along.
+
+        What was said aloud goes as its transcript; `transcription` is what gives the user's one.
+        Tools of MCP servers stay behind, unless `api="responses"`. Both sessions live on, each by
+        itself: the chat has a copy of the router, which stands where ours does.
+
+        Args:
+            model: A text model of the same server, unless `chat` names another one.
+            chat: Arguments of `realtime_sync.text.ChatSession`; each beats what would go along.
+
+        Raises:
+            As `ChatSession`.
+        """
+        from .text.handover import to_chat
+
+        made: ChatSession = to_chat(self, model, {"endpoint": self._setup.endpoint}, chat)
+        return made
 
     # --- for our own use
 

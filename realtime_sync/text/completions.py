@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..errors import ConfigurationError, ConnectionLost, ProtocolError, RealtimeError
+from ..errors import ConnectionLost, ProtocolError, RealtimeError
 from ..events.items import Item
 from .model import OUTPUT, Call, Counted, Ended, Model, Piece, Request, Run, Text, whole
 from .service import Service, hang_up
@@ -168,11 +168,6 @@ def body_of(request: Request) -> Wire:
 
 
 def _tool(tool: Wire) -> Wire:
-    if tool.get("type") != "function":
-        raise ConfigurationError(
-            f"tools: chat completions have no tools of type {tool.get('type')!r}; use "
-            'api="responses", or leave it out'
-        )
     return {"type": "function", "function": {k: v for k, v in tool.items() if k != "type"}}
 
 

@@ -7,7 +7,10 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..events.items import AUDIO_PARTS, Item, Part
+from ..history import paired
 from ..images import is_address
+from ..items import sendable
 from ..session import RealtimeSession
 from ..tools import ToolEntry
 from .chat import ChatSession
@@ -16,39 +19,40 @@ if TYPE_CHECKING:
     from ..calling import Calling
     from .session import TextSession
 
-__all__ = ["DEFAULT_MODEL", "to_chat", "to_realtime"]
+__all__ = ["to_chat", "to_realtime"]
 
 log = logging.getLogger(__name__)
 
-#: The text model that a conversation goes on with, unless another one is named.
-DEFAULT_MODEL = "gpt-4.1-mini"
-
 #: Items that every API has.
 _KEPT = frozenset({"message", "function_call", "function_call_output"})
-#: Where to, one of which the caller names.
-_PLACES = frozenset({"endpoint", "api_key", "base_url", "client"})
+#: Arguments that say where to; where one is given, ours does not go along.
+_PLACES = frozenset({"endpoint", "api_key", "base_url", "client", "call_id"})
 
 
 def to_realtime(chat: TextSession, model: str | None, given: dict[str, Any]) -> RealtimeSession:
     """See `TextSession.to_realtime`."""
     arguments = _carried(chat)
-    arguments["history"] = [_spoken(item) for item in chat.export()]
-    choice = chat._setup.config.tool_choice if chat._setup.config is not None else None
-    if choice is not None:
-        arguments["tool_choice"] = choice if isinstance(choice, str) else choice.wire()
+    arguments["history"] = [_told(item) for item in chat.export()]
     if not _PLACES & given.keys():
         arguments.update(chat._place())
     return RealtimeSession(model, **{**arguments, **given})
 
 
-def to_chat(session: RealtimeSession, model: str, given: dict[str, Any]) -> ChatSession:
-    """See `RealtimeSession.to_chat`."""
+def to_chat(session: Calling, model: str, place: dict[str, Any], given: dict[str, Any]) -> Any:
+    """See `RealtimeSession.to_chat`.
+
+    Args:
+        session: That of the conversation so far.
+        model: The text model.
+        place: Where to, unless `given` says so.
+        given: Arguments of the `ChatSession`.
+    """
     arguments = _carried(session)
     arguments["history"] = _history(session)
     if given.get("api", "chat") == "chat":
         arguments["tools"] = list(_callable(arguments["tools"]))
     if not _PLACES & given.keys():
-        arguments["endpoint"] = session._setup._endpoints[0]
+        arguments.update(place)
     return ChatSession(model, **{**arguments, **given})
 
 
@@ -57,11 +61,11 @@ def _carried(session: Calling) -> dict[str, Any]:
     config = session._setup.config if session.state == "new" else session.config
     calls, routing = session._calls, session._routing
     tools: list[ToolEntry] = list(session.tools._entries)
-    said = config.instructions if config is not None else None
     carried: dict[str, Any] = {
         "approver": calls.approver,
         "approval_timeout": calls.approval.timeout,
     }
+    said = config.instructions if config is not None else None
     if routing is not None:  # which adds its own words and tools where the conversation goes on
         carried["router"] = copy.copy(routing.router)
         here = (*routing.given, *routing.router.setting().tools)
@@ -80,16 +84,27 @@ def _callable(tools: Iterable[ToolEntry]) -> Iterable[ToolEntry]:
             log.warning("%r is left out: chat completions have no such tools", entry)
 
 
-def _history(session: RealtimeSession) -> list[dict[str, Any]]:
+def _history(session: Calling) -> list[Item]:
     """What was said and called; what MCP servers did is no part of a text model's history."""
-    if session.state == "new":
-        known = [{"type": item.type, **item.wire()} for item in session._setup.history]
-    else:
-        known = session.conversation.export()
-    return [item for item in known if item["type"] in _KEPT]
+    items = session.conversation.items or session._setup.history
+    ended = [item for item in items if item.status != "in_progress" and item.type in _KEPT]
+    sent = (sendable(_read(item)) for item in paired(ended))
+    return [item for item in sent if item is not None]
 
 
-def _spoken(item: dict[str, Any]) -> dict[str, Any]:
+def _read(item: Item) -> Item:
+    """An item as text: what was said aloud is its transcript."""
+    if not any(part.type in AUDIO_PARTS for part in item.content or ()):
+        return item
+    kind = "output_text" if item.role == "assistant" else "input_text"
+    parts = [
+        Part(type=kind, text=part.transcript) if part.type in AUDIO_PARTS else part
+        for part in item.content or ()
+    ]
+    return item.model_copy(update={"content": tuple(parts)})
+
+
+def _told(item: dict[str, Any]) -> dict[str, Any]:
     """An item as a Realtime server takes it: it loads no images from elsewhere."""
     parts = [_shown(part) for part in item.get("content") or ()]
     return {**item, "content": parts} if parts else item

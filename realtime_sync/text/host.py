@@ -95,7 +95,13 @@ class Host:
 
     def greet(self) -> None:
         """A session begins."""
-        self._say("session.created", session=self._config)
+        self._say("session.created", session=self._shown)
+
+    @property
+    def _shown(self) -> Wire:
+        # of MCP servers nobody here would wait for the lists of their tools
+        tools = [tool for tool in self._config.get("tools", ()) if tool.get("type") == "function"]
+        return {**self._config, "tools": tools}
 
     def stop(self) -> None:
         """The session is over."""
@@ -135,7 +141,7 @@ class Host:
 
     def _update(self, event: Wire) -> None:
         self._config = merged(self._config, event["session"])
-        self._say("session.updated", session=self._config)
+        self._say("session.updated", session=self._shown)
 
     def _create_item(self, event: Wire) -> None:
         item, previous = Item.model_validate(event["item"]), event.get("previous_item_id")

@@ -181,6 +181,7 @@ class Link:
             self._hand_in(running, ProtocolError(f"reading the response: {exc!r}"))
 
     def _respond(self, running: Running) -> None:
+        self._model.check(running.request.tools)  # some may have been added since
         run = self._model.begin(running.request)
         running.run = run
         try:

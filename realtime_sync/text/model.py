@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..errors import ProtocolError
+from ..errors import ConfigurationError, ProtocolError
 from ..events.items import Item
+
+Wire = dict[str, Any]
 
 __all__ = [
     *("OUTPUT", "Call", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
@@ -131,6 +133,19 @@ class Model(ABC):
             RealtimeError: It was refused, or nobody could be asked.
         """
 
+    def check(self, tools: Iterable[Wire]) -> None:
+        """Complain about tools that the API does not have.
+
+        Raises:
+            ConfigurationError: Names one, and the cure.
+        """
+        for tool in tools:
+            if tool.get("type") != "function":
+                raise ConfigurationError(
+                    f"tools: this API has none of type {tool.get('type')!r}; leave it out, or use "
+                    'ChatSession(api="responses")'
+                )
+
     def shut(self) -> None:  # noqa: B027  # most have nothing to shut
         """The session is over. From any thread; what still blocks in `begin` ends soon."""
 
@@ -169,7 +184,11 @@ def whole(items: Iterable[Item]) -> list[Item]:
         elif item.type == OUTPUT and item.call_id in called:
             called.discard(item.call_id)
             answered.discard(item.call_id)
-        elif item.type != "message":
-            continue
+        elif item.type != "message" or not (item.text or _seen(item)):
+            continue  # what was only heard has no words
         kept.append(item)
     return kept
+
+
+def _seen(item: Item) -> bool:
+    return any(part.image_url for part in item.content or ())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..errors import ConnectionLost, ProtocolError, ResponseFailed
+from ..errors import ConfigurationError, ConnectionLost, ProtocolError, ResponseFailed
 from ..events.items import Item
 from .completions import field_of
 from .model import OUTPUT, Call, Counted, Ended, Model, Piece, Request, Run, Text, whole
@@ -39,6 +39,15 @@ class ResponsesApi(Model):
         """See `Model`."""
         stream = self._service.ask(lambda client: client.responses.create, body_of(request))
         return _Run(stream, self._service)
+
+    def check(self, tools: Iterable[Wire]) -> None:
+        """See `Model`. The API has tools of its own, and does itself what they do."""
+        for tool in tools:
+            if tool.get("type") == "mcp" and tool.get("require_approval") != "never":
+                raise ConfigurationError(
+                    f"tools: MCP server {tool.get('server_label')!r}: nobody could approve its "
+                    'calls here; require_approval="never" is needed, or a RealtimeSession'
+                )
 
     def shut(self) -> None:
         """See `Model`."""

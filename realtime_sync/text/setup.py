@@ -18,6 +18,7 @@ from .model import Model
 
 if TYPE_CHECKING:
     from ..resources.conversation import ItemLike
+    from ..tools import ToolEntry
 
 __all__ = ["TextSetup", "check_model", "checked_options", "settings"]
 
@@ -114,11 +115,17 @@ class TextSetup(Setup):
             ssl_context=None,
             proxy=None,
         )
+        model.check(entry.to_wire() for entry in self.entries)
         self.model = model
         self.name = check_model(name)
         self.workers = Workers()
         self.failures: dict[str, RealtimeError] = {}  # see `Host`
         self.hidden: set[str] = set()  # see `TextRouting`
+
+    def begin_with(self, entries: tuple[ToolEntry, ...], changes: SessionConfig) -> None:
+        """See `Setup`."""
+        self.model.check(entry.to_wire() for entry in entries)
+        super().begin_with(entries, changes)
 
     def connect(self, _: Deadline) -> tuple[Any, Dialect]:
         """Make the model ready, and a host for it. May take a while: packages are imported."""

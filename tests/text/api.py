@@ -28,7 +28,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length) or b"{}")
         api = self.server.api
         api.requests.append(body)
-        api.headers.append(dict(self.headers))
+        api.headers.append({name.lower(): value for name, value in self.headers.items()})
         api.paths.append(self.path)
         with api.changed:
             answer = api.answers.popleft() if api.answers else said("Hello.")
