@@ -132,6 +132,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "links-example": (lambda server: None, ["How can I help you?\n"]),
     "server-example": (lambda server: None, []),
     "recording-example": (lambda server: None, []),
+    "plugin-example": (lambda server: None, []),  # its test is run by tests/test_plugin.py
 }
 
 

@@ -18,6 +18,7 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
 - `vocabulary` and `shapes` say which client events are right, `refusal` what a wrong one is told.
 - `mcp` plays MCP servers: their tools, the approval and the calls of them.
 - `replay` plays the server's part of a recording, `causes` says what in it follows from what.
+- `witness` has heard everything, and says what was said and called.
 - `beta` speaks the old dialect over a brain that knows GA only.
 - `answers` are the rules that it answers by, `script` and `heard` what a test wants instead,
   `speech` its voice. `chatmodel` is a language model in the place of the rules: `asked` says what
@@ -31,7 +32,8 @@ hold, `net` its threads and sockets.
 Needs the extra `local` (the package `websockets`); importing this room does not.
 """
 
+from realtime_sync.local.answers import call
 from realtime_sync.local.chatmodel import ChatModel
 from realtime_sync.local.server import LocalServer
 
-__all__ = ["ChatModel", "LocalServer"]
+__all__ = ["ChatModel", "LocalServer", "call"]

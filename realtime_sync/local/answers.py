@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-__all__ = ["Call", "Fail", "McpCall", "Part", "Question", "Say", "Sound", "answer"]
+__all__ = ["Call", "Fail", "McpCall", "Part", "Question", "Say", "Sound", "answer", "call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,11 @@ class Call:
 
     name: str
     arguments: str
+
+
+def call(name: str, /, **arguments: Any) -> Call:
+    """A function call, for `LocalServer.reply`."""
+    return Call(name, json.dumps(arguments, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)

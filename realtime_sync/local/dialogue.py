@@ -45,6 +45,7 @@ class Dialogue:
         sessions: Makes the brain of a new session.
         calls: Has the brains of the sessions that are shared.
         heard: Called with every client event.
+        told: Called with every server event.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Dialogue:
         sessions: Sessions,
         calls: Calls,
         heard: Callable[[Wire], None],
+        told: Callable[[Wire], None],
     ) -> None:
         self.unsent = bytearray()  # to be written by the owner, who deletes what is written
         self.cut = False  # True: write what is unsent, then drop the link without a word
@@ -68,7 +70,7 @@ class Dialogue:
         self._sessions = sessions
         self._calls = calls
         self._script: Script = sessions.script
-        self._heard = heard
+        self._heard, self._told = heard, told
         self._brain: Mind | Member | None = None  # None until the handshake is done
         self._dialect = Plain()
         self._expirations = 0  # how often all sessions had been ended when this one began
@@ -307,6 +309,7 @@ class Dialogue:
             return
         self._protocol.send_text(json.dumps(event, separators=(",", ":")).encode())
         self._flush()
+        self._told(event)
         fault = self._script.sent()
         if fault is not None:
             self._commit(fault)

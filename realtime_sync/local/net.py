@@ -17,12 +17,14 @@ import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.local.dialogue import Dialogue
 
 __all__ = ["Listener"]
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,8 @@ class Listener:
         self.closing = False
         self.shared = threading.Lock()  # guards what connections share: the calls
         self.bell: Bell | None = None  # once started; wakes every thread
+        self._news = threading.Condition()  # guards the number of those who wait for what is said
+        self._waiters = 0
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._links: set[Link] = set()
@@ -186,6 +190,26 @@ class Listener:
         """Wakes every connection. From any thread."""
         if self.bell is not None:
             self.bell.ring()
+
+    def news(self) -> None:
+        """Something was said: whoever waits is to look. From any thread."""
+        if self._waiters:
+            with self._news:
+                self._news.notify_all()
+
+    def wait(self, look: Callable[[], _T | None], timeout: float) -> _T | None:
+        """What `look` finds, as soon as it does; None: nothing, for so many seconds."""
+        deadline = time.monotonic() + timeout
+        with self._news:
+            self._waiters += 1  # before the look: what comes after it rings
+            try:
+                while (found := look()) is None:
+                    left = deadline - time.monotonic()
+                    if left <= 0 or not self._news.wait(left):
+                        return look()
+                return found
+            finally:
+                self._waiters -= 1
 
     def gone(self, link: Link) -> None:
         """Runs on the link's thread, at its end."""

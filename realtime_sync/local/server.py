@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from realtime_sync.errors import ConfigurationError
-from realtime_sync.local.answers import Call, McpCall
+from realtime_sync.local.answers import Call, McpCall, call
 from realtime_sync.local.body import Received
 from realtime_sync.local.calls import Calls
 from realtime_sync.local.chatmodel import ChatModel, Thinkers
@@ -31,6 +32,7 @@ from realtime_sync.local.script import Answer, Script
 from realtime_sync.local.sessions import Sessions
 from realtime_sync.local.speech import Speech
 from realtime_sync.local.text.routes import Routes
+from realtime_sync.local.witness import Called, Witness
 
 if TYPE_CHECKING:
     from realtime_sync.runtime.endpoints import Compatible
@@ -40,6 +42,7 @@ __all__ = ["LocalServer"]
 #: Where programs of this machine reach a server that listens on every address.
 _LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _SESSION_SECONDS = 3600.0
+_PATIENCE = 2.0  # seconds that assertions wait for what is under way
 _SECONDS_MOST = 1e9  # beyond it no clock can say when that is
 
 
@@ -95,6 +98,7 @@ class LocalServer:
         self._dialect = dialect
         self._received: list[dict[str, Any]] = []  # append is atomic; read as a copy
         self._requests: list[Received] = []  # the same
+        self._witness = Witness()
         grants = Grants(_new_token)
         self._reception = Reception(
             api_key, grants, dialect=dialect, needs_beta_header=needs_beta_header
@@ -193,7 +197,8 @@ class LocalServer:
             desk=self._desk,
             sessions=self._sessions,
             calls=self._calls,
-            heard=self._received.append,
+            heard=self._hear,
+            told=self._tell,
         )
 
     def __repr__(self) -> str:
@@ -233,6 +238,60 @@ class LocalServer:
         """The REST calls so far that were let in, oldest first: `.method`, `.path`, `.body`."""
         return tuple(self._requests)
 
+    def _hear(self, event: dict[str, Any]) -> None:
+        self._received.append(event)
+        self._witness.heard(event)
+        self._listener.news()
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self._witness.told(event)
+        self._listener.news()
+
+    def assert_said(
+        self, words: str | re.Pattern[str], role: str | None = None, *, timeout: float = _PATIENCE
+    ) -> str:
+        """Asserts that somebody has said it: in text, or in speech that has a transcript.
+
+        Args:
+            words: A part of the text, or a compiled pattern that is searched for.
+            role: "user", "assistant" or "system"; None: whoever.
+            timeout: Seconds to wait for it.
+
+        Returns:
+            The whole text.
+
+        Raises:
+            AssertionError: Nobody has; lists what was said.
+        """
+        __tracebackhide__ = True
+        witness = self._witness
+        found = self._listener.wait(lambda: witness.said(words, role), timeout)
+        if found is None:
+            raise AssertionError(witness.not_said(words, role))
+        return found
+
+    def assert_called(self, name: str, /, **arguments: Any) -> Called:
+        """Asserts that the model has called a function, and that the client has answered.
+
+        Waits for it for two seconds.
+
+        Args:
+            name: Of the function.
+            arguments: Those that it was called with; it may have had more.
+
+        Returns:
+            The call: `.arguments`, `.output`.
+
+        Raises:
+            AssertionError: There is no such call; lists those that there are.
+        """
+        __tracebackhide__ = True
+        witness = self._witness
+        found = self._listener.wait(lambda: witness.called(name, arguments), _PATIENCE)
+        if found is None:
+            raise AssertionError(witness.not_called(name, arguments))
+        return found
+
     def incoming_call(self) -> str:
         """Rings, as a call over SIP does; returns its id, to accept or reject it by REST.
 
@@ -259,7 +318,7 @@ class LocalServer:
 
     def call(self, name: str, **arguments: Any) -> Call:
         """A function call, for `reply`."""
-        return Call(name, json.dumps(arguments, ensure_ascii=False))
+        return call(name, **arguments)
 
     def mcp_call(self, label: str, name: str, **arguments: Any) -> McpCall:
         """A call of an MCP server's tool, for `reply`; see `script.mcp`."""
