@@ -109,6 +109,5 @@ ROWS = {
 #: Row -> why no test shows it yet.
 OPEN: dict[str, str] = {
     "F47": "comes with microphone and loudspeaker",
-    "F48": "comes with microphone and loudspeaker",
     "C17": "gevent is no dependency of the tests",
 }

@@ -14,7 +14,7 @@ from ..runtime.clock import Condition, Event, may_wait
 from .codecs import level
 from .formats import BYTES_PER_MS, RATE
 from .hardware import DeviceChoice
-from .ports import DeviceChange, InputPort
+from .ports import Changes, DeviceChange, InputPort
 
 __all__ = ["Microphone", "PreRoll"]
 
@@ -49,7 +49,8 @@ class Microphone:
         backend: str | None = None,
         on_change: Callable[[DeviceChange], object] | None = None,
     ) -> None:
-        self._wanted = (device, backend, on_change)
+        self._changes = Changes(on_change)
+        self._wanted = (device, backend, self._changes)
         self._port: InputPort | None = None
         self._thread: threading.Thread | None = None
         self._stop = Event()

@@ -21,7 +21,7 @@ from .hardware import DeviceChoice
 from .outputs import AudioSink, DeviceOutput, Output, SinkOutput
 from .pace import REAL, Clock
 from .playback import ItemId, Playback
-from .ports import DeviceChange
+from .ports import Changes, DeviceChange
 
 __all__ = ["Player", "Speaker"]
 
@@ -201,6 +201,11 @@ class Player:
         """How often sound ran dry in the middle of an item."""
         return self._playback.underruns
 
+    @property
+    def error(self) -> AudioError | None:
+        """Why it ended by itself; None: it plays, or was closed."""
+        return self._error
+
     def _run(self) -> None:
         try:
             self._output.open()
@@ -296,7 +301,8 @@ class Speaker(Player):
     ) -> None:
         self._clock = REAL
         self._stop = Event()
-        self._line = DeviceOutput((device, backend, on_change), self._stop)
+        self._changes = Changes(on_change)
+        self._line = DeviceOutput((device, backend, self._changes), self._stop)
         self._set_up(self._line, start_ms, monitor)
 
     @property

@@ -23,7 +23,7 @@ from .owner import StreamOwner
 from .quiet import give_up
 from .rates import Resampler
 
-__all__ = ["DeviceChange", "InputPort", "OutputPort"]
+__all__ = ["Changes", "DeviceChange", "InputPort", "OutputPort"]
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,39 @@ class DeviceChange:
         direction: "input" or "output".
         device: Its name; once restored that of the device now in use, which may be another.
         error: What was lost; None when restored.
+        retrying: Whether it is looked for; it is told of once more when nothing was found.
     """
 
     kind: Literal["lost", "restored"]
     direction: Direction
     device: str
     error: DeviceLost | None = None
+    retrying: bool = False
+
+
+class Changes:
+    """Who is told of them, on the device's thread; what one raises does not reach the others."""
+
+    def __init__(self, on_change: Callable[[DeviceChange], object] | None) -> None:
+        self._told: tuple[Callable[[DeviceChange], object], ...] = ()
+        if on_change is not None:
+            self.add(on_change)
+
+    def __call__(self, change: DeviceChange) -> None:
+        """Tell everybody."""
+        for tell in self._told:
+            try:
+                tell(change)
+            except Exception:
+                log.exception("on_change raised")
+
+    def add(self, tell: Callable[[DeviceChange], object]) -> None:
+        """Tell one more."""
+        self._told = (*self._told, tell)
+
+    def remove(self, tell: Callable[[DeviceChange], object]) -> None:
+        """Tell it no more."""
+        self._told = tuple(one for one in self._told if one != tell)
 
 
 class _Port:
@@ -69,12 +96,12 @@ class _Port:
         self,
         choice: DeviceChoice,
         backend: str | None,
-        on_change: Callable[[DeviceChange], object] | None,
+        changes: Changes,
         stop: Event,
     ) -> None:
         self._choice = choice
         self._backend: Backend = backend_named(backend)
-        self._on_change = on_change
+        self._tell = changes
         self._stop = stop  # ends every wait for a device
         self._owner: StreamOwner | None = None  # of the stream; None: there is none
         self._resampler: Resampler | None = None  # None: the device takes 24 kHz
@@ -169,7 +196,7 @@ class _Port:
         lost.__cause__ = exc
         self.close()
         log.warning("%s", lost)
-        self._tell(DeviceChange("lost", self.direction, name, lost))
+        self._tell(DeviceChange("lost", self.direction, name, lost, retrying=True))
         self._good = 0
         # a device that opens and fails at once uses them up as one does that is not there
         while self._tries < len(DELAYS) and not self._stop.wait(DELAYS[self._tries]):
@@ -184,19 +211,14 @@ class _Port:
                 log.warning("%s device is now %r", self.direction, self.device.name)
                 self._tell(DeviceChange("restored", self.direction, self.device.name))
                 return
+        if not self._stop.is_set():
+            self._tell(DeviceChange("lost", self.direction, name, lost))
         raise lost
 
     def _worked(self) -> None:
         self._good += 1
         if self._good == _STEADY:
             self._tries = 0
-
-    def _tell(self, change: DeviceChange) -> None:
-        if self._on_change is not None:
-            try:
-                self._on_change(change)
-            except Exception:
-                log.exception("on_change raised")
 
     def close(self) -> None:
         """Have the stream closed by its owner. Bounded; idempotent."""

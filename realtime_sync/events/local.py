@@ -172,6 +172,37 @@ class AgentHandoff(LocalEvent):
     arguments: Any = None
 
 
+class DeviceLost(LocalEvent):
+    """The microphone or loudspeaker of `talk` or push-to-talk went away.
+
+    Attributes:
+        direction: "input" or "output".
+        device: Its name.
+        error: `errors.DeviceLost`.
+        retrying: Whether it, else the default one, is tried again; told once more when that is
+            over in vain, and the conversation by voice ends.
+    """
+
+    type: Literal["device.lost"] = "device.lost"
+    direction: str
+    device: str
+    error: Exception
+    retrying: bool = False
+
+
+class DeviceRestored(LocalEvent):
+    """The conversation by voice goes on with that device, which may be another than the lost one.
+
+    Attributes:
+        direction: "input" or "output".
+        device: Its name.
+    """
+
+    type: Literal["device.restored"] = "device.restored"
+    direction: str
+    device: str
+
+
 class PlaybackInterrupted(LocalEvent):
     """Playback stopped early; `reason`: "speech", "client" or "guardrail"."""
 

@@ -7,11 +7,20 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..audio import level
+from ..audio import DeviceChange, Microphone, Speaker, level
 from ..audio.pace import REAL, Clock
 from ..audio.recording import MODEL, USER, Recording
-from ..errors import AudioError, ConfigurationError, ConnectionLost, RealtimeError, SessionClosed
+from ..errors import (
+    AudioError,
+    ConfigurationError,
+    ConnectionLost,
+    RealtimeError,
+    SessionClosed,
+    copy_of,
+)
 from ..events.base import Event as WireEvent
+from ..events.base import LocalEvent
+from ..events.local import DeviceLost, DeviceRestored
 from ..runtime.clock import Deadline, Event, expired, may_wait
 from ..runtime.watches import Watch
 from .echo import Echo
@@ -106,6 +115,8 @@ class Line:
         try:
             if record is not None:
                 self._recording = Recording(record, self._clock)
+            for one in self._devices():
+                one._changes.add(self._device_changed)
             if hasattr(self._ends.source, "open"):
                 self._ends.source.open()
             self.output.player.open()
@@ -155,6 +166,8 @@ class Line:
                 frame = self._next()
                 if not frame:
                     break
+                if self.output.player.error is not None:
+                    raise copy_of(self.output.player.error)
                 self._hear(frame)
         except SessionClosed:
             pass  # whoever closed it knows
@@ -182,6 +195,19 @@ class Line:
         """A frame of silence, when it is due."""
         self._clock.wait_until(self._clock.now() + FRAME_MS / 1000, self._stop)
         return SILENCE
+
+    def _devices(self) -> list[Microphone | Speaker]:
+        """Those of its two ends that are devices."""
+        ends = (self._ends.source, self.output.player)
+        return [one for one in ends if isinstance(one, (Microphone, Speaker))]
+
+    def _device_changed(self, change: DeviceChange) -> None:
+        """Tell the session's listeners. Runs on the device's thread."""
+        named = {"direction": change.direction, "device": change.device}
+        told: LocalEvent = DeviceRestored(**named)
+        if change.error is not None:
+            told = DeviceLost(**named, error=change.error, retrying=change.retrying)
+        self._session._connection.emit(told)
 
     def _hear(self, frame: bytes) -> None:
         """A frame of the microphone: keep out the echo, and take it."""
@@ -309,6 +335,8 @@ class Line:
         self._session._watches.remove(self._ear)
         if self._session._line is self:
             self._session._line = None
+        for one in self._devices():
+            one._changes.remove(self._device_changed)
         for close in (self._close_source, self._give_back, self._close_recording):
             try:
                 close()

@@ -32,6 +32,8 @@ FIELDS: dict[str, Any] = {
 }
 LOCAL: dict[str, Any] = {
     "error": RealtimeError("x"),
+    "direction": "input",
+    "device": "headset",
     "call_id": "c",
     "name": "n",
     "output": "o",

@@ -31,6 +31,8 @@ def test_all_of_them() -> None:
         "tool.approval_required",
         "tool.finished",
         "playback.interrupted",
+        "device.lost",
+        "device.restored",
         "response.metrics",
         "response.modality_mismatch",
         "turn.started",
