@@ -182,7 +182,8 @@ class Recovery:
         self._replay.unlinked()
         if first:  # else what is held goes on waiting
             unheard = self.buffer.unheard(bytes_per_ms, dead=_was_dead(error))
-            self._lost_audio += max(0, unheard - self._keep(unsent, bytes_per_ms))
+            kept = self._keep(unsent, bytes_per_ms)  # first: it counts what it lets go of, too
+            self._lost_audio += max(0, unheard - kept)
         self._decide(fresh)  # a server may have begun a response before it had heard all
         if not self._outlives:
             self._conversation.forget_unplaced()  # a transcript's item that will not come now

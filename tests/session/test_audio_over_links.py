@@ -12,6 +12,7 @@ from realtime_sync.errors import ConnectionLost, QueueFull
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
 CHUNK = bytes(48 * 100)  # 100 ms
+APPEND = "input_audio_buffer.append"
 
 
 def again(session: RealtimeSession, line: Line, pipe: Pipe) -> tuple[Pipe, Any]:
@@ -23,9 +24,9 @@ def again(session: RealtimeSession, line: Line, pipe: Pipe) -> tuple[Pipe, Any]:
         return fresh, pending.result(timeout=LIMIT)
 
 
-def stalled(line: Line) -> tuple[RealtimeSession, Pipe]:
+def stalled(line: Line, keep_audio: float = 5) -> tuple[RealtimeSession, Pipe]:
     """A link that takes nothing, and has more to send already than it accepts."""
-    session, pipe = line.open(reconnect=AT_ONCE)
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), keep_audio=keep_audio))
     pipe.stall()
     for _ in range(60):
         session.input_audio_buffer.append(CHUNK)
@@ -68,6 +69,16 @@ def test_a_commit_that_never_left_goes_with_its_audio(line: Line) -> None:
     said_item(fresh)
     assert second.result().id == "u"
     assert fresh.no_more()
+
+
+def test_unsent_audio_that_is_too_much_to_keep(line: Line) -> None:
+    """It is missing like any other: seeds 41, 70, 83 and 109 of tests/stress/test_schedules.py."""
+    session, pipe = stalled(line, keep_audio=0.5)
+    assert sum(kind == APPEND for kind, _ in session._connection._outbox.speech()) > 5
+    fresh, back = again(session, line, pipe)
+    arrived(session, fresh)
+    assert fresh.types == [APPEND] * 5
+    assert back.lost_audio_ms == 6000 - 500
 
 
 def test_what_follows_a_clear(line: Line) -> None:
