@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import items
     from .core.dictation import ItemTranscript, Transcript
-    from .core.usage import SessionUsage
+    from .core.stats import SessionStats, percentiles
+    from .core.usage import Metrics, SessionUsage
     from .errors import ToolError, ToolRetry
     from .events.config import NOT_GIVEN, SessionConfig
     from .events.items import Item
@@ -77,6 +78,9 @@ _HOMES: dict[str, str | None] = {
     "items": None,
     "Response": "response",
     "SessionUsage": "core.usage",
+    "SessionStats": "core.stats",
+    "Metrics": "core.usage",
+    "percentiles": "core.stats",
     "SyncReport": "resources.sync",
     "tool": "tools",
     "Tool": "tools",
@@ -112,6 +116,9 @@ __all__ = [
     "items",
     "Response",
     "SessionUsage",
+    "SessionStats",
+    "Metrics",
+    "percentiles",
     "SyncReport",
     "tool",
     "Tool",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .core.effects import CallEffect
 from .core.responses import ResponseRecord
 from .core.state import SessionState
+from .core.stats import SessionStats
 from .core.usage import RateLimit, SessionUsage
 from .errors import ConfigurationError
 from .events.base import LocalEvent
@@ -144,6 +145,17 @@ class Living(Listening):
         """Tokens since `open()`, out-of-band responses included; transcription apart."""
         usage: SessionUsage = self._look(lambda s: s.running.usage)
         return usage
+
+    def stats(self) -> SessionStats:
+        """The session's figures so far: responses by status, percentiles of their timings, usage.
+
+        ::
+
+            print(session.stats().timings["first_audio"].p95)
+
+        A snapshot; also after the end.
+        """
+        return self._connection.stats()
 
     @property
     def rate_limits(self) -> dict[str, RateLimit]:

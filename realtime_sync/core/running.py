@@ -16,7 +16,8 @@ from .creates import Create, is_default
 from .effects import Effect, Emit, End, Reject, Retry, Settle
 from .growing import Growing
 from .responses import ResponseRecord, bytes_per_ms, failure_of, text_reply
-from .usage import RateLimit, SessionUsage, metrics
+from .stats import Tally
+from .usage import RateLimit, SessionUsage
 
 if TYPE_CHECKING:
     from .state import SessionState
@@ -49,6 +50,7 @@ class Running(Growing):
         self.finished: WeakValueDictionary[str, ResponseRecord] = WeakValueDictionary()
         self.last: ResponseRecord | None = None
         self.usage = SessionUsage()
+        self.tally = Tally()
         self.max_tokens: int | None = None  # that the session may use; None: as many as it likes
         self.spent: BudgetExceeded | None = None  # it has used them
         self.retry_text_reply = False  # text where audio was to come: asked for once more
@@ -221,7 +223,8 @@ class Running(Growing):
             if wanted == record.id or (wanted is None and record.default):
                 del self.cancels[key]
                 self._effects.append(Settle(key, record))
-        self._effects.append(Emit(ResponseMetrics(response_id=record.id, metrics=metrics(record))))
+        timed = self.tally.last
+        self._effects.append(Emit(ResponseMetrics(response_id=record.id, metrics=timed)))
         if self._claimant(record) is not None and self._orphan is None:
             self._orphan = record
             self._effects.append(Retry(ADOPT_DELAY))
@@ -274,6 +277,7 @@ class Running(Growing):
     ) -> None:
         record.timings.done = self.now
         record.finish(status, error=error)
+        self.tally.add(record)
         self.responses.pop(record.id, None)
         self.finished[record.id] = record
         self.last = record

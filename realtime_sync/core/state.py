@@ -220,6 +220,7 @@ class SessionState:
         self.running.now = at
         try:
             if isinstance(event, UnknownEvent):
+                self.running.tally.unknown += 1
                 self._unknown(event)
                 return
             act = RESPONSE_ACTS.get(event.type)

@@ -12,11 +12,13 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..core.state import OPEN, SessionState
+from ..core.stats import SessionStats, spreads
 from ..errors import (
     AuthenticationError,
     BudgetExceeded,
@@ -122,6 +124,7 @@ class Connection(Relinking):
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
         self._minder: io.Timer | None = None  # looks whether callbacks return; None: none runs
         self._named: object = None  # the one that was warned of last
+        self._received = self._sent = 0  # messages so far; the I/O thread counts them
         self._begin_relinking(Relink(reconnect))
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
@@ -394,6 +397,25 @@ class Connection(Relinking):
         with self._lock:
             return read(self._state)
 
+    def stats(self) -> SessionStats:
+        """The session's figures. Also after the end."""
+        with self._lock:
+            tally, usage = self._state.running.tally, self._state.running.usage
+            timed, link = tally.timed(), self._link
+            known = SessionStats(
+                state=self.phase,
+                responses=tally.statuses,
+                timings={},
+                usage=usage,
+                events_received=self._received,
+                events_sent=self._sent,
+                unknown_events=tally.unknown,
+                dropped_deltas=self.dispatcher.dropped,
+                queued_bytes=self._outbox.size + (link.buffered if link is not None else 0),
+                reconnects=self.reconnects,
+            )
+        return replace(known, timings=spreads(timed))  # sorting is no work for under the lock
+
     def wait(self, reply: Reply[Any], key: str, deadline: Deadline) -> Any:
         """Wait for a reply; who stops waiting withdraws what only he wanted."""
         try:
@@ -633,6 +655,7 @@ class Connection(Relinking):
         if wire.isEnabledFor(logging.DEBUG):
             for event in events:
                 wire.debug("< %s", event.describe())
+        self._received += len(messages)
         todo = Todo()
         out: list[Event] = []
         over: list[ResponseRecord] = []  # response.get() must find them in their callbacks
@@ -749,6 +772,7 @@ class Connection(Relinking):
     on_writable = on_wake
 
     def _give(self, link: Link, frames: list[tuple[str, bytes]]) -> None:
+        self._sent += len(frames)
         debug = wire.isEnabledFor(logging.DEBUG)
         for kind, frame in frames:
             link.send(frame)

@@ -99,6 +99,11 @@ class Dispatcher:
         return self._runner is not None or len(self._inbox) > 0
 
     @property
+    def dropped(self) -> int:
+        """Deltas that callbacks have lost, since they were too slow."""
+        return self._inbox.dropped
+
+    @property
     def stuck(self) -> object:
         """The callback that runs, if it has been running since the last look; None: none has."""
         begun, seen, self._seen = self._begun, self._seen, self._begun

@@ -74,6 +74,12 @@ class Relinking:
         self._told = False  # connection.lost has been told, connection.restored has not
         self._resetting = False  # the next session begins with an empty conversation
         self._reset: Reply[Any] | None = None  # what those who reset wait for
+        self._links = 0  # that the session was ready on
+
+    @property
+    def reconnects(self) -> int:
+        """How often another link has taken over."""
+        return max(0, self._links - 1)
 
     # --- a link that is lost
 
@@ -182,6 +188,7 @@ class Relinking:
         if self._alarm is not None:
             self._alarm.cancel()
         self._told = self._resetting = False
+        self._links += 1
         todo = Todo()
         with self._lock:
             self._relink.linked(monotonic())
