@@ -298,6 +298,8 @@ class Asking(Living):
         return (said, *spoken)
 
     def _params(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        if not overrides:
+            return {}
         instructions = self.config.instructions
         return response_params(overrides, self.input_format, self.tools.functions, instructions)
 

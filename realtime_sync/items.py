@@ -232,10 +232,14 @@ _SENT: dict[str, dict[str, Callable[[Part], Part | None]]] = {
 }
 #: Fields that only a server sets.
 _READ_ONLY = ("object", "status")
+#: The fields of a message that a client creates, and those of its text.
+_GIVEN, _TEXT = {"id", "type", "role", "content"}, {"type", "text"}
 
 
 def sendable(item: Item) -> Item | None:
     """The item as a client may create it; None (and a WARNING) where nothing of it can be sent."""
+    if item.type == "message" and _as_made(item):
+        return item
     fields = {name: v for name, v in item.wire().items() if name not in _READ_ONLY}
     if item.type == "message":
         turns = _SENT.get(item.role or "", {})
@@ -250,6 +254,19 @@ def sendable(item: Item) -> Item | None:
         fields["content"] = [part.wire() for part in parts]
     made = Item.model_validate({"type": item.type, **fields})
     return made.with_audio(item._audio) if item._audio is not None else made
+
+
+def _as_made(item: Item) -> bool:
+    """Whether a message has only what it was created with: text that goes as it stands."""
+    kind = "output_text" if item.role == "assistant" else "input_text"
+    return (
+        item.model_fields_set <= _GIVEN
+        and bool(item.content)
+        and all(
+            part.type == kind and part.text is not None and part.model_fields_set == _TEXT
+            for part in item.content or ()
+        )
+    )
 
 
 def in_format(item: Item, audio_format: str) -> Item:

@@ -218,6 +218,8 @@ def _joined(pieces: list[str]) -> str:
 def completed(item: Item, known: Sequence[Part]) -> Item:
     """The item with those words and images of the known parts that it leaves out."""
     told = item.content or tuple(known)
+    if told is item.content and all(map(_speaks, told)):
+        return item
     content = tuple(
         part if _told(part) or index >= len(known) else _with(part, _told(known[index]))
         for index, part in enumerate(told)
@@ -234,6 +236,10 @@ def _lay(content: list[Part], index: int, kind: str, field: str, text: str) -> N
         content[index] = _with(content[index], {field: text})
     else:
         content.append(Part.model_validate({"type": kind, field: text}))
+
+
+def _speaks(part: Part) -> bool:
+    return part.text is not None or part.transcript is not None or part.image_url is not None
 
 
 def _told(part: Part) -> dict[str, str]:

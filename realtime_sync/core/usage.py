@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SessionUsage:
     def plus_response(self, usage: Usage | None) -> SessionUsage:
         """The totals with one more response; it may have no usage (cancelled, failed)."""
         if usage is None:
-            return replace(self, responses=self.responses + 1)
+            return self._plus({"responses": 1})
         spent = {"input": usage.input_token_details, "output": usage.output_token_details}
         cached = spent["input"] and spent["input"].cached_tokens_details
         more: dict[str, Any] = {
@@ -69,15 +69,11 @@ class SessionUsage:
         )
 
     def _plus(self, more: dict[str, Any]) -> SessionUsage:
-        known = {field.name for field in fields(self)}
-        return replace(
-            self,
-            **{
-                name: getattr(self, name) + value
-                for name, value in more.items()
-                if name in known and isinstance(value, (int, float))
-            },
-        )
+        # not `replace`, which looks through all fields once more
+        return SessionUsage(*(getattr(self, name) + (more.get(name) or 0) for name in _NAMES))
+
+
+_NAMES = tuple(field.name for field in fields(SessionUsage))
 
 
 @dataclass(frozen=True, slots=True)

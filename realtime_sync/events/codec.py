@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 _from_json = pydantic_core.from_json
+_to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 #: Bytes of an unparsable text that its event keeps.
 _SHOWN = 65536
 #: Levels of nesting that an event may have.
@@ -185,7 +186,7 @@ def encode(body: dict[str, Any]) -> bytes:
         ConfigurationError: It holds what JSON has no form for; names the event.
     """
     try:
-        text = json.dumps(body, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        text = _to_json(body)
     except (ValueError, TypeError, RecursionError) as exc:
         raise ConfigurationError(f"{body['type']}: {exc}".lower()) from exc
     try:

@@ -66,9 +66,13 @@ def _each(values: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _item(item: Any, names: dict[str, str] = PARTS) -> Any:
-    if type(item) is not dict:
+    content = item.get("content") if type(item) is dict else None
+    for part in content if type(content) is list else ():
+        if kind_of(part) in names:
+            break
+    else:  # nearly all
         return item
-    return _with(item, "content", _each(item.get("content"), lambda p: _renamed(p, names)))
+    return _with(item, "content", _each(content, lambda part: _renamed(part, names)))
 
 
 def _beta_item(item: Any) -> Any:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pybase64
-from pydantic import PrivateAttr
 
 from .tools import ListedTool
 from .value import Value
@@ -21,6 +20,9 @@ __all__ = ["Item", "McpError", "Part", "decode_audio"]
 
 log = logging.getLogger(__name__)
 
+#: What an item has beside its fields. In `__dict__`: private attributes, as pydantic has them, cost
+#: every item 2 µs, and nearly none has one.
+_AUDIO, _CONFIDENCE = "_audio", "_confidence"
 #: Part types of both dialects, by what they hold.
 TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
 AUDIO_PARTS = frozenset({"input_audio", "output_audio", "audio"})
@@ -112,10 +114,6 @@ class Item(Value):
     approve: bool | None = None
     reason: str | None = None
 
-    #: bytes, or what fetches them; None: whatever the content has
-    _audio: bytes | Callable[[], bytes] | None = PrivateAttr(default=None)
-    _confidence: float | None = PrivateAttr(default=None)
-
     @property
     def text(self) -> str | None:
         """Texts and transcripts of a message, joined; None for other kinds."""
@@ -136,34 +134,39 @@ class Item(Value):
         exp of the mean log-probability of its tokens; they are sent where `include` has
         "item.input_audio_transcription.logprobs" and the transcription model has them.
         """
-        return self._confidence
+        return self.__dict__.get(_CONFIDENCE)
 
     @property
     def audio(self) -> bytes | None:
         """Audio bytes in the session's format, b"" where they were not kept; None if no message."""
         if self.type != "message":
             return None
-        if self._audio is not None:
-            return self._audio() if callable(self._audio) else self._audio
+        made = self._audio
+        if made is not None:
+            return made() if callable(made) else made
         return b"".join(decode_audio(p.audio) for p in self.content or () if p.audio)
+
+    @property
+    def _audio(self) -> bytes | Callable[[], bytes] | None:
+        """What `with_audio` was given: bytes, or what fetches them; None: the content has it."""
+        return self.__dict__.get(_AUDIO)
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
         if callable(self._audio):  # it holds a file, which another process does not have
-            private = {**state["__pydantic_private__"], "_audio": self.audio}
-            state = {**state, "__pydantic_private__": private}
+            state = {**state, "__dict__": {**state["__dict__"], _AUDIO: self.audio}}
         return state
 
     def with_audio(self, audio: bytes | Callable[[], bytes]) -> Item:
         """The same item, with these bytes, or what fetches them when they are asked for."""
         item = self.model_copy()
-        item._audio = audio
+        item.__dict__[_AUDIO] = audio
         return item
 
     def with_confidence(self, confidence: float | None) -> Item:
         """The same item, with how sure the model was of its transcript."""
         item = self.model_copy()
-        item._confidence = confidence
+        item.__dict__[_CONFIDENCE] = confidence
         return item
 
     def describe(self) -> str:

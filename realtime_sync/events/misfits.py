@@ -172,6 +172,10 @@ def _still_interrupts(value: Any, around: _Around) -> str | None:
 _ODD: tuple[_Rule, ...] = (_Rule(_DETECTION, _still_interrupts),)
 
 
+#: Settings that one of them is about.
+_RULED = frozenset(rule.path[0] for rule in (*_RULES, *_ODD))
+
+
 def fitted(event: Json, held: SessionConfig, *, beta: bool = False) -> tuple[Json, list[Misfit]]:
     """A `session.update` or `response.create` without what its server is known to refuse.
 
@@ -186,7 +190,7 @@ def fitted(event: Json, held: SessionConfig, *, beta: bool = False) -> tuple[Jso
     """
     where = SETTINGS[event["type"]]
     settings = event.get(where)
-    if type(settings) is not dict:
+    if type(settings) is not dict or _RULED.isdisjoint(settings):
         return event, []
     around = _around(settings, where, held)
     lean, misfits = dict(settings), []

@@ -31,9 +31,20 @@ BENIGN = frozenset({"response_cancel_not_active"})
 class Todo:
     """Effects that wait for the lock to be released."""
 
-    __slots__ = ("calls", "end", "errors", "local", "retries", "settled", "unsaid", "wakes")
+    __slots__ = (
+        "calls",
+        "end",
+        "errors",
+        "local",
+        "queued",
+        "retries",
+        "settled",
+        "unsaid",
+        "wakes",
+    )
 
     def __init__(self) -> None:
+        self.queued = False  # there is something to be sent
         self.settled: list[tuple[Reply[Any], Convert | None, Any, Exception | None]] = []
         self.wakes: list[Callable[[], None]] = []
         self.calls: list[fx.CallEffect] = []
@@ -52,6 +63,7 @@ class Carrier:
         *,
         put: Callable[[ClientEvent], None],
         put_audio: Callable[[bytes], None],
+        wake: Callable[[], None],
         unsaid: Callable[[ClientEvent, ConfigurationError], tuple[fx.Effect, ...]],
         post: Callable[[Callable[[], None]], None],
         call: Callable[[fx.CallEffect], None],
@@ -61,6 +73,7 @@ class Carrier:
     ) -> None:
         self._put = put  # queues an event's frame, or raises where the link has no words for it
         self._put_audio = put_audio  # queues a frame of audio, which is alike in all dialects
+        self._wake = wake  # has what is queued sent
         self._unsaid = unsaid  # tells the core of such a one; what follows from it
         self._post = post  # has a future's done-callback run where callbacks run
         self._call = call  # starts a tool, or has it told that nobody waits; never blocks
@@ -120,12 +133,14 @@ class Carrier:
             self.collect(self._unsaid(*todo.unsaid.pop(0)), todo)
 
     def _send(self, effect: fx.Send, todo: Todo) -> None:
+        todo.queued = True
         try:
             self._put(effect.event)
         except ConfigurationError as exc:
             todo.unsaid.append((effect.event, exc))
 
-    def _append(self, effect: fx.Append, _: Todo) -> None:
+    def _append(self, effect: fx.Append, todo: Todo) -> None:
+        todo.queued = True
         self._put_audio(effect.frame)
 
     def _settled(self, effect: fx.Settle, todo: Todo) -> None:
@@ -139,6 +154,8 @@ class Carrier:
 
     def carry_out(self, todo: Todo) -> None:
         """Do what is left, without the lock."""
+        if todo.queued:  # not earlier: the I/O thread would only wait for the lock
+            self._wake()
         for reply, convert, value, error in todo.settled:
             self._settle(reply, convert, value, error)
         for wake in todo.wakes:

@@ -144,6 +144,7 @@ class Connection(Relinking):
         return Carrier(
             put=self._queue,
             put_audio=self._queue_audio,
+            wake=self._wake_loop,
             unsaid=self._unsaid,
             post=lambda fn: self.dispatcher.post(fn),
             call=on_call,
@@ -463,8 +464,7 @@ class Connection(Relinking):
                 if full is None:
                     self._state.appending(frames)
             if full is None:
-                if self._loop is not None:
-                    self._loop.wake(self._client)
+                self._wake_loop()
                 return
             # first whether it is to wait at all: a tap may append without waiting
             if deadline.passed or not full.wait(deadline):
@@ -571,12 +571,12 @@ class Connection(Relinking):
     def _queue(self, event: ClientEvent) -> None:
         """Hold the lock."""
         self._outbox.put(event.type, self._dialect.dump(event, self._state.session))
-        if self._loop is not None:
-            self._loop.wake(self._client)
 
     def _queue_audio(self, frame: bytes) -> None:
         """Hold the lock."""
         self._outbox.put(APPEND, frame)
+
+    def _wake_loop(self) -> None:
         if self._loop is not None:
             self._loop.wake(self._client)
 

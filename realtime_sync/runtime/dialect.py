@@ -49,6 +49,7 @@ class Dialect:
 
     def __init__(self, told: set[str] | None = None) -> None:
         self._told = set() if told is None else told
+        self._checked: tuple[ClientEvent, bytes] | None = None  # the newest, and its frame
 
     #: The event of a text frame. Never raises. No method: it would cost a call for every frame.
     parse: Callable[[bytes], ServerEvent] = staticmethod(parse_either)
@@ -63,7 +64,7 @@ class Dialect:
         Raises:
             ConfigurationError: JSON or the dialect has no form for it; names the field.
         """
-        dump(event)
+        self._checked = event, dump(event)  # it is about to be sent
 
     def dump(self, event: ClientEvent, held: SessionConfig) -> bytes:
         """The text frame of an event, without what the server is known to refuse. Hold the lock.
@@ -77,7 +78,10 @@ class Dialect:
         Raises:
             ConfigurationError: Nothing worth sending would be left; names the fields.
         """
-        return encode(self._fitted(event, held)) if event.type in SETTINGS else dump(event)
+        if event.type in SETTINGS:
+            return encode(self._fitted(event, held))
+        checked, self._checked = self._checked, None
+        return checked[1] if checked is not None and checked[0] is event else dump(event)
 
     def _fitted(self, event: ClientEvent, held: SessionConfig) -> Wire:
         said, misfits = fitted(_wire(event), held, beta=self.adds)

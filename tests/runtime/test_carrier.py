@@ -31,6 +31,7 @@ class Bench:
         self.carrier = Carrier(
             put=self._put,
             put_audio=lambda frame: None,
+            wake=lambda: None,
             unsaid=self._unsaid,
             post=lambda fn: fn(),
             call=note("call"),
