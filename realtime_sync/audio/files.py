@@ -50,6 +50,10 @@ def read_file(path: str | os.PathLike[str]) -> tuple[bytes, int]:
         file.close()
 
 
+#: How the names of sound files end, in small letters.
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
+
+
 class FileSource(Protocol):
     """A sound file, piece by piece: an `AudioSource` to be closed.
 

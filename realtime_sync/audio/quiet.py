@@ -72,8 +72,11 @@ def give_up() -> None:
 
 
 def _pass_on(said: bytes) -> None:
+    noise = False
     for line in said.splitlines(keepends=True):
-        if _NOISE.match(line):
+        # a blank line belongs to what stands before it
+        noise = bool(_NOISE.match(line)) or (noise and not line.strip())
+        if noise:
             log.debug("%s", line.decode("utf-8", "replace").rstrip())
             continue
         try:

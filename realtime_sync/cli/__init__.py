@@ -7,6 +7,9 @@ chat        a conversation at the prompt, or from a pipe
 ask         one question, one answer
 talk        a conversation by voice; `keys` are those of whoever sits there
 say         a text, aloud
+transcribe  sound files, written down
+translate   a sound file, in another language
+record      a microphone, into a file
 devices     microphones and loudspeakers
 serve       the embedded server alone
 replay      a recording, in its own time

@@ -9,10 +9,13 @@ from .ask import ask
 from .chat import chat
 from .demo import demo
 from .devices import devices
+from .record import record
 from .replay import replay
 from .say import say
 from .serve import serve
 from .talk import talk
+from .transcribe import transcribe
+from .translate import translate
 
 __all__ = ["group"]
 
@@ -29,9 +32,10 @@ def group() -> None:
       realtime-sync ask "Hello!"        one question, one answer
       realtime-sync talk                by voice, with microphone and loudspeaker
 
-    With OPENAI_API_KEY set, chat, ask, talk and say go to OpenAI, or to what OPENAI_BASE_URL names.
+    With OPENAI_API_KEY set, they and say, transcribe and translate go to OpenAI, or to what
+    OPENAI_BASE_URL names; demo never does.
     """
 
 
-for command in (demo, chat, ask, talk, say, devices, serve, replay):
+for command in (demo, chat, ask, talk, say, transcribe, translate, record, devices, serve, replay):
     group.add_command(command)

@@ -6,6 +6,7 @@ what could steer a terminal never reaches one.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Flow", "Line", "Live", "Screen", "printable"]
+__all__ = ["Flow", "Line", "Live", "Screen", "loudness", "printable"]
 
 Line = tuple[str, str, str]
 """Label, text, and the label's style."""
@@ -21,6 +22,8 @@ Line = tuple[str, str, str]
 #: Escapes and other controls, and what turns the direction of writing around.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PIECES = re.compile(r"\n|[ ]+|[^\n ]+")  # a non-breaking space is part of its word
+_BARS = " ▁▂▃▄▅▆▇█"
+_QUIETEST = -60.0  # dBFS
 _WIDEST = 100  # cells; longer lines are hard to read
 _HELD = 20  # cells of an unfinished word that may wait for its end
 
@@ -28,6 +31,12 @@ _HELD = 20  # cells of an unfinished word that may wait for its end
 def printable(text: str) -> str:
     """Foreign text without what could steer a terminal."""
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def loudness(decibels: float) -> str:
+    """A level in dBFS as one character; " " is silence."""
+    share = 0.0 if math.isinf(decibels) else max(0.0, 1 - decibels / _QUIETEST)
+    return _BARS[min(len(_BARS) - 1, round(share * (len(_BARS) - 1)))]
 
 
 class Screen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,6 +9,7 @@ import click
 
 from ..errors import RealtimeTimeout
 from .failures import reported
+from .screen import loudness
 from .target import Target, target_options
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ __all__ = ["talk"]
 
 _LABELS = {"user": "you   ", "assistant": "model "}
 _STYLES = {"user": "bold cyan", "assistant": "bold green"}
-_BARS = " ▁▂▃▄▅▆▇█"
-_QUIETEST = -60.0  # dBFS
 _LOOK = 0.1  # seconds between two looks at what has changed
 _TWICE = 2.0  # seconds within which a second Ctrl-C ends it
 _LATE = 30  # looks that a transcript may hold up what was said after it
@@ -218,10 +216,5 @@ class View:
         muted = " muted, m: unmute" if held.muted else ""
         if self._key is not None:
             muted += " speak; space: done" if self._key.pressed else " space: speak"
-        levels = f"you {_bar(held.input_level)}  model {_bar(held.output_level)}{muted}"
+        levels = f"you {loudness(held.input_level)}  model {loudness(held.output_level)}{muted}"
         return [*lines, ("", levels, "")]
-
-
-def _bar(decibels: float) -> str:
-    share = 0.0 if math.isinf(decibels) else max(0.0, 1 - decibels / _QUIETEST)
-    return _BARS[min(len(_BARS) - 1, round(share * (len(_BARS) - 1)))]

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -21,10 +21,13 @@ from ..errors import AuthenticationError, ConfigurationError
 from .failures import show_events
 
 if TYPE_CHECKING:
+    from ..living import Living
     from ..runtime.endpoints import Endpoint
     from ..session import RealtimeSession
 
-__all__ = ["Target", "target_options"]
+S = TypeVar("S", bound="Living")
+
+__all__ = ["Target", "server_options", "target_options"]
 
 
 #: What the library calls a setting, and what the command line does.
@@ -74,10 +77,17 @@ class Target:
 
         if self.instructions is not None:
             fields["instructions"] = self.instructions
+        with self.connected(
+            lambda endpoint: RealtimeSession(self.model, endpoint=endpoint, **fields)
+        ) as session:
+            yield session
+
+    @contextmanager
+    def connected(self, make: Callable[[Endpoint], S]) -> Iterator[S]:
+        """As `opened`, for a session of another kind, which `make` makes of the endpoint."""
         with ExitStack() as stack:
             try:
-                endpoint = self._endpoint(stack)
-                session = RealtimeSession(self.model, endpoint=endpoint, **fields)
+                session = make(self._endpoint(stack))
             except ConfigurationError as exc:
                 _blame_option(exc)
                 raise
@@ -148,15 +158,26 @@ _OPTIONS = (
         metavar="NAME",
         help="Send the key that this environment variable holds.",
     ),
+    click.option("-v", "--verbose", is_flag=True, help="Show every event on stderr."),
+)
+_MODEL_OPTIONS = (
     click.option("--model", metavar="NAME", help="Else REALTIME_SYNC_MODEL, else the default."),
     click.option("--instructions", metavar="TEXT", help="How the model is to behave."),
-    click.option("-v", "--verbose", is_flag=True, help="Show every event on stderr."),
 )
 
 
 def target_options(command: Callable[..., None]) -> Callable[..., None]:
     """Gives a command the options that say whom to talk to; it takes them as one `Target`."""
+    return _optioned(command, (*_OPTIONS[:-1], *_MODEL_OPTIONS, _OPTIONS[-1]))
 
+
+def server_options(command: Callable[..., None]) -> Callable[..., None]:
+    """As `target_options`, for sessions whose model gives no answers."""
+    own = click.option("--model", metavar="NAME", help="Else the session's default.")
+    return _optioned(command, (*_OPTIONS[:-1], own, _OPTIONS[-1]))
+
+
+def _optioned(command: Callable[..., None], options: tuple[Any, ...]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(
         *,
@@ -164,17 +185,17 @@ def target_options(command: Callable[..., None]) -> Callable[..., None]:
         given: str | None,
         variable: str | None,
         model: str | None,
-        instructions: str | None,
         verbose: bool,
+        instructions: str | None = None,
         **rest: Any,
     ) -> None:
         show_events(verbose)
         command(Target(url, _key(given, variable), model, instructions), **rest)
 
-    options: Callable[..., None] = run
-    for option in reversed(_OPTIONS):
-        options = option(options)
-    return options
+    made: Callable[..., None] = run
+    for option in reversed(options):
+        made = option(made)
+    return made
 
 
 def _key(given: str | None, variable: str | None) -> str | None:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..audio import Microphone, PacedSource, Player, Speaker, WavSink
+from ..audio.files import SUFFIXES
 from ..audio.pace import Clock
 
 __all__ = ["Ends", "is_file", "microphone_of", "player_of"]
-
-_SOUND = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
 
 
 class Ends:
@@ -87,7 +86,7 @@ def player_of(
 def is_file(given: Any) -> bool:
     """Whether it names a sound file; other texts name devices."""
     return isinstance(given, os.PathLike) or (
-        isinstance(given, str) and given.lower().endswith(_SOUND)
+        isinstance(given, str) and given.lower().endswith(SUFFIXES)
     )
 
 

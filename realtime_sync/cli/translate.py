@@ -1,0 +1,107 @@
+"""`realtime-sync translate`: a sound file, in another language."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .failures import line, reported
+from .target import Target, server_options
+
+if TYPE_CHECKING:
+    from ..translation import Translation
+
+__all__ = ["translate"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--to", "language", metavar="CODE", help="The language, e.g. es; else the server's.")
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True),
+    metavar="SPOKEN.WAV",
+    help="Write the translation there, spoken.",
+)
+@click.option("--transcription", metavar="MODEL", help="Write down what was said, too, with it.")
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON instead of the text.")
+@server_options
+@reported
+def translate(
+    target: Target,
+    file: str,
+    language: str | None,
+    save: str | None,
+    transcription: str | None,
+    as_json: bool,
+) -> None:
+    """Translate what is said in a sound file, as text and spoken.
+
+    The text is standard output, as it comes. WAV files of any rate are read as they are; FLAC, OGG,
+    MP3 and others need pip install soundfile.
+
+    \b
+    Examples:
+      realtime-sync translate talk.wav --to es
+      realtime-sync translate talk.wav --to es --save charla.wav
+      realtime-sync translate talk.wav --to es --transcription gpt-4o-mini-transcribe --json
+
+    With --json: file, text, input_text (with --transcription), audio (what --save wrote, else null)
+    and errors.
+
+    Exit code: 0 where all of it was translated; 1 where something was not, with the reason on
+    stderr; 2 for wrong usage.
+    """
+    from ..translation import TranslationSession
+
+    if save is not None and not Path(save).absolute().parent.is_dir():
+        raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
+    fields: dict[str, Any] = {} if transcription is None else {"transcription": transcription}
+    with target.connected(
+        lambda endpoint: TranslationSession(
+            language, model=target.model, endpoint=endpoint, **fields
+        )
+    ) as session:
+        made = session.translate(file) if as_json else _shown(session, file)
+    if save is not None:
+        _save(save, made)
+    if as_json:
+        click.echo(json.dumps(_told(file, save, made), ensure_ascii=False))
+    elif transcription is not None:
+        click.echo(f"said: {made.input_text.strip()}", err=True)
+    for error in made.errors:
+        click.echo(f"Error: {line(error)}", err=True)
+    if made.errors:
+        raise click.exceptions.Exit(1)
+
+
+def _shown(session: Any, file: str) -> Translation:
+    """The translation, whose text is shown as it comes."""
+    from .screen import Flow, Screen
+
+    flow = Flow(Screen())
+    session.on("session.output_transcript.delta", lambda event: flow.add(event.delta))
+    made: Translation = session.translate(file)
+    flow.end()
+    return made
+
+
+def _save(path: str, made: Translation) -> None:
+    from ..audio import write_wav
+
+    if not made.audio:
+        raise ValueError("the translation has no audio: nothing is saved")
+    write_wav(path, made.audio)
+
+
+def _told(file: str, save: str | None, made: Translation) -> dict[str, Any]:
+    return {
+        "file": file,
+        "text": made.text,
+        "input_text": made.input_text,
+        "audio": save,
+        "errors": [line(error) for error in made.errors],
+    }
