@@ -56,7 +56,7 @@ class Answer:
         self._new_id = new_id
         self._call_id = call_id
         self._outputs: list[_Output] = []
-        self._text: _Output | None = None
+        self._texts: dict[str | None, _Output] = {}  # by the id that the model gave the message
         self._calls: dict[Any, _Output] = {}  # by the index that the model counts by
         self._early: dict[Any, Wire] = {}  # calls of which no name has come yet
         self._usage: Wire | None = None
@@ -76,7 +76,7 @@ class Answer:
         """
         match piece:
             case Text():
-                return self._said(piece.delta, after)
+                return self._said(piece.delta, piece.item_id, after)
             case Call():
                 return self._called(piece, after)
             case Counted():
@@ -105,17 +105,18 @@ class Answer:
 
     # --- out
 
-    def _said(self, delta: str, after: str | None) -> list[Wire]:
+    def _said(self, delta: str, item_id: str | None, after: str | None) -> list[Wire]:
         told: list[Wire] = []
         if not delta:
             return told
-        if self._text is None:
-            item = {"id": self._new_id("msg"), "type": "message", "role": "assistant"}
-            self._text, told = self._add({**item, "content": []}, after)
-            place = {**self._place(self._text), "content_index": 0}
+        if item_id not in self._texts:
+            item = {"id": item_id or self._new_id("msg"), "type": "message", "role": "assistant"}
+            self._texts[item_id], told = self._add({**item, "content": []}, after)
+            place = {**self._place(self._texts[item_id]), "content_index": 0}
             told.append({"type": "response.content_part.added", **place, "part": _text("")})
-        self._text.pieces.append(delta)
-        place = {**self._place(self._text), "content_index": 0}
+        text = self._texts[item_id]
+        text.pieces.append(delta)
+        place = {**self._place(text), "content_index": 0}
         return [*told, {"type": "response.output_text.delta", **place, "delta": delta}]
 
     def _called(self, piece: Call, after: str | None) -> list[Wire]:

@@ -19,7 +19,7 @@ from ..errors import ConnectError, RealtimeError, ResponseFailed, ServerError
 from ..events.config import merged
 from ..events.items import Item
 from .answer import Answer, Wire
-from .model import Ended, Model, Piece, Request, Run
+from .model import Changed, Ended, Model, Piece, Request, Run
 
 __all__ = ["Host", "Running"]
 
@@ -94,8 +94,10 @@ class Host:
         return told
 
     def greet(self) -> None:
-        """A session begins."""
+        """A session begins, with what the conversation holds already."""
         self._say("session.created", session=self._shown)
+        for item in self._model.history:
+            self._add(item, len(self._items))
 
     @property
     def _shown(self) -> Wire:
@@ -156,6 +158,12 @@ class Host:
             at = found + 1
         if item.id is None:
             item = item.model_copy(update={"id": self._new_id("item")})
+        self._add(item, at)
+        if item.type == "function_call_output" and item.call_id in self._hidden:
+            self._hidden.discard(item.call_id)
+            self._hide(item.call_id)
+
+    def _add(self, item: Item, at: int) -> None:
         self._items.insert(at, item)
         if item.type == "function_call" and item.call_id:
             self._calls.add(item.call_id)
@@ -163,9 +171,23 @@ class Host:
         shown = {"status": "completed", **item.wire(), "type": item.type, "object": "realtime.item"}
         self._say("conversation.item.added", item=shown, previous_item_id=before)
         self._say("conversation.item.done", item=shown, previous_item_id=before)
-        if item.type == "function_call_output" and item.call_id in self._hidden:
-            self._hidden.discard(item.call_id)
-            self._hide(item.call_id)
+
+    def _change(self, changed: Changed) -> None:
+        """The conversation is otherwise than we knew."""
+        self._delete([item_id for item_id in changed.removed if self._find(item_id) is not None])
+        for before, item in changed.added:
+            if self._find(item.id or "") is None:
+                found = None if before is None else self._find(before)
+                at = 0 if before is None else len(self._items)
+                self._insert(item, at if found is None else found + 1)
+
+    def _insert(self, item: Item, at: int) -> None:
+        # the wire has no words for the front, so what stands there is told once more behind it
+        behind = [] if at else self._items
+        self._delete([one.id or "" for one in behind])
+        self._add(item, at)
+        for one in behind:
+            self._add(one, len(self._items))
 
     def _hide(self, call_id: str) -> None:
         """A call is answered that is to leave no trace."""
@@ -217,11 +239,11 @@ class Host:
         if answer.default and running.said:
             self._asked = running.said
             self._aside.clear()
-        running.request = self._request(answer.params)
+        running.request = self._request(answer.params, apart=not answer.default)
         self._running[response_id] = running
         self._start(running)
 
-    def _request(self, params: Wire) -> Request:
+    def _request(self, params: Wire, *, apart: bool) -> Request:
         config = self._config
         options = {**config.get("options", {}), **params.get("options", {})}
         items = tuple(item for item in self._items if item.id not in self._aside)
@@ -236,6 +258,7 @@ class Host:
             tool_choice=params.get("tool_choice", config.get("tool_choice")),
             options=options,
             metadata=metadata,
+            apart=apart or params.get("input") is not None,
         )
 
     def _input(self, item: Wire) -> Item:
@@ -253,6 +276,8 @@ class Host:
             self._say_all(running.answer.created())
         elif isinstance(said, Ended):
             self._end(running, said)
+        elif isinstance(said, Changed):
+            self._change(said)
         elif said is not None:
             self._say_all(running.answer.take(said, self._last))
 

@@ -13,7 +13,7 @@ from ..events.items import Item
 Wire = dict[str, Any]
 
 __all__ = [
-    *("OUTPUT", "Call", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
+    *("OUTPUT", "Call", "Changed", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
     *("check", "whole"),
 ]
 
@@ -34,6 +34,7 @@ class Request:
             said.
         options: What goes to the API as it is.
         metadata: The caller's own; it stays with the response.
+        apart: The items are not the conversation: they were given for this response alone.
     """
 
     model: str
@@ -43,13 +44,21 @@ class Request:
     tool_choice: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, str] = field(default_factory=dict)
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A piece of what the model says."""
+    """A piece of what the model says.
+
+    Attributes:
+        delta: The piece.
+        item_id: Of the message that it belongs to, at most 32 characters: another message is
+            another item; None: all of it is one.
+    """
 
     delta: str
+    item_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,19 @@ class Call:
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Others have changed the conversation, where the API keeps it.
+
+    Attributes:
+        added: Items, each with the id of the one that it goes behind; None: to the front.
+        removed: Ids of items.
+    """
+
+    added: tuple[tuple[str | None, Item], ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +113,7 @@ class Ended:
     error: Mapping[str, Any] | None = None
 
 
-Piece = Text | Call | Counted | Ended
+Piece = Text | Call | Changed | Counted | Ended
 
 
 class Run(Protocol):
@@ -115,7 +137,13 @@ class Run(Protocol):
 
 
 class Model(ABC):
-    """A text model behind an API. Used by several threads at a time."""
+    """A text model behind an API. Used by several threads at a time.
+
+    Attributes:
+        history: What the conversation holds before anybody has said anything, once it is open.
+    """
+
+    history: tuple[Item, ...] = ()
 
     @abstractmethod
     def open(self) -> None:
