@@ -18,7 +18,7 @@ import pybase64
 
 from .errors import ConfigurationError
 
-__all__ = ["DETAILS", "ImageLike", "check_uri", "data_uri", "frame_uri", "is_address"]
+__all__ = ["DETAILS", "ImageLike", "check_uri", "data_uri", "fitted", "frame_uri", "is_address"]
 
 #: Bytes, a path, a data URI, a Pillow image, or a uint8 array of (rows, columns[, channels]).
 ImageLike = Any
@@ -88,6 +88,31 @@ def frame_uri(image: ImageLike) -> str:
         _check_size(len(data))
         image = Image.open(io.BytesIO(data))
     return _uri(_saved(image.convert("RGB"), "JPEG", quality=_FRAME_QUALITY))
+
+
+def fitted(image: bytes, size: tuple[int, int]) -> bytes:
+    """A PNG or JPEG made to fit into width and height, its shape kept; what fits stays as it is.
+
+    Raises:
+        ConfigurationError: Pillow is missing, or cannot read it.
+    """
+    try:
+        from PIL import Image
+    except ImportError as exc:
+        raise ConfigurationError(
+            'an image is made smaller by Pillow: pip install "realtime_sync[image]"'
+        ) from exc
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            if opened.width <= size[0] and opened.height <= size[1]:
+                return image
+            smaller = opened.copy()
+    except (OSError, SyntaxError, ValueError) as exc:
+        raise ConfigurationError(f"image: Pillow cannot read it: {exc}") from exc
+    kind = _kind(image)
+    smaller.thumbnail(size)
+    smaller.format = "JPEG" if kind == "image/jpeg" else "PNG"
+    return _encoded(smaller)
 
 
 def check_uri(uri: Any, where: str) -> None:

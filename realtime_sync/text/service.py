@@ -105,7 +105,7 @@ class Service:
         elif endpoint is not None and not isinstance(endpoint, Endpoint):
             raise ConfigurationError("endpoint: OpenAI(...), Azure(...) or Compatible(...)")
         self.endpoint = endpoint  # None: the client is the caller's
-        self._client = client  # None until it is made
+        self.client = client  # None until it is made
         self._max_retries = max_retries
         self._hidden: Callable[[str], str] = self._without_key
 
@@ -115,7 +115,7 @@ class Service:
         Raises:
             ConfigurationError: There is no key, or no such API at the endpoint.
         """
-        if self._client is not None or self.endpoint is None:
+        if self.client is not None or self.endpoint is None:
             return
         self.endpoint.check()
         address = self.endpoint.address({})
@@ -132,7 +132,7 @@ class Service:
         )
         weakref.finalize(self, http.close)
         # the key is not used: each request brings that of its moment
-        self._client = openai.OpenAI(
+        self.client = openai.OpenAI(
             api_key="unused",
             base_url=_base(address),
             max_retries=self._max_retries,
@@ -142,14 +142,14 @@ class Service:
 
     def close(self) -> None:
         """Give back the connections, but not those of the caller's client. Idempotent."""
-        if self.endpoint is not None and self._client is not None:
-            self._client.close()
+        if self.endpoint is not None and self.client is not None:
+            self.client.close()
 
     def ask(self, call: Callable[..., Any], body: Mapping[str, Any]) -> Any:
         """What `call`, given the client and the body as keywords, returns; its errors as ours."""
         failed: RealtimeError
         try:
-            return call(self._client)(**body, **self._extras(body))
+            return call(self.client)(**body, **self._extras(body))
         except RealtimeError:
             raise
         except Exception as exc:
@@ -233,10 +233,10 @@ class Service:
 
     @property
     def _where(self) -> str:
-        return urlsplit(str(getattr(self._client, "base_url", ""))).hostname or "the API"
+        return urlsplit(str(getattr(self.client, "base_url", ""))).hostname or "the API"
 
     def _without_key(self, text: str) -> str:
-        key = getattr(self._client, "api_key", None)
+        key = getattr(self.client, "api_key", None)
         if isinstance(key, str) and len(key) >= _SECRET_LENGTH:
             return text.replace(key, "…")
         return text
