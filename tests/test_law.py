@@ -128,6 +128,7 @@ THREADS = (
     "resources/saved.py",
     "recording/recorder.py",
     "text/link.py",
+    "text/assistants.py",
     "local/net.py",
     "local/chatmodel.py",
     "local/speech.py",

@@ -8,7 +8,7 @@ from typing import Any
 from realtime_sync import RealtimeSession
 from realtime_sync.calling import Calling
 from realtime_sync.local import LocalServer
-from realtime_sync.text import ChatSession
+from realtime_sync.text import AssistantSession, ChatSession, create
 
 __all__ = ["KINDS", "Make"]
 
@@ -34,9 +34,16 @@ def responses(server: LocalServer, **arguments: Any) -> ChatSession:
     )
 
 
+def assistant(server: LocalServer, **arguments: Any) -> AssistantSession:
+    """An assistant of its own, in a thread of its own."""
+    made = create("gpt-text")
+    return AssistantSession(made, endpoint=server.endpoint, max_retries=0, **arguments)
+
+
 #: Name -> what makes one. A new kind of session comes in here, and has to pass everything.
 KINDS: dict[str, Callable[..., Calling]] = {
     "realtime": realtime,
     "chat": chat,
     "responses": responses,
+    "assistant": assistant,
 }
