@@ -6,6 +6,7 @@ only a frame is made smaller with it.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import os
 import struct
@@ -18,7 +19,10 @@ import pybase64
 
 from .errors import ConfigurationError
 
-__all__ = ["DETAILS", "ImageLike", "check_uri", "data_uri", "fitted", "frame_uri", "is_address"]
+__all__ = [
+    *("DETAILS", "ImageLike", "check_fit", "check_uri", "data_uri", "fitted", "frame_uri"),
+    *("is_address", "kind_and_data"),
+]
 
 #: Bytes, a path, a data URI, a Pillow image, or a uint8 array of (rows, columns[, channels]).
 ImageLike = Any
@@ -90,18 +94,34 @@ def frame_uri(image: ImageLike) -> str:
     return _uri(_saved(image.convert("RGB"), "JPEG", quality=_FRAME_QUALITY))
 
 
+def kind_and_data(uri: str) -> tuple[str, bytes]:
+    """What a data URI of ours holds: its type on the wire, and the image."""
+    head, _, body = uri.partition(";base64,")
+    return head.removeprefix("data:"), pybase64.b64decode(body)
+
+
+def check_fit(size: Any, where: str) -> tuple[int, int]:
+    """Pixels, width and height, that images are made to fit in.
+
+    Raises:
+        ConfigurationError: It is no size, or Pillow is missing; names `where`.
+    """
+    pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not pair or not all(type(n) is int and n > 0 for n in size):
+        raise ConfigurationError(f"{where}: (width, height) in pixels, not {size!r}")
+    if importlib.util.find_spec("PIL") is None:
+        raise ConfigurationError(f'{where}: it needs Pillow: pip install "realtime_sync[image]"')
+    return size[0], size[1]
+
+
 def fitted(image: bytes, size: tuple[int, int]) -> bytes:
     """A PNG or JPEG made to fit into width and height, its shape kept; what fits stays as it is.
 
     Raises:
-        ConfigurationError: Pillow is missing, or cannot read it.
+        ConfigurationError: Pillow cannot read it.
     """
-    try:
-        from PIL import Image
-    except ImportError as exc:
-        raise ConfigurationError(
-            'an image is made smaller by Pillow: pip install "realtime_sync[image]"'
-        ) from exc
+    from PIL import Image
+
     try:
         with Image.open(io.BytesIO(image)) as opened:
             if opened.width <= size[0] and opened.height <= size[1]:

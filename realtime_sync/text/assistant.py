@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigurationError
+from ..images import check_fit
 from ..resources.approval import Approver
 from ..resources.conversation import ItemLike
 from ..runtime.clock import Deadline
@@ -21,7 +22,7 @@ from .options import Create, Load
 from .service import Service
 from .session import TextSession
 from .setup import check_model
-from .uploads import UploadedFile, Uploads, check_size
+from .uploads import UploadedFile, Uploads
 
 if TYPE_CHECKING:
     import openai
@@ -103,7 +104,8 @@ class AssistantSession(TextSession):
         self._service = service = Service(
             client, endpoint=endpoint, api_key=api_key, base_url=base_url, max_retries=max_retries
         )
-        self._uploads = Uploads(service, size=check_size(image_size), told=on_file_uploaded)
+        size = None if image_size is None else check_fit(image_size, "image_size")
+        self._uploads = Uploads(service, size=size, told=on_file_uploaded)
         self._assistants = Assistants(service, assistant, self._uploads)
         told = {} if instructions is None else {"instructions": instructions}
         super().__init__(

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pybase64
-
-from ..errors import ConfigurationError, NotFound
-from ..images import fitted
+from ..errors import NotFound
+from ..images import fitted, kind_and_data
 from .service import Service
 
-__all__ = ["UploadedFile", "Uploads", "check_size"]
+__all__ = ["UploadedFile", "Uploads"]
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +91,8 @@ class Uploads:
         return tuple(deleted)
 
     def _upload(self, uri: str, name: str) -> str:
-        head, _, body = uri.partition(";base64,")
-        original = pybase64.b64decode(body)
+        kind, original = kind_and_data(uri)
         data = original if self._size is None else fitted(original, self._size)
-        kind = head.removeprefix("data:")
         filename = f"{name}.{'jpg' if kind == 'image/jpeg' else 'png'}"
         given = {"file": (filename, data, kind), "purpose": "vision"}
         file = self._service.ask(lambda client: client.files.create, given)
@@ -110,25 +106,3 @@ class Uploads:
             self._told(uploaded)
         except Exception:
             log.exception("on_file_uploaded raised")
-
-
-def check_size(size: Any) -> tuple[int, int] | None:
-    """The size that images are to have at most.
-
-    Raises:
-        ConfigurationError: It is none, or Pillow is missing.
-    """
-    if size is None:
-        return None
-    numbers = isinstance(size, (tuple, list)) and len(size) == 2
-    if not numbers or not all(
-        isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in size
-    ):
-        raise ConfigurationError(f"image_size: (width, height) in pixels, not {size!r}")
-    try:
-        import PIL.Image  # noqa: F401
-    except ImportError as exc:
-        raise ConfigurationError(
-            'image_size: it needs Pillow: pip install "realtime_sync[image]"'
-        ) from exc
-    return size[0], size[1]
