@@ -303,9 +303,10 @@ class Dialogue:
             self._send(event)
 
     def _send(self, event: Wire) -> None:
-        while (fault := self._script.due_fault()) is not None:
+        # a link that is on its way out leaves the rest to the next one
+        while not self._over and (fault := self._script.due_fault()) is not None:
             self._commit(fault)
-        if self.cut or self._muted or self.leaving:
+        if self._over or self._muted:
             return
         self._protocol.send_text(json.dumps(event, separators=(",", ":")).encode())
         self._flush()
@@ -313,6 +314,10 @@ class Dialogue:
         fault = self._script.sent()
         if fault is not None:
             self._commit(fault)
+
+    @property
+    def _over(self) -> bool:
+        return self.cut or self.leaving
 
     def _commit(self, fault: Fault) -> None:
         self._FAULTS[fault.kind](self, fault)

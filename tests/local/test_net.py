@@ -306,6 +306,23 @@ def test_garbage_frames(server: LocalServer) -> None:
         assert receive(client)["type"] == "conversation.item.added"
 
 
+def test_a_fault_after_the_end_waits_for_the_next_link(server: LocalServer) -> None:
+    """Nothing can be said on a link that is being closed or has been cut."""
+    server.script.close(1012, after=1)
+    server.script.frame("one")
+    server.script.cut()
+    server.script.frame("two")
+    for first in (None, "one", "two"):
+        with dial(server) as client:
+            if first is not None:
+                assert client.recv(timeout=5) == first
+            if first != "one":
+                assert json.loads(client.recv(timeout=5))["type"] == "session.created"
+            if first != "two":
+                with pytest.raises(ConnectionClosed):
+                    client.recv(timeout=5)
+
+
 def test_mute(server: LocalServer) -> None:
     """A muted link sends nothing, no pong either, and close() is bounded all the same."""
     server.script.mute(after=1)
