@@ -109,5 +109,4 @@ ROWS = {
 #: Row -> why no test shows it yet.
 OPEN: dict[str, str] = {
     "F47": "comes with microphone and loudspeaker",
-    "C17": "gevent is no dependency of the tests",
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
 import threading
 import time
 
 from ..errors import RealtimeTimeout, WouldDeadlock
 
 __all__ = ["Condition", "Deadline", "Event", "Signal", "Sleep", "check_timeout", "monotonic"]
+
+log = logging.getLogger(__name__)
 
 monotonic = time.monotonic
 
@@ -63,8 +67,12 @@ class Deadline:
 forbidden: set[int] = set()
 
 
+#: Whether somebody has been warned that he blocks an asyncio loop: once a process is enough.
+_warned = False
+
+
 def may_wait() -> None:
-    """Refuse to block the thread that brings the answers.
+    """Refuse to block the thread that brings the answers; warn whoever blocks an asyncio loop.
 
     Raises:
         WouldDeadlock: This is the I/O thread: a tap is running.
@@ -73,6 +81,18 @@ def may_wait() -> None:
         raise WouldDeadlock(
             "a blocking call inside a tap would wait for itself; make it in a callback instead"
         )
+    global _warned
+    if not _warned and _in_asyncio_loop():
+        _warned = True
+        log.warning(
+            "a blocking call on the thread of a running asyncio loop: nothing else of that loop"
+            " runs meanwhile; use asyncio.to_thread, or asyncio.wrap_future with submit()"
+        )
+
+
+def _in_asyncio_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")  # not imported for this: it would cost every program
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 class Condition(threading.Condition):

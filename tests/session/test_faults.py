@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import pathlib
@@ -270,19 +269,6 @@ with LocalServer(speed=None, voice="tones") as server:
 def test_no_descriptors_left() -> None:
     """open() says so, however many are missing; with some to spare the next one works."""
     run(NO_DESCRIPTORS)
-
-
-@pytest.mark.row("C16")
-def test_inside_an_asyncio_loop(server: LocalServer) -> None:
-    """A blocking call works on the thread of a running loop; it blocks it, and nothing else."""
-
-    async def main() -> str:
-        with RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]) as session:
-            direct = session.ask("hello").status
-            future = asyncio.wrap_future(session.submit("again"))
-            return direct + " " + (await future).status
-
-    assert asyncio.run(main()) == "completed completed"
 
 
 # --- what the server says
