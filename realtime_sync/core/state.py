@@ -205,7 +205,8 @@ class SessionState:
         if not self.recovery.linked:
             self.recovery.hold_audio(frames, self._input_rate)
             return False
-        self.buffer.append(sum(size for _, size in frames))
+        for _, size in frames:
+            self.buffer.append(size)
         return True
 
     # --- the server's events

@@ -453,6 +453,7 @@ class Connection(Relinking):
             SessionClosed: There is no session.
         """
         self._check_alone()
+        payloads = [frame for frame, _ in frames]
         while True:
             with self._lock:
                 self.check_open()
@@ -460,7 +461,7 @@ class Connection(Relinking):
                     self._state.appending(frames)
                     return
                 waiting = self._link.buffered if self._link else 0
-                full = self._outbox.put_audio([frame for frame, _ in frames], waiting)
+                full = self._outbox.put_audio(payloads, waiting)
                 if full is None:
                     self._state.appending(frames)
             if full is None:

@@ -60,7 +60,7 @@ class Outbox:
             signal = Signal()
             self._room.append(signal)
             return signal
-        self._frames.extend((APPEND, frame) for frame in frames)
+        self._frames.extend([(APPEND, frame) for frame in frames])
         self.size += size
         return None
 

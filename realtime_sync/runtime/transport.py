@@ -1,8 +1,8 @@
 """One WebSocket link, as the I/O thread drives it. Knows no events, no session, no lock of theirs.
 
-The only module that imports `websocket`: its class `WebSocket` makes the handshake, its `ABNF` the
-frames that we send. Never `WebSocketApp`, never `ws.close()`, which may wait for ever while another
-thread reads. What comes in is cut by `framing`, carried by `wire`, reached by `dial`.
+The only module that imports `websocket`: its class `WebSocket` makes the handshake. Never
+`WebSocketApp`, never `ws.close()`, which may wait for ever while another thread reads. Frames are
+cut and made by `framing`, carried by `wire`, the server is reached by `dial`.
 
 Afterwards one thread drives it: `receive`, `send`, `ping`, `flush` and `close` never block. Only
 `abort` may come from elsewhere.
@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import websocket
-from websocket import ABNF
 
 from ..errors import ConnectError, ProtocolError
 from . import greeting
@@ -31,6 +30,7 @@ from .framing import (
     PONG,
     TEXT,
     Frames,
+    frame,
     printable,
     read_close,
 )
@@ -212,9 +212,9 @@ class Transport:
         """Accept one text message whole; `flush` sends it. Dropped once the link is closing."""
         if self._close_queued or self._broken is not None:
             return
-        frame: bytes = ABNF.create_frame(payload, TEXT).format()
-        self._data.append(frame)
-        self._size += len(frame)
+        data = frame(TEXT, payload)
+        self._data.append(data)
+        self._size += len(data)
 
     def send_close(self, code: int = 1000, reason: str = "") -> None:
         """Queue the close frame, behind what was sent before; the first one counts."""
@@ -225,13 +225,13 @@ class Transport:
         if code != NO_CODE:
             cut = reason.encode()[:_CLOSE_REASON].decode(errors="ignore").encode()
             body = code.to_bytes(2, "big") + cut
-        self._closing = ABNF.create_frame(body, CLOSE).format()
+        self._closing = frame(CLOSE, body)
         self._size += len(self._closing)
 
     def ping(self) -> None:
         """Queue a ping, ahead of the data; one unsent ping is enough. Any answer counts."""
         if not self._close_queued and self._broken is None and not self._pings:
-            self._pings.append(ABNF.create_frame(b"", PING).format())
+            self._pings.append(frame(PING, b""))
             self._size += len(self._pings[0])
 
     def flush(self) -> None:
@@ -277,9 +277,8 @@ class Transport:
         size = 0
         for queue in (self._pongs, self._pings, self._data):
             while queue and size < _TOGETHER:
-                frame = queue.popleft()
-                frames.append(frame)
-                size += len(frame)
+                frames.append(queue.popleft())
+                size += len(frames[-1])
         if self._closing is not None and not self._data:
             frames.append(self._closing)
             size += len(self._closing)
@@ -297,7 +296,7 @@ class Transport:
         if opcode == PING and not self._close_queued and self._broken is None:
             if len(self._pongs) == _PONGS:
                 self._size -= len(self._pongs[0])  # which the next one pushes out
-            self._pongs.append(ABNF.create_frame(payload, PONG).format())
+            self._pongs.append(frame(PONG, payload))
             self._size += len(self._pongs[-1])
         elif opcode == CLOSE:
             code, reason = read_close(self._hidden(payload))

@@ -1046,6 +1046,20 @@ def test_any_slicing_is_the_same(plan, data):
     assert not frames.partial
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 125, 126, 127, 1322, 65535, 65536, 70001])
+@pytest.mark.parametrize("opcode", [framing.TEXT, framing.PING])
+def test_our_frames(opcode: int, size: int) -> None:
+    """They have the shortest length there is, a key of their own, and what websocket-client has."""
+    payload = os.urandom(size)
+    ours, again = framing.frame(opcode, payload), framing.frame(opcode, payload)
+    head = len(ours) - size - 4
+    key = ours[head : head + 4]
+    theirs = ABNF(1, 0, 0, 0, opcode, 1, payload)
+    theirs.get_mask_key = lambda _: key
+    assert ours == theirs.format()
+    assert again != ours
+
+
 @pytest.mark.row("F24")
 def test_f24_one_byte_at_a_time(dialled):
     """Single bytes, both ways, make the same messages."""
