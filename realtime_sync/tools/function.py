@@ -89,31 +89,6 @@ class Tool(Generic[P, R]):
         self.expose_errors = expose_errors
         self._signature = signature
 
-    @classmethod
-    def from_function(
-        cls,
-        fn: Callable[P, R],
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        timeout: float | None = 60,
-        needs_approval: Approval = False,
-        serial: bool = False,
-        retries: int = 3,
-        expose_errors: bool = False,
-    ) -> Tool[P, R]:
-        """The same as the constructor, in words."""
-        return cls(
-            fn,
-            name=name,
-            description=description,
-            timeout=timeout,
-            needs_approval=needs_approval,
-            serial=serial,
-            retries=retries,
-            expose_errors=expose_errors,
-        )
-
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.fn(*args, **kwargs)
 

@@ -103,9 +103,9 @@ def test_a_tool_kept_as_a_class_attribute_stays_itself():
     assert Box().plus is add
 
 
-def test_from_function_and_tools_of_tools():
-    """The constructor in words; wrapping a tool again renames it."""
-    again = Tool.from_function(add, name="plus", timeout=3)
+def test_a_tool_of_a_tool():
+    """Wrapping a tool again renames it."""
+    again = Tool(add, name="plus", timeout=3)
     assert (again.name, again.timeout, again.description) == ("plus", 3, "Adds.")
     assert again.parameters == add.parameters
     assert again.invoke('{"a": 1}').output == "2"
