@@ -129,6 +129,7 @@ class Guardrail(Watch):
         task = Task(f"guardrail {self.name}", lambda: self._read(reading, task), lambda _: None)
         try:
             self.threads.submit(task)
+            self._stuck = False
         except Refused:
             reading.queued = False
             if not self._stuck:
