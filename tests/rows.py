@@ -107,6 +107,4 @@ ROWS = {
 }
 
 #: Row -> why no test shows it yet.
-OPEN: dict[str, str] = {
-    "F47": "comes with microphone and loudspeaker",
-}
+OPEN: dict[str, str] = {}

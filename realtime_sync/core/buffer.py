@@ -25,6 +25,11 @@ class Buffer:
         self.size += size
         self._in_all += size
 
+    def dropped(self, size: int) -> None:
+        """So much of it will not go out after all."""
+        self.size = max(0, self.size - size)
+        self._in_all -= size
+
     def sent(self, event: ClientEvent) -> None:
         """An event goes out: it may bring audio, as the wire has it."""
         if isinstance(event, InputAudioBufferAppend):

@@ -491,6 +491,7 @@ class Connection(Relinking):
             if self.phase == "reconnecting":
                 return 0
             dropped = self._outbox.put_live([frame for frame, _ in frames], keep)
+            self._state.buffer.dropped(dropped)
         if self._loop is not None:
             self._loop.wake(self._client)
         return dropped

@@ -95,6 +95,7 @@ def test_a_device_that_refuses_everything(listen: Any, clock: VirtualClock) -> N
         listen(busy, clock=clock).read()
 
 
+@pytest.mark.row("F48", bound="counted, within 30 ms")
 def test_overflows_are_counted(listen: Any, clock: VirtualClock, monkeypatch: Any) -> None:
     """Sound that the device has lost is counted, in milliseconds, and raises nothing."""
     device = FakeDevice("mic")
@@ -163,6 +164,7 @@ def test_lost_for_good(listen: Any, clock: VirtualClock, monkeypatch: Any) -> No
         microphone.read()
 
 
+@pytest.mark.row("F48", bound="by the thread that owns the stream")
 def test_close_ends_a_read(listen: Any, clock: VirtualClock) -> None:
     """A read that waits returns b"" when another thread closes; afterwards all is over."""
     microphone = listen(FakeDevice("mic"), clock=clock).open()

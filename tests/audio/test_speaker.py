@@ -173,6 +173,7 @@ def test_a_device_that_flaps_is_given_up(speak: Any, clock: VirtualClock, monkey
     assert len(speaker.card.opened) == 4
 
 
+@pytest.mark.row("F48", bound="typed error")
 def test_no_such_device(speak: Any, clock: VirtualClock) -> None:
     """open and write say so; play, which must not block, leaves it to them."""
     speaker = speak(FakeDevice("out", 0, 1), clock=clock, device="other")

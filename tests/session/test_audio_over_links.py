@@ -166,6 +166,16 @@ def test_a_turn_whose_audio_was_taken(through: str, line: Line) -> None:
     assert len(session.conversation.items) == 1
 
 
+def test_what_a_narrow_line_has_cost(line: Line) -> None:
+    """Dropped with the oldest of our microphone, it is counted there, and not once more."""
+    session, pipe = stalled(line)
+    dropped = sum(session.input_audio_buffer._append_live(CHUNK, 2000) for _ in range(30))
+    assert dropped > 500
+    fresh, back = again(session, line, pipe)
+    arrived(session, fresh)
+    assert back.lost_audio_ms + 100 * len(fresh.types) == 9000 - dropped
+
+
 # --- audio of items
 
 

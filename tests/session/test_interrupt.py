@@ -84,6 +84,7 @@ def test_more_than_has_come(spoken: RealtimeSession, server: LocalServer) -> Non
     assert not sent(server, "conversation.item.truncate")
 
 
+@pytest.mark.row("F47", bound="at most what was received")
 def test_a_running_one_is_cut_at_what_has_come(
     spoken: RealtimeSession, server: LocalServer
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_running_one_is_cut_at_what_has_come(
     assert truncated.result(timeout=LIMIT).audio_end_ms % ms == 0
 
 
+@pytest.mark.row("F47", bound="0 truncates; deleted after response.done")
 def test_nothing_heard(spoken: RealtimeSession, server: LocalServer) -> None:
     """At 0 ms the item is deleted, after its response.done; no truncate is sent."""
     seen: list[str] = []
@@ -130,6 +132,7 @@ def test_without_a_position(spoken: RealtimeSession, server: LocalServer) -> Non
     assert not sent(server, "conversation.item.truncate")
 
 
+@pytest.mark.row("F47", bound="0 late deltas")
 def test_no_delta_afterwards(spoken: RealtimeSession, server: LocalServer) -> None:
     """Not even one that waits for a slow callback; the handle collects all of it."""
     seen: list[int] = []

@@ -92,6 +92,7 @@ def test_half_duplex(stage: Stages, server: LocalServer) -> None:
     assert len(on.sink.pcm) >= 1500 * 48
 
 
+@pytest.mark.row("F47", bound="silent within 130 ms; cut within 40 ms of what was heard")
 @pytest.mark.parametrize("interrupts", [True, False])
 def test_barge_in(stage: Stages, server: LocalServer, interrupts: bool) -> None:
     """Speech silences the speaker at once; the conversation holds what was heard."""
