@@ -26,11 +26,28 @@ from .runtime.dispatcher import Dispatch
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Living", "sessions"]
+__all__ = ["Living", "on_birth", "sessions"]
 
 
 #: All that are not collected yet.
 _sessions: weakref.WeakSet[Living] = weakref.WeakSet()
+
+
+#: Called with each new session, in the thread that makes it; never changed in place.
+_births: tuple[Callable[[Living], object], ...] = ()
+
+
+def on_birth(fn: Callable[[Living], object]) -> Callable[[], None]:
+    """Call `fn` with every session made from now on; what ends that."""
+    global _births
+    own = lambda session: fn(session)  # noqa: E731  # one per call
+    _births = (*_births, own)
+
+    def remove() -> None:
+        global _births
+        _births = tuple(one for one in _births if one is not own)
+
+    return remove
 
 
 def sessions() -> tuple[Living, ...]:
@@ -80,6 +97,8 @@ class Living(Listening):
             # what a call holds is not lost with our link, and must not be told it again
             reconnect=reconnect if self._setup.call_id is None else None,
         )
+        for fn in _births:
+            fn(self)
 
     def open(self, *, timeout: float | None = 10) -> Self:
         """Connect; one attempt, never retried. On an open session: returns at once.

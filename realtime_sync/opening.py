@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, ConnectError, RealtimeError
 from .events.config import SessionConfig, merged
@@ -73,6 +74,11 @@ def check_call_id(call_id: str) -> str:
     return call_id
 
 
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "wss" else 80)
+
+
 class _Share:
     """One attempt's part of a deadline: a silent primary leaves time for the backup."""
 
@@ -126,6 +132,8 @@ class Setup:
         self._endpoints = endpoints
         self.call_id = call_id  # of the call to join; None: a session of its own
         self._rests: dict[Endpoint, float] = {}  # one that failed -> until when it is left alone
+        # host and port of the last link, and whose protocol is spoken there
+        self.place: tuple[str, int, str] | None = None
         self._model = model if model is not None else config.model
         self._max_message_size = max_message_size
         self._ssl_context = ssl_context
@@ -173,6 +181,7 @@ class Setup:
                     ssl_context=self._ssl_context,
                     proxy=self._proxy,
                 )
+                self.place = (*_place(address.url), endpoint.provider)
                 return link, self._dialect(address)
             except ConnectError as exc:
                 if deadline.passed:

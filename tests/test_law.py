@@ -74,6 +74,7 @@ SEES: dict[str, set[str]] = {
         *("living", "resources", "streams", "opening", "policy"),
         *("runtime", "core", "events", "errors"),
     },
+    "telemetry": {"living", "runtime", "core", "events", "errors"},
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "text": {
         *("session", "calling", "resources", "opening", "history", "items", "images"),
@@ -98,6 +99,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sounddevice": ("audio/sounddevicebackend.py",),
     "livekit": ("voice/cancelling.py",),
     "websockets": ("local/",),
+    "opentelemetry": ("telemetry.py",),
     "python_socks": ("runtime/dial.py",),
     "tomli": ("routing/",),
     "PIL": ("images.py",),

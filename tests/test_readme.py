@@ -132,6 +132,11 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "links-example": (lambda server: None, ["How can I help you?\n"]),
     "server-example": (lambda server: None, []),
     "recording-example": (lambda server: None, []),
+    "stats-example": (lambda server: None, ["{'completed': 5} ", " 0 0\nTrue\n2\n"]),
+    "telemetry-example": (
+        lambda server: pytest.importorskip("opentelemetry.sdk"),
+        ["chat gpt-realtime-2.1 ", "realtime_session gpt-realtime-2.1 "],
+    ),
     "plugin-example": (lambda server: None, []),  # its test is run by tests/test_plugin.py
 }
 

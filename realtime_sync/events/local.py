@@ -101,6 +101,7 @@ class ToolApprovalRequired(LocalEvent):
 class ToolFinished(LocalEvent):
     """A tool's answer goes to the model; `error`: what it raised, or None; `seconds`: wall time.
 
+    `at`: when that was, in seconds of `time.monotonic()`; callbacks may run later.
     A tool that still runs when its session ends is told of too: its answer goes nowhere.
     """
 
@@ -110,6 +111,7 @@ class ToolFinished(LocalEvent):
     output: str
     error: Any = None
     seconds: float = 0
+    at: float | None = None
 
 
 class GuardrailTripped(LocalEvent):

@@ -67,6 +67,7 @@ class _Live:
             output=outcome.output,
             error=outcome.error,
             seconds=outcome.seconds,
+            at=monotonic(),
         )
 
     @property

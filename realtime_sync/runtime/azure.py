@@ -66,6 +66,8 @@ class Azure(Endpoint):
         ConfigurationError: Both proofs at once, or a value that cannot be.
     """
 
+    provider = "azure.ai.openai"
+
     def __init__(
         self,
         endpoint: str | None = None,

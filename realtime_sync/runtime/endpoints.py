@@ -144,6 +144,9 @@ def _check_mapping(value: Mapping[str, str] | None, name: str) -> dict[str, str]
 class Endpoint:
     """Base of the endpoints: a handle, equal by identity, that never shows its key."""
 
+    #: Whose protocol it is, as OpenTelemetry names it.
+    provider = "openai"
+
     @property
     def dialect(self) -> str:
         """What the server speaks: "ga" or "beta"."""
