@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigurationError
@@ -9,7 +11,7 @@ from ..events.base import ClientEvent
 from ..events.client import SessionUpdate
 from ..events.config import SessionConfig
 
-__all__ = ["check_changes"]
+__all__ = ["check_changes", "contradicted"]
 
 
 def check_changes(event: ClientEvent, held: SessionConfig, spoken: bool, responding: bool) -> None:
@@ -36,6 +38,32 @@ def check_changes(event: ClientEvent, held: SessionConfig, spoken: bool, respond
         raise ConfigurationError(
             "audio.output.speed: it can change between turns only; wait until the response is over"
         )
+
+
+def contradicted(asked: SessionConfig, held: SessionConfig) -> list[str]:
+    """Dotted names of what the server confirms otherwise than it was asked for; without the values.
+
+    The model is left out: servers answer an alias with the name of a snapshot.
+    """
+    return sorted(_unlike({**asked.wire(), "model": None}, held.wire()))
+
+
+def _unlike(asked: Any, held: Any, path: str = "") -> Iterator[str]:
+    if isinstance(asked, dict) and isinstance(held, dict):
+        for name in asked.keys() & held.keys():
+            yield from _unlike(asked[name], held[name], f"{path}.{name}" if path else name)
+    elif isinstance(asked, float | int) and isinstance(held, float | int):
+        if not math.isclose(asked, held, rel_tol=1e-6):  # single precision comes back
+            yield path
+    elif isinstance(asked, str) and isinstance(held, str):
+        if asked != held:
+            yield path
+    elif _is_of_names(asked) and _is_of_names(held) and len(asked) == len(held) and asked != held:
+        yield path
+
+
+def _is_of_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _differs(field: str, changes: SessionConfig, held: SessionConfig) -> bool:

@@ -17,7 +17,7 @@ from ..events.config import SessionConfig
 from ..events.items import Item
 from ..events.server import SERVER_EVENTS
 from .calls import Calls
-from .changes import check_changes
+from .changes import check_changes, contradicted
 from .conversation import Conversation
 from .creates import Creates
 from .edits import Edits
@@ -287,7 +287,11 @@ class SessionState:
 
     def _session_updated(self, event: Any) -> None:
         self._take_session(event)
-        self.answered(event)
+        request: Any = self.answered(event)
+        if request is not None and request.event.session is not None:
+            fields = contradicted(request.event.session, event.session)
+            if fields:
+                log.warning("the server does not do as it was asked to: %s", ", ".join(fields))
 
     def answered(self, event: Any) -> Request | None:
         """What this event answers; whoever waits for it has his answer."""
