@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+from pipe import Line, arrived
 
 from realtime_sync import RealtimeSession, events
 from realtime_sync.errors import ServerError
@@ -50,6 +51,9 @@ UNPARSABLE = {
     "nan": b'{"type": "x", "a": NaN}',
     "infinity": b'{"type": "x", "a": -Infinity}',
     "deep": b"[" * 100_000,
+    "a little too deep": b'{"type": "x", "a": ' + b"[" * 65 + b"]" * 65 + b"}",
+    "5,000 digits": b'{"type": "x", "a": ' + b"9" * 5_000 + b"}",
+    "beyond a float": b'{"type": "x", "a": 1e999}',
     "control characters": b"\x1b[2J\x07\x00",
 }
 
@@ -72,12 +76,36 @@ def test_unparsable(
     alive(bare, link)
 
 
-def test_binary(bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.row("B4")
+@pytest.mark.parametrize(
+    ("text", "raw"),
+    [
+        ('{"type": "test.x", "a": 1, "a": 2}', {"type": "test.x", "a": 2}),
+        ('\ufeff{"type": "test.x"}', {"type": "test.x"}),
+        ('{"type": "test.x", "a": 9007199254740993}', {"type": "test.x", "a": 2**53 + 1}),
+        ('{"type": "test.x", "a": -0.0}', {"type": "test.x", "a": 0.0}),
+    ],
+    ids=["doubled", "BOM", "more than a double", "minus nothing"],
+)
+def test_odd_and_readable(text: str, raw: object, bare: RealtimeSession, peer: Peer) -> None:
+    """Keys that come twice count the last time; a byte order mark is passed over."""
+    link = peer.link()
+    assert seen(bare, link, frame(text.encode())).raw == raw
+    alive(bare, link)
+
+
+@pytest.mark.row("B4")
+@pytest.mark.parametrize(
+    "data", [b'{"type": "response.done"}', '{"type": "x"}'.encode("utf-16")], ids=["JSON", "UTF-16"]
+)
+def test_binary(
+    data: bytes, bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
     """A binary frame is "unparsable" too."""
     link = peer.link()
-    event = seen(bare, link, frame(b'{"type": "response.done"}', first=0x82))
+    event = seen(bare, link, frame(data, first=0x82))
     assert event.type == "unparsable"
-    assert "25 bytes" in event.raw
+    assert f"{len(data)} bytes" in event.raw
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
     alive(bare, link)
 
@@ -216,6 +244,119 @@ def test_unknown_ids(bare: RealtimeSession, peer: Peer) -> None:
     assert alive_again.result(LIMIT).text == "yes"
 
 
+@pytest.mark.row("B10", "B17", bound="every future is settled")
+@pytest.mark.parametrize(
+    "error",
+    ["str", None, {}, {"message": "x"}, {"message": "x", "event_id": "nobody's"}],
+    ids=["text", "null", "empty", "of nobody", "of another"],
+)
+def test_errors_of_nobody(error: object, bare: RealtimeSession, peer: Peer) -> None:
+    """An error that names nobody, or somebody else, reaches the handlers, and no caller."""
+    link = peer.link()
+    asking = bare.submit("hello")
+    create = link.hear("response.create")
+    event = seen(bare, link, frame(json.dumps({"type": "error", "error": error}).encode()))
+    assert event.type in ("error", "unparsable")
+    link.respond(create, "r1", "yes")
+    assert asking.result(LIMIT).text == "yes"
+    late = {"message": "too late", "event_id": create["event_id"]}
+    seen(bare, link, frame(json.dumps({"type": "error", "error": late}).encode()))
+    assert asking.result(0).text == "yes"
+    alive(bare, link)
+
+
+@pytest.mark.row("B10", bound="every future is settled")
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_end_without_a_beginning(times: int, bare: RealtimeSession, peer: Peer) -> None:
+    """response.done without deltas, items or response, once or twice, ends what it can end."""
+    link = peer.link()
+    asking = bare.submit("hello")
+    create = link.hear("response.create")
+    begun = link.response(create, "r1")
+    link.say("response.created", response=begun)
+    for _ in range(times):
+        link.say("response.done")
+        link.say("response.done", response={**begun, "status": "completed"})
+    assert asking.result(LIMIT).text == ""
+    alive(bare, link)
+
+
+@pytest.mark.row("B8", bound="applied once")
+def test_events_that_come_twice(bare: RealtimeSession, peer: Peer) -> None:
+    """What makes an item or a response makes one, however often it comes."""
+    link = peer.link()
+    asking = bare.submit("hello")
+    create = link.hear("response.create")
+    response = link.response(create, "r1")
+    item = {"id": "i1", "type": "message", "role": "assistant", "content": []}
+    for _ in range(2):
+        link.say("response.created", response=response)
+        link.say("response.output_item.added", response_id="r1", output_index=0, item=item)
+        link.say("conversation.item.added", item=item)
+    where = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+    link.say("response.output_text.delta", **where, delta="Hi.")
+    done = {**item, "content": [{"type": "output_text", "text": "Hi."}], "status": "completed"}
+    for _ in range(2):
+        link.say("response.done", response={**response, "status": "completed", "output": [done]})
+    answer = asking.result(LIMIT)
+    assert (answer.text, len(answer.output)) == ("Hi.", 1)
+    assert [one.id for one in bare.conversation.items].count("i1") == 1
+    alive(bare, link)
+
+
+@pytest.mark.row("B11", bound="accepted")
+def test_events_after_the_end(
+    bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rate limits, and the end of what plays, come when their response is over."""
+    link = peer.link()
+    asking = bare.submit("hello")
+    heard: list[str] = []
+    bare.on("*", lambda event: heard.append(event.type))
+    link.respond(link.hear("response.create"), "r1", "yes")
+    assert asking.result(LIMIT).text == "yes"
+    late = ["output_audio_buffer.stopped", "rate_limits.updated", "conversation.item.done"]
+    link.say(late[0], response_id="r1")
+    link.say(late[1], rate_limits=[{"name": "requests", "limit": 9, "remaining": 8}])
+    link.say(late[2], item={"id": "item_r1", "type": "message", "role": "assistant"})
+    alive(bare, link)
+    assert [kind for kind in heard if kind in late] == late
+    assert not caplog.records
+
+
+@pytest.mark.row("B12", bound="by its item, not by its time")
+def test_a_transcript_that_is_late(bare: RealtimeSession, peer: Peer) -> None:
+    """What the user said is transcribed after the reply has begun: it stands before the reply."""
+    link = peer.link()
+    asking = bare.submit()
+    create = link.hear("response.create")
+    user = {"id": "u", "type": "message", "role": "user", "content": [{"type": "input_audio"}]}
+    link.say("conversation.item.added", item=user, previous_item_id=None)
+    reply = {"id": "item_r1", "type": "message", "role": "assistant", "content": []}
+    link.say("conversation.item.added", item=reply, previous_item_id="u")
+    link.respond(create, "r1", "Hello to you.")
+    kind = "conversation.item.input_audio_transcription.completed"
+    link.say(kind, item_id="u", content_index=0, transcript="Hello.")
+    assert asking.result(LIMIT).text == "Hello to you."
+    alive(bare, link)
+    texts = [(item.id, item.text) for item in bare.conversation.items][:2]
+    assert texts == [("u", "Hello."), ("item_r1", "Hello to you.")]
+
+
+@pytest.mark.row("B15", bound="taken in whole")
+def test_a_huge_delta(line: Line) -> None:
+    """Fifty megabytes of audio in one event are what they are."""
+    session, pipe = line.open()
+    response_id = pipe.begin(None)
+    sound = bytes(range(250)) * 200_000
+    where = {"response_id": response_id, "item_id": "i", "output_index": 0, "content_index": 0}
+    audio = base64.b64encode(sound).decode()
+    pipe.say({"type": "response.output_audio.delta", **where, "delta": audio})
+    pipe.finish(response_id)
+    arrived(session, pipe)
+    assert session.response.get(response_id).audio == sound
+
+
 @pytest.mark.row("B15")
 @pytest.mark.parametrize("delta", ["!!!", "AAA", "A-_A", "=", "Ä"])
 def test_bad_base64(delta: str, bare: RealtimeSession, peer: Peer) -> None:
@@ -260,6 +401,10 @@ def test_foreign_text_in_every_field(
         link.raw(frame(json.dumps(wire).encode()))
     alive(bare, link)
     repr(bare.conversation.items), repr(bare)
+    again = bare.submit(f"you said: {nasty}")  # a half surrogate has no UTF-8
+    assert link.hear("conversation.item.create")["item"]["content"][0]["text"].endswith("\x00")
+    link.respond(link.hear("response.create"), "r_again", "so I did")
+    assert again.result(LIMIT).text == "so I did"
     assert caplog.records
     for record in caplog.records:
         line = record.getMessage()
@@ -285,6 +430,29 @@ def test_malformed_end_of_a_response(bare: RealtimeSession, peer: Peer) -> None:
     link.say("response.created", response=link.response(link.hear("response.create"), "r"))
     link.say("response.done", response={"id": "r", "output": "nonsense", "status": "completed"})
     assert future.result(LIMIT).done
+    alive(bare, link)
+
+
+@pytest.mark.row("B18", bound="a WARNING that names the fields")
+def test_a_session_that_is_not_what_was_asked_for(
+    bare: RealtimeSession, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the server confirms counts; where it differs from what was asked for, that is said."""
+    link = peer.link()
+    wanted = {"output_modalities": ["text"], "audio": {"output": {"voice": "cedar", "speed": 1.1}}}
+    updating = bare.request({"type": "session.update", "session": {"type": "realtime", **wanted}})
+    link.hear("session.update")
+    got = {
+        "output_modalities": ["audio"],
+        "audio": {"output": {"voice": "alloy", "speed": 1.1000001}},
+    }
+    link.say("session.updated", session={"id": "sess_1", "type": "realtime", **got})
+    updating.result(LIMIT)
+    assert bare.config.audio.output.voice == "alloy"
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "audio.output.voice, output_modalities" in record.getMessage()
+    assert "alloy" not in record.getMessage()
     alive(bare, link)
 
 

@@ -135,7 +135,7 @@ TABLE: dict[str, tuple[Any, Call, str]] = {
 }
 
 
-@pytest.mark.row("F46", bound="one output a call")
+@pytest.mark.row("F46", "B16", bound="one output a call")
 @pytest.mark.parametrize("row", TABLE)
 def test_every_call_has_one_output_and_one_reply(
     row: str, make: Opener, server: LocalServer, caplog: pytest.LogCaptureFixture
