@@ -312,7 +312,9 @@ def test_events_after_the_end(
     link = peer.link()
     asking = bare.submit("hello")
     heard: list[str] = []
+    last = threading.Event()
     bare.on("*", lambda event: heard.append(event.type))
+    bare.on("conversation.item.done", lambda _: last.set())
     link.respond(link.hear("response.create"), "r1", "yes")
     assert asking.result(LIMIT).text == "yes"
     late = ["output_audio_buffer.stopped", "rate_limits.updated", "conversation.item.done"]
@@ -320,6 +322,7 @@ def test_events_after_the_end(
     link.say(late[1], rate_limits=[{"name": "requests", "limit": 9, "remaining": 8}])
     link.say(late[2], item={"id": "item_r1", "type": "message", "role": "assistant"})
     alive(bare, link)
+    assert last.wait(LIMIT)
     assert [kind for kind in heard if kind in late] == late
     assert not caplog.records
 
