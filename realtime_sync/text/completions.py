@@ -107,9 +107,7 @@ class _Run:
 
     def close(self) -> None:
         """See `Run`."""
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
+        self._service.give_back(self._stream)
 
 
 def usage_of(usage: Any) -> Wire:

@@ -41,13 +41,16 @@ class Running:
         self.begun = False  # `response.created` is told
         self.over = False  # nothing of it is told any more. Read by its thread
         self.run: Run | None = None  # once the API has begun it. Set by its thread
+        self.hang_up: Callable[[], None] | None = None  # ends the request before that. The same
 
     def stop(self) -> None:
         """Nobody wants more of it."""
         self.over = True
-        run = self.run
+        run, hang_up = self.run, self.hang_up
         if run is not None:
             run.stop()
+        elif hang_up is not None:
+            hang_up()
 
 
 class Host:

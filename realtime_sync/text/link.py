@@ -18,7 +18,8 @@ from ..errors import ProtocolError, RealtimeError
 from ..runtime.clock import Deadline, monotonic
 from ..runtime.threads import start
 from .host import Host, Running, Said
-from .model import Ended, Model, check
+from .model import Ended, Model, asker, check
+from .wires import GivenUp
 
 __all__ = ["Link", "Workers"]
 
@@ -171,8 +172,11 @@ class Link:
 
     def _work(self, running: Running) -> None:
         """Have the model respond."""
+        asker.set(running)
         try:
             self._respond(running)
+        except GivenUp:
+            pass
         except RealtimeError as exc:
             self._hand_in(running, exc)
         # the safety net: a bug of ours, or a client that is none, must leave nobody waiting

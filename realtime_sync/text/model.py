@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ Wire = dict[str, Any]
 
 __all__ = [
     *("OUTPUT", "Call", "Changed", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
-    *("check", "whole"),
+    *("Asker", "asker", "check", "whole"),
 ]
 
 #: The type of an item that answers a call.
@@ -114,6 +115,22 @@ class Ended:
 
 
 Piece = Text | Call | Changed | Counted | Ended
+
+
+class Asker(Protocol):
+    """Whose request a thread makes.
+
+    Attributes:
+        over: Nobody waits for it any more.
+        hang_up: Ends the request before the API has begun to answer; None: nobody can (yet).
+    """
+
+    over: bool
+    hang_up: Callable[[], None] | None
+
+
+#: Whose request this thread makes; None: it does something else.
+asker: ContextVar[Asker | None] = ContextVar("realtime_sync_asker", default=None)
 
 
 class Run(Protocol):

@@ -121,9 +121,7 @@ class _Run:
 
     def close(self) -> None:
         """See `Run`."""
-        close = getattr(self._stream, "close", None)
-        if close is not None:
-            close()
+        self._service.give_back(self._stream)
 
 
 def _failed(event: Any) -> ResponseFailed:

@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import socket
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -31,6 +30,7 @@ from ..runtime.dial import default_context
 from ..runtime.endpoints import Address, Compatible, Endpoint, OpenAI, clean_key, refuse_plain
 from ..runtime.framing import printable
 from ..runtime.greeting import BODY_LIMIT, Headers
+from .wires import Wires, hang_up
 
 __all__ = ["Service", "hang_up"]
 
@@ -107,6 +107,7 @@ class Service:
         self.endpoint = endpoint  # None: the client is the caller's
         self.client = client  # None until it is made
         self._max_retries = max_retries
+        self._wires: Wires | None = None  # of our own client
         self._hidden: Callable[[str], str] = self._without_key
 
     def open(self) -> None:
@@ -126,7 +127,9 @@ class Service:
             )
         import openai
 
+        self._wires = wires = Wires()
         http = openai.DefaultHttpxClient(
+            event_hooks={"request": [wires.watch]},
             trust_env=False,  # a session takes no proxy from the environment either
             verify=default_context(),
         )
@@ -149,13 +152,25 @@ class Service:
         """What `call`, given the client and the body as keywords, returns; its errors as ours."""
         failed: RealtimeError
         try:
-            return call(self.client)(**body, **self._extras(body))
+            stream = call(self.client)(**{**body, **self._extras(body)})
         except RealtimeError:
             raise
         except Exception as exc:
             failed = self._failed(exc, begun=False)
+        else:
+            if self._wires is not None:
+                self._wires.taken(stream)
+            return stream
         # here and not where it was caught: what the client raises holds the request's headers
         raise failed
+
+    def give_back(self, stream: Any) -> None:
+        """Close a stream."""
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+        if self._wires is not None:
+            self._wires.given_back(stream)
 
     def read(self, stream: Any) -> Iterator[Any]:
         """What a stream brings; its errors as ours."""
@@ -243,16 +258,6 @@ class Service:
 
     def __repr__(self) -> str:
         return f"<Service {'of your client' if self.endpoint is None else self.endpoint!r}>"
-
-
-def hang_up(stream: Any) -> None:
-    """Have whoever reads a stream find its end at once. From any thread.
-
-    Closing a socket wakes nobody who waits for it; shutting it down does.
-    """
-    with contextlib.suppress(Exception):  # a client of another make has no such thing
-        network = stream.response.extensions["network_stream"]
-        socket.socket.shutdown(network.get_extra_info("socket"), socket.SHUT_RDWR)
 
 
 def _base(address: Address) -> str:

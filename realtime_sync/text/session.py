@@ -217,6 +217,7 @@ class TextSession(Calling):
     def _new_state(self) -> TextState:
         state = TextState(
             failures=self._setup.failures,
+            hidden=self._setup.hidden,
             new_key=lambda: self.new_id("event"),
             new_item_id=lambda: self.new_id("item"),
             config=self._setup.config,

@@ -10,6 +10,8 @@ from ..core.turns import Turn
 from ..errors import RealtimeError
 from ..events.base import ClientEvent, ServerEvent
 from ..events.client import ConversationItemCreate, ResponseCancel, ResponseCreate, ResponseParams
+from ..events.items import Item
+from .model import OUTPUT
 
 __all__ = ["TextState"]
 
@@ -23,8 +25,11 @@ class TextState(SessionState):
     can be cancelled.
     """
 
-    def __init__(self, *, failures: dict[str, RealtimeError], **arguments: Any) -> None:
-        self._failures = failures  # see `Host`
+    def __init__(
+        self, *, failures: dict[str, RealtimeError], hidden: set[str], **arguments: Any
+    ) -> None:
+        self._failures = failures  # see `Host`, as of `hidden`
+        self._hidden = hidden
         self._gone: set[str] = set()  # ids of items that are taken back, and of which more may come
         super().__init__(**arguments)
 
@@ -58,6 +63,13 @@ class TextState(SessionState):
             response = ResponseParams.model_validate(params)
             event = event.model_copy(update={"response": response})
         super()._send(event)
+        if isinstance(event, ConversationItemCreate) and self._answers(event.item):
+            # at once: a turn may end with it, and whoever waits for that may look
+            self.conversation.place(event.item, None)
+
+    def _answers(self, item: Item) -> bool:
+        """Whether it answers a call that is to be seen."""
+        return item.type == OUTPUT and item.call_id not in self._hidden
 
     def give_up(self, key: str) -> None:
         """See `SessionState.give_up`."""

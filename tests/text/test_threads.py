@@ -12,12 +12,13 @@ import pytest
 from pipe import LIMIT, Task, gate
 
 from realtime_sync import ToolContext, tool
+from realtime_sync.errors import RealtimeTimeout, SessionClosed
 from realtime_sync.events.local import ToolStarted
 from realtime_sync.runtime.dispatcher import Dispatcher
 from realtime_sync.runtime.handlers import Handlers
 from realtime_sync.text import ChatSession
 
-from .api import Api, called, chunk, held, said
+from .api import Api, called, chunk, held, refused, said
 
 Chat = Callable[..., ChatSession]
 
@@ -207,3 +208,62 @@ def test_a_dispatcher_that_retires_loses_nothing(count: int) -> None:
     assert done.wait(LIMIT)
     assert ran == [str(number) for number in range(count)]
     dispatcher.stop()
+
+
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "reused"])
+def test_a_request_that_nobody_waits_for(api: Api, chat: Chat, used: bool) -> None:
+    """One that the API has not answered ends when it is given up, and is not made again."""
+    session = chat(max_retries=3)
+    if used:  # its link is used again
+        session.ask("Hello!")
+    asked = len(api.requests)
+    with gate() as door:
+        api.plan(held(door))
+        with pytest.raises(RealtimeTimeout):
+            session.ask("Hello?", timeout=0.1)
+        all_end()  # while the API still holds it
+        assert session.ask("Are you there?").text == "Hello."
+    assert len(api.requests) == asked + 2
+
+
+def test_a_retry_that_nobody_waits_for(api: Api, chat: Chat) -> None:
+    """What is given up while the client waits to ask again is not asked for again."""
+    session = chat(max_retries=3)
+    api.plan(refused(500, retry_after_ms="300"))
+    with pytest.raises(RealtimeTimeout):
+        session.ask("Hello?", timeout=0.1)
+    all_end()
+    assert len(api.requests) == 1
+
+
+def test_closing_while_the_api_is_mute(api: Api, chat: Chat) -> None:
+    """close() ends a request that the API does not answer."""
+    with gate() as door:
+        api.plan(held(door))
+        session = chat()
+        asking = Task(session.ask, "Hello?")
+        door.wait()
+        session.close(timeout=LIMIT)
+        assert ours() == []
+        with pytest.raises(SessionClosed):
+            asking.result()
+
+
+def test_two_requests_at_once(api: Api, chat: Chat) -> None:
+    """Giving one up does not end the other one."""
+    with gate() as first, gate() as second:
+        api.plan(held(first), held(second, then=said("There.")))
+        session = chat()
+        given_up = Task(lambda: session.ask("Hello?", timeout=0.3))
+        first.wait()
+        apart = Task(
+            lambda: session.response.create(conversation="none", input="Apart.", timeout=LIMIT)
+        )
+        second.wait()
+        with pytest.raises(RealtimeTimeout):
+            given_up.result()
+        second.open()
+        response = apart.result()
+        assert response.wait(timeout=LIMIT).text == "There."
+    assert session.history == ()
+    assert [m["content"] for m in api.requests[1]["messages"]] == ["Apart."]
