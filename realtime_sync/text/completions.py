@@ -24,6 +24,8 @@ _FINISHED = {
 class ChatCompletions(Model):
     """Models behind `/chat/completions`."""
 
+    forgets = True
+
     def __init__(self, service: Service) -> None:
         self._service = service
 

@@ -172,7 +172,6 @@ class Link:
 
     def _work(self, running: Running) -> None:
         """Have the model respond."""
-        asker.set(running)
         try:
             self._respond(running)
         except GivenUp:
@@ -186,7 +185,9 @@ class Link:
 
     def _respond(self, running: Running) -> None:
         self._model.check(running.request.tools)  # some may have been added since
+        asker.set(running if self._model.forgets else None)
         run = self._model.begin(running.request)
+        asker.set(None)
         running.run = run
         try:
             if running.over:  # too late for `stop` to find it

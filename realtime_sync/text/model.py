@@ -162,6 +162,9 @@ class Model(ABC):
 
     history: tuple[Item, ...] = ()
 
+    #: Whether nothing is left at the API of a request that was broken off before its answer.
+    forgets = False
+
     @abstractmethod
     def open(self) -> None:
         """Be ready for the first request; called once, before it. May block.

@@ -28,6 +28,8 @@ _TEXT = {"response.output_text": "text", "response.refusal": "refusal"}
 class ResponsesApi(Model):
     """Models behind `/responses`."""
 
+    forgets = True
+
     def __init__(self, service: Service) -> None:
         self._service = service
 
