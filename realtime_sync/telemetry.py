@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import json
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -74,8 +75,10 @@ def instrument(
         What ends it.
 
     Raises:
-        ConfigurationError: The package opentelemetry-api is missing.
+        ConfigurationError: The package opentelemetry-api is missing, or that is no session.
     """
+    if session is not None and not isinstance(session, Living):
+        raise ConfigurationError(f"session: a RealtimeSession, say; not {type(session).__name__}")
     try:
         from opentelemetry import context, metrics, trace
     except ModuleNotFoundError as exc:
@@ -128,7 +131,7 @@ class _Watcher:
         *,
         content: bool,
     ) -> None:
-        self._session = session
+        self._session: Living = weakref.proxy(session)  # which holds us by its handlers
         self._tracer = tracer
         self._instruments = instruments
         self._parent = parent

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -333,6 +335,29 @@ def test_it_can_be_ended(server: LocalServer, telemetry: Telemetry) -> None:
         end()
         session.ask("b")
     assert [one.name for one in telemetry.spans()] == ["realtime_session gpt-x", "chat gpt-x"]
+
+
+def test_it_keeps_no_session(telemetry: Telemetry) -> None:
+    """A session that nobody holds any more goes, watched or not."""
+    session = RealtimeSession(api_key="sk-x")
+    instrument(session, **telemetry.providers)
+    gone = weakref.ref(session._connection)
+    gc.collect()
+    gc.disable()
+    try:
+        del session
+        without_us = RealtimeSession(api_key="sk-x")
+        kept = weakref.ref(without_us._connection)
+        del without_us
+        assert (gone() is None) == (kept() is None)
+    finally:
+        gc.enable()
+
+
+def test_what_is_no_session() -> None:
+    """Anything else is refused."""
+    with pytest.raises(ConfigurationError, match="not str"):
+        instrument("session")  # type: ignore[arg-type]  # that is what is tested
 
 
 def test_azure_has_its_name(server: LocalServer, telemetry: Telemetry) -> None:

@@ -38,6 +38,9 @@ PAUSE = 0.05
 #: Bytes that the last line may take.
 _LAST = 512
 
+#: Binary on Windows too, which else would change the ends of lines.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+
 Wire = dict[str, Any]
 _Frame = tuple[float, str, bytes | Wire]
 
@@ -74,7 +77,7 @@ class Recording:
         self._due = Event()  # there is something to write
         self._over = Event()  # nothing more will come
         # others read it as little as they hear what it tells of
-        self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = os.open(self.path, _NEW, 0o600)
         self._began = monotonic()
         self._epoch = time.time() - self._began
         self._thread = threading.Thread(target=self._work, name="realtime-recorder", daemon=True)

@@ -614,10 +614,13 @@ class Connection(Relinking):
         def begin() -> None:
             with self._lock:
                 session, items = self._state.session, self._state.conversation.items()
-            if session.id is not None:
+                linked = self._link is not None  # else the next session hears it all
+            if linked and session.id is not None:
                 known = [{"type": item.type, **item.wire()} for item in items]
                 recorder.note({"type": BEGAN, "session": session.wire(), "items": known})
             self._taps.record(recorder)
+            if self.phase == "closed":  # meanwhile: nobody else would tell it
+                recorder.end()
             began.set()
 
         if loop is None or loop.in_loop():

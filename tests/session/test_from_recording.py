@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pipe import Line, greeted
 
 from realtime_sync import (
+    McpTool,
     RealtimeSession,
     ReconnectPolicy,
     connect_transcription,
@@ -169,6 +172,50 @@ def test_what_the_client_does_not_do(server: LocalServer, tmp_path: Path) -> Non
             with pytest.raises(ServerError, match=r"no further response\.create") as refused:
                 session.ask()
             assert refused.value.code == "not_in_recording"
+
+
+def test_mcp_servers(server: LocalServer, tmp_path: Path) -> None:
+    """The listing of an MCP server's tools, which open() waits for, follows the configuration."""
+    server.script.mcp("docs", {"search": "You owe Ada 300 euros."})
+    docs = McpTool("docs", server_url="https://docs.example.com/mcp", require_approval="never")
+    server.reply(server.mcp_call("docs", "search", query="debts"), "300 euros.")
+
+    def act(session: RealtimeSession) -> Any:
+        with session:
+            return session.ask("What do I owe?").text, len(session.conversation.items)
+
+    session = session_of(server, tools=[docs])
+    session.record(tmp_path / "a.jsonl")
+    before = act(session)
+    with LocalServer.from_recording(tmp_path / "a.jsonl", speed=None) as again:
+        assert act(session_of(again, tools=[docs])) == before
+        assert again.awaited is None
+
+
+def test_a_recording_begun_without_a_link(line: Line, tmp_path: Path) -> None:
+    """Begun while the session is between two links, it begins with the next one."""
+    session = line.session(reconnect=ReconnectPolicy(delays=(0, 0), jitter=0))
+    first, second = greeted(), greeted()
+    go = threading.Event()
+
+    def late(_: Any) -> Any:
+        assert go.wait(LIMIT)
+        return second
+
+    line.plan(first, late)
+    session.open()
+    with session.expect("connection.restored") as back:
+        with session.expect("connection.lost") as lost:
+            first.cut()
+            lost.result(timeout=LIMIT)
+        session.record(tmp_path / "a.jsonl")
+        go.set()
+        back.result(timeout=LIMIT)
+    session.close()
+    found = [entry.type for entry in read(tmp_path / "a.jsonl")]
+    assert "recording.began" not in found
+    assert found[0] == "session.created"
+    LocalServer.from_recording(tmp_path / "a.jsonl")
 
 
 def test_the_beta(tmp_path: Path) -> None:
