@@ -136,7 +136,8 @@ class LocalServer:
 
         Args:
             path: Of the file, as `session.record(path)` writes it.
-            speed: Multiplies the recorded pace; None says everything as soon as it may.
+            speed: Multiplies the recorded pace; None says everything as soon as it may, which suits
+                text: with microphone and loudspeaker keep to 1.
             partial: Play a recording that is cut, or has a gap, as far as it goes.
             host, port: As of the class.
 

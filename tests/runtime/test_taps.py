@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.events import parse
+from realtime_sync.errors import ConnectionLost as Lost
+from realtime_sync.events import UnknownEvent, parse
+from realtime_sync.events.local import ConnectionClosed, ConnectionLost
 from realtime_sync.runtime import taps as module
+from realtime_sync.runtime.clock import Deadline
 from realtime_sync.runtime.taps import Taps
 
 
@@ -90,3 +93,58 @@ def test_not_a_function() -> None:
     """A tap is a function."""
     with pytest.raises(TypeError, match="tap: a function"):
         Taps().add(5)  # type: ignore[arg-type]  # that is what is tested
+
+
+class Recorder:
+    """Takes what it is given; may be over, and may be slow to end."""
+
+    def __init__(self, *, over: bool = False, joins: bool = True) -> None:
+        self.over = over
+        self.joins = joins
+        self.seen: list[Any] = []
+
+    def take(self, direction: str, frame: bytes) -> None:
+        self.seen.append((direction, frame))
+
+    def note(self, event: dict[str, Any]) -> None:
+        self.seen.append(event)
+
+    def end(self) -> None:
+        self.over = True
+
+    def join(self, _: Deadline) -> bool:
+        return self.joins
+
+    def __repr__(self) -> str:
+        return "<Recorder slow>"
+
+
+def test_recorders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recorder is given the frames as they are; where there is no tap, nobody parses them."""
+    monkeypatch.setattr(module.json, "loads", None)
+    taps, one, over = Taps(), Recorder(), Recorder()
+    taps.record(over)
+    taps.record(one)
+    assert taps
+    over.end()
+    taps.show("sent", b"{}", None)
+    taps.note([ConnectionLost(error=Lost("gone", code=1012)), UnknownEvent(type="x", raw=None)])
+    taps.note([ConnectionClosed(error=None)])
+    lost = {"type": "connection.lost", "error": "gone", "code": 1012}
+    assert one.seen == [("sent", b"{}"), lost, {"type": "connection.closed"}]
+    assert ("sent", b"{}") not in over.seen
+    taps.record(Recorder())  # those that are over are forgotten
+    assert len(taps._recorders) == 2
+
+
+def test_recorders_that_are_slow(caplog: pytest.LogCaptureFixture) -> None:
+    """At the end they are waited for, those that have been told; who takes longer is named."""
+    taps, slow, running = Taps(), Recorder(joins=False), Recorder(joins=False)
+    taps.record(slow)
+    taps.end()
+    assert slow.over
+    taps.record(running)
+    taps._recorders = (slow, running)
+    taps.join(Deadline(0))
+    (record,) = caplog.records
+    assert "<Recorder slow> is not written to its end" in record.getMessage()
