@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -32,6 +32,13 @@ def price(drink: str) -> float:
 def hours() -> str:
     """Opening hours."""
     return "8 to 6"
+
+
+@pytest.fixture(params=["ga", "beta"])
+def server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
+    """An embedded server that speaks either dialect."""
+    with LocalServer(speed=None, voice="tones", dialect=request.param) as running:
+        yield running
 
 
 @pytest.fixture

@@ -33,6 +33,13 @@ LIMIT = 15.0
 LATE = threading.Event()  # never set: what waits for it waits until its end is told
 
 
+@pytest.fixture(params=["ga", "beta"])
+def server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
+    """An embedded server that speaks either dialect."""
+    with LocalServer(speed=None, voice="tones", dialect=request.param) as running:
+        yield running
+
+
 @pytest.fixture(autouse=True)
 def _release() -> Iterator[None]:
     """Lets tools go that a test has left waiting, so that close() need not wait for them."""
@@ -151,6 +158,7 @@ def test_every_call_has_one_output_and_one_reply(
         assert creates(server) == 2
         assert "secret" not in str(server.received)
         assert session.ask("again").text == "two"
+        LATE.set()  # close() would wait for it
 
 
 @pytest.mark.row("F46", bound="32 KiB")
