@@ -202,6 +202,10 @@ class Endpoint:
         """
         raise NotImplementedError
 
+    def url(self) -> str:
+        """The URL of a connection without parameters; where it can be, no key is asked for it."""
+        return self.address({}).url
+
     def check(self) -> None:
         """Complain about what is wrong before anything is sent.
 
@@ -271,6 +275,10 @@ class OpenAI(Endpoint):
         refuse_plain(url, "OPENAI_BASE_URL")
         return url
 
+    def url(self) -> str:
+        """See `Endpoint.url`."""
+        return with_query(self._where(), self.query)
+
     def key(self) -> str | None:
         """The key to use now."""
         if self.has_key:
@@ -333,6 +341,10 @@ class Compatible(Endpoint):
     def dialect(self) -> str:
         """What the server speaks: "ga" or "beta"."""
         return self._dialect
+
+    def url(self) -> str:
+        """See `Endpoint.url`."""
+        return with_query(self._url, self.query)
 
     def address(self, params: Mapping[str, str]) -> Address:
         """See `Endpoint.address`."""

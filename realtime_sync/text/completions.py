@@ -186,10 +186,11 @@ def messages_of(request: Request) -> list[Wire]:
     messages: list[Wire] = []
     if request.instructions:
         messages.append({"role": "system", "content": request.instructions})
-    outputs = {item.call_id: item for item in request.items if item.type == OUTPUT}
+    items = whole(request.items)
+    outputs = {item.call_id: item for item in items if item.type == OUTPUT}
     calling: Wire | None = None  # the assistant's message that calls may be added to
     answers: list[Wire] = []  # of its calls
-    for item in whole(request.items):
+    for item in items:
         if item.type == "function_call":
             if calling is None:
                 messages += answers

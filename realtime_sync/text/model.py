@@ -223,19 +223,25 @@ def whole(items: Iterable[Item]) -> list[Item]:
     A call whose tool still runs is left out, e.g. where that very tool asks the model something.
     """
     items = list(items)
-    answered = {item.call_id for item in items if item.type == OUTPUT}
-    called: set[str | None] = set()
-    kept = []
-    for item in items:
-        if item.type == "function_call" and item.call_id in answered - called:
-            called.add(item.call_id)
-        elif item.type == OUTPUT and item.call_id in called:
-            called.discard(item.call_id)
-            answered.discard(item.call_id)
-        elif item.type != "message" or not (item.text or _seen(item)):
-            continue  # what was only heard has no words
-        kept.append(item)
-    return kept
+    calls: dict[str | None, int] = {}  # call id -> its place
+    outputs: dict[str | None, int] = {}
+    for at, item in enumerate(items):
+        if item.type == "function_call":
+            calls.setdefault(item.call_id, at)
+        elif item.type == OUTPUT and item.call_id in calls:
+            outputs.setdefault(item.call_id, at)
+    return [item for at, item in enumerate(items) if _belongs(item, at, calls, outputs)]
+
+
+def _belongs(
+    item: Item, at: int, calls: Mapping[str | None, int], outputs: Mapping[str | None, int]
+) -> bool:
+    if item.type == "function_call":
+        return item.call_id in outputs and calls[item.call_id] == at
+    if item.type == OUTPUT:
+        return outputs.get(item.call_id) == at
+    # what was only heard has no words
+    return item.type == "message" and bool(item.text or _seen(item))
 
 
 def _seen(item: Item) -> bool:

@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..runtime.azure import Azure
 from ..runtime.dial import default_context
-from ..runtime.endpoints import Address, Compatible, Endpoint, OpenAI, clean_key, refuse_plain
+from ..runtime.endpoints import Compatible, Endpoint, OpenAI, clean_key, refuse_plain
 from ..runtime.framing import printable
 from ..runtime.greeting import BODY_LIMIT, Headers
 from .wires import Wires, hang_up
@@ -119,8 +119,8 @@ class Service:
         if self.client is not None or self.endpoint is None:
             return
         self.endpoint.check()
-        address = self.endpoint.address({})
-        if isinstance(self.endpoint, Azure) and "/openai/v1/" not in address.url:
+        url = self.endpoint.url()
+        if isinstance(self.endpoint, Azure) and "/openai/v1/" not in url:
             raise ConfigurationError(
                 "endpoint: text models of Azure are reached without api_version; leave it out, or "
                 "give client=openai.AzureOpenAI(...)"
@@ -137,7 +137,7 @@ class Service:
         # the key is not used: each request brings that of its moment
         self.client = openai.OpenAI(
             api_key="unused",
-            base_url=_base(address),
+            base_url=_base(url),
             max_retries=self._max_retries,
             timeout=SILENCE,
             http_client=http,
@@ -260,9 +260,9 @@ class Service:
         return f"<Service {'of your client' if self.endpoint is None else self.endpoint!r}>"
 
 
-def _base(address: Address) -> str:
+def _base(url: str) -> str:
     """The base URL as HTTP clients have it: with /v1, without /realtime and without a query."""
-    url = address.url.partition("?")[0]
+    url = url.partition("?")[0]
     return "http" + url.removeprefix("ws").removesuffix("/realtime")
 
 
