@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import realtime_sync
-from realtime_sync import errors
+from realtime_sync import errors, text
 from realtime_sync.events.value import Value
 
 SNAPSHOT = Path(__file__).with_name("exports.txt")
@@ -20,15 +20,17 @@ SNAPSHOT = Path(__file__).with_name("exports.txt")
 
 def lines() -> Iterator[str]:
     """One line for each public name, and for each public member of a class."""
-    for home, names in (("", realtime_sync.__all__), ("errors.", errors.__all__)):
-        module: Any = errors if home else realtime_sync
+    rooms: list[Any] = [realtime_sync, errors, text]
+    for module in rooms:
+        home, names = module.__name__.removeprefix("realtime_sync").lstrip("."), module.__all__
+        home = f"{home}." if home else ""
         for name in names:
             value = getattr(module, name)
             if not inspect.isclass(value):
                 yield f"{home}{name}{signature(value)}"
                 continue
             bases = ", ".join(base.__name__ for base in value.__bases__)
-            yield f"{home}{name}" + (f" is {bases}" if home else "") + signature(value)
+            yield f"{home}{name}" + (f" is {bases}" if module is errors else "") + signature(value)
             for member in members(value):
                 yield f"{home}{name}.{member}"
     session = realtime_sync.RealtimeSession(endpoint=realtime_sync.Compatible("wss://h"))

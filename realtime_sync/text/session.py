@@ -182,6 +182,13 @@ class TextSession(Calling):
 
         return to_realtime(self, model, session)
 
+    def delete_uploaded(self) -> tuple[str, ...]:
+        """Delete the files that this session has uploaded; returns their ids.
+
+        None, where images go along with each request: in a `ChatSession`.
+        """
+        return ()
+
     def close(self, *, timeout: float | None = 5) -> None:
         """End the session. Idempotent, from any thread, a callback or tool included.
 

@@ -1,3 +1,15 @@
+"""What a chat says, hears and keeps, over a scripted API.
+
+What is known to go wrong in another client of this kind, intentional's, and what shows that it does
+not here: the id of a chunk for that of a call, and the arguments of parallel calls run together
+(`test_parallel_calls`); words before a call lost (`test_text_before_a_call_is_kept`); a chunk of
+usage alone taken for an answer (`test_usage`); tools tagged twice
+(`test_tools_as_the_api_has_them`); events of a turn unbalanced
+(`test_a_turn_has_one_beginning_and_one_end`); a router that goes round for ever
+(`test_routing.test_at_most_five_hops`); errors as they come, and the user's message lost or left
+without an answer (`test_failures`).
+"""
+
 from __future__ import annotations
 
 import json
@@ -193,6 +205,7 @@ def test_images(api: Api, chat: Chat) -> None:
     session.ask(image=png)
     (seen,) = api.requests[-1]["messages"][-1]["content"]
     assert seen["image_url"]["url"].startswith("data:image/png;base64,iVBOR")
+    assert session.delete_uploaded() == ()  # nothing was uploaded: it goes along each time
     again = chat(history=session.export())
     assert again.history[0].content == session.history[0].content
 
@@ -307,3 +320,21 @@ def test_importing_brings_no_client() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+def test_a_turn_has_one_beginning_and_one_end(api: Api, chat: Chat) -> None:
+    """However many rounds and hidden moves, events are balanced: per response, and per turn."""
+    from realtime_sync import StageRouter
+
+    from .test_routing import BAKERY, move, price_of
+
+    api.plan(called(("c1", "price_of", {"cake": "plum"})), called(move("ordered")), said("4.20."))
+    session = chat(tools=[price_of], router=StageRouter(BAKERY))
+    with session.events("response.created", "response.done", "turn.*", timeout=10) as events:
+        session.ask("A cake.")
+        told = [next(events).type for _ in range(8)]
+    assert told == [
+        *("response.created", "turn.started", "response.done"),
+        *("response.created", "response.done", "response.created", "response.done"),
+        "turn.ended",
+    ]

@@ -33,6 +33,7 @@ from realtime_sync import (
 from realtime_sync.errors import ConnectionLost, RealtimeError, ServerError
 from realtime_sync.events import Event, ResponseDone, UnknownEvent
 from realtime_sync.events.server import ResponseOutputTextDelta
+from realtime_sync.text import ChatSession
 
 
 def opening() -> None:
@@ -159,3 +160,19 @@ def routing() -> None:
 
     assert_type(polite(""), str | None)
     assert_type(short(""), bool)
+
+
+def text() -> None:
+    with ChatSession("gpt-4.1-mini", instructions="x", tools=[len], temperature=0) as chat:
+        assert_type(chat, ChatSession)
+        assert_type(chat.ask("hello", max_tokens=9).text, str)
+        assert_type(chat.history, tuple[Item, ...])
+        future: Future[Response] = chat.submit("hello")
+        assert_type(future.result().text, str)
+        with chat.stream("hello") as stream:
+            assert_type(list(stream), list[str])
+        assert_type(chat.interrupt(), None)
+        session = chat.to_realtime(voice="marin")
+        assert_type(session, RealtimeSession)
+        assert_type(session.to_chat(), ChatSession)
+    ChatSession("m", api="responses", client=None, api_key=lambda: "key", base_url="https://h")
