@@ -171,18 +171,24 @@ def _arrange(made: Plan, order: list[str], here: dict[str, Saying], there: dict[
     made.delete += [str(there[item_id]["id"]) for item_id in standing[fits:]]
     for item_id in order[fits:]:
         saying, message = here.get(item_id), there.get(item_id)
-        # a message that stood there goes again as it was: the item may know less of it
-        again = message is not None and not _differs(saying, message)
-        made.create.append(message if again and message is not None else here[item_id])
+        if message is not None and (saying is None or _has_files(message)):
+            made.create.append(message)  # the item does not know which files they are
+        else:
+            made.create.append(here[item_id])
 
 
 def _differs(saying: Saying | None, message: Wire) -> bool:
-    """Whether an item was made anew under its id: only of our messages, others may say more."""
-    if saying is None or saying.item is None or ITEM_KEY not in (message.get("metadata") or {}):
+    """Whether an item was made anew under its id."""
+    if saying is None or saying.item is None or _has_files(message):
         return False
+    if message.get("status") == "incomplete":
+        return False  # the end of it had not come yet when it was interrupted
     text = "".join(_part(part, "").get("text", "") for part in message["content"])
-    pictures = any(part["type"] == "image_file" for part in message["content"])
-    return not pictures and text != (saying.item.text or "")
+    return text != (saying.item.text or "")
+
+
+def _has_files(message: Wire) -> bool:
+    return any(part["type"] == "image_file" for part in message["content"])
 
 
 def message_of(one: Saying | Wire, file_id: Callable[[str], str]) -> Wire:
