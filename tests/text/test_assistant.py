@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from PIL import Image
 
 from realtime_sync import RealtimeSession, items
 from realtime_sync.errors import (
     ConfigurationError,
+    ConnectError,
     ConnectionLost,
     NotFound,
     RealtimeTimeout,
@@ -64,21 +67,24 @@ def asked(server: LocalServer, end: str, method: str = "POST") -> list[Wire]:
     return [one.body for one in server.requests if one.method == method and one.path.endswith(end)]
 
 
+@functools.cache
+def connections() -> Any:
+    return openai.OpenAI(base_url="http://127.0.0.1", api_key="x", max_retries=0)
+
+
 def bare(server: LocalServer) -> Any:
     """The openai package's own client, with the API's retired methods."""
-    import openai
-
-    return openai.OpenAI(base_url=server.url, api_key="x", max_retries=0)
+    return connections().with_options(base_url=server.url)
 
 
 def thread_of(server: LocalServer, session: AssistantSession) -> list[tuple[str, str]]:
     """Role and text of each message of the thread, oldest first."""
     found = []
-    with bare(server) as client:
-        page = client.beta.threads.messages.list(session.thread_id, order="asc", limit=100)
-        for message in page:
-            texts = [part.text.value for part in message.content if part.type == "text"]
-            found.append((message.role, "".join(texts)))
+    client = bare(server)
+    page = client.beta.threads.messages.list(session.thread_id, order="asc", limit=100)
+    for message in page:
+        texts = [part.text.value for part in message.content if part.type == "text"]
+        found.append((message.role, "".join(texts)))
     return found
 
 
@@ -149,11 +155,24 @@ def test_wrong_assistants(assistant: Any, message: str) -> None:
         AssistantSession(assistant, api_key="x")
 
 
-def test_a_failed_open_makes_no_second_assistant(server: LocalServer, new: New) -> None:
+def test_a_failed_open_makes_no_second_assistant(server: LocalServer) -> None:
     """An assistant that was made before its thread could not be is used at the next attempt."""
-    session = new()
-    server.script.close()  # faults are for streams and bodies: the first one is cut short
-    session.open()
+
+    class Unlucky(openai.OpenAI):
+        tried = 0
+
+        def post(self, path: str, **given: Any) -> Any:
+            Unlucky.tried += path == "/threads"
+            if path == "/threads" and Unlucky.tried == 1:
+                raise OSError("no route to host")
+            return super().post(path, **given)
+
+    with Unlucky(base_url=server.url, api_key="x", max_retries=0) as client:
+        session = AssistantSession(create("gpt-text"), client=client)
+        with pytest.raises(ConnectError, match="no route to host"):
+            session.open()
+        with session:
+            assert session.ask("count to 2").text == "1, 2."
     assert len(asked(server, "/assistants")) == 1
 
 
@@ -177,10 +196,10 @@ def test_what_is_deleted_there_goes_here(server: LocalServer, new: New) -> None:
     """A message that somebody has deleted is no item any more."""
     session = new()
     session.ask("count to 2")
-    with bare(server) as client:
-        messages = client.beta.threads.messages
-        (newest, oldest) = messages.list(session.thread_id).data
-        messages.delete(oldest.id, thread_id=session.thread_id)
+    client = bare(server)
+    messages = client.beta.threads.messages
+    (newest, oldest) = messages.list(session.thread_id).data
+    messages.delete(oldest.id, thread_id=session.thread_id)
     session.ask("count to 3")
     assert [text for _, text in told(session)] == ["1, 2.", "count to 3", "1, 2, 3."]
     assert thread_of(server, session) == told(session)
@@ -191,9 +210,9 @@ def test_what_is_said_there_is_said_here(server: LocalServer, new: New) -> None:
     """Messages of others become items where they stand, user's and assistant's."""
     session = new()
     session.ask("count to 2")
-    with bare(server) as client:
-        for role in ("user", "assistant"):
-            client.beta.threads.messages.create(session.thread_id, role=role, content=f"by {role}")
+    client = bare(server)
+    for role in ("user", "assistant"):
+        client.beta.threads.messages.create(session.thread_id, role=role, content=f"by {role}")
     session.ask("count to 3")
     assert [text for _, text in told(session)] == [
         *("count to 2", "1, 2.", "by user", "by assistant", "count to 3", "1, 2, 3."),
@@ -274,12 +293,10 @@ def test_a_request_that_arrived_twice(server: LocalServer, new: New) -> None:
     """A message that was made twice is taken out once."""
     session = new()
     session.ask("count to 2")
-    with bare(server) as client:
-        messages = client.beta.threads.messages
-        first = messages.list(session.thread_id, order="asc").data[0]
-        messages.create(
-            session.thread_id, role="user", content="count to 2", metadata=first.metadata
-        )
+    client = bare(server)
+    messages = client.beta.threads.messages
+    first = messages.list(session.thread_id, order="asc").data[0]
+    messages.create(session.thread_id, role="user", content="count to 2", metadata=first.metadata)
     session.ask("count to 3")
     assert thread_of(server, session) == told(session)
     assert len(told(session)) == 4
@@ -379,8 +396,8 @@ def test_outputs_that_come_too_late(server: LocalServer, new: New) -> None:
     def slow() -> str:
         """Takes its time."""
         assert session.run is not None
-        with bare(server) as client:
-            client.beta.threads.runs.cancel(session.run.id, thread_id=session.thread_id)
+        client = bare(server)
+        client.beta.threads.runs.cancel(session.run.id, thread_id=session.thread_id)
         return "done"
 
     session = new(tools=[slow])
@@ -424,8 +441,8 @@ def test_requires_action(server: LocalServer, new: New) -> None:
     assert session.run.status == "requires_action"
     first = session.run.id
     assert session.ask("count to 2").text == "1, 2."
-    with bare(server) as client:
-        run = client.beta.threads.runs.retrieve(first, thread_id=session.thread_id)
+    client = bare(server)
+    run = client.beta.threads.runs.retrieve(first, thread_id=session.thread_id)
     assert run.status == "cancelled"
 
 
@@ -453,8 +470,8 @@ def test_somebody_elses_run_is_waited_for(server: LocalServer, new: New) -> None
     """A run of others is not disturbed; ours begins when it has ended."""
     session = new().open()
     server.script.hold(after=0)
-    with bare(server) as client:
-        run = client.beta.threads.runs.create(session.thread_id, assistant_id=session.assistant_id)
+    client = bare(server)
+    run = client.beta.threads.runs.create(session.thread_id, assistant_id=session.assistant_id)
     future = session.submit("count to 2")
     with pytest.raises(RealtimeTimeout):
         future.result(timeout=0.5)
@@ -638,12 +655,10 @@ def test_to_chat(server: LocalServer, new: New) -> None:
 
 def test_a_client_of_your_own(server: LocalServer) -> None:
     """An injected client is used, also by the chat that goes on."""
-    client = bare(server)
-    with AssistantSession(create("gpt-text"), client=client) as session:
+    with AssistantSession(create("gpt-text"), client=bare(server)) as session:
         assert session.ask("count to 2").text == "1, 2."
         with session.to_chat() as chat:
             assert chat.ask("count to 3").text == "1, 2, 3."
-    client.close()
 
 
 def test_to_realtime(server: LocalServer, new: New) -> None:

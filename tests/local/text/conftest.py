@@ -15,8 +15,14 @@ def server() -> Iterator[LocalServer]:
         yield running
 
 
-@pytest.fixture
-def client(server: LocalServer) -> Iterator[openai.OpenAI]:
-    """The openai package's own, which asks once."""
-    with openai.OpenAI(base_url=server.url, api_key="x", max_retries=0, timeout=10) as made:
+@pytest.fixture(scope="module")
+def connections() -> Iterator[openai.OpenAI]:
+    """Its making takes longer than most tests."""
+    with openai.OpenAI(base_url="http://127.0.0.1", api_key="x", max_retries=0, timeout=10) as made:
         yield made
+
+
+@pytest.fixture
+def client(server: LocalServer, connections: openai.OpenAI) -> openai.OpenAI:
+    """The openai package's own, which asks once."""
+    return connections.with_options(base_url=server.url)
