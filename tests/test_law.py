@@ -132,6 +132,7 @@ THREADS = (
     "text/link.py",
     "text/assistants.py",
     "local/net.py",
+    "local/asking.py",
     "local/chatmodel.py",
     "local/speech.py",
 )

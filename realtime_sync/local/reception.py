@@ -22,7 +22,7 @@ Wire = dict[str, Any]
 _PATH = re.compile(r"/(?P<base>v1/|openai/v1/|)realtime(?P<rest>(?:/[\w.-]+)*)/?")
 _TEXT = re.compile(
     r"/(?:v1/|openai/v1/|)"
-    r"(?P<rest>(?:chat/completions|responses|assistants|threads|files)(?:/[\w.-]+)*)/?"
+    r"(?P<rest>(?:chat/completions|audio/transcriptions|responses|assistants|threads|files)(?:/[\w.-]+)*)/?"
 )
 _PREVIEW = "/openai/realtime"
 _REAL_KEY = "T3BlbkFJ"  # "OpenAI" in base64: every key that OpenAI has made contains it

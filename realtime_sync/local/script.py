@@ -237,6 +237,11 @@ class Script:
     def next_answer(self) -> list[Part] | None:
         return _taken(self._answers)
 
+    @property
+    def has_transcripts(self) -> bool:
+        """Whether it says what the next user audio item contains."""
+        return bool(self._transcripts)
+
     def next_transcript(self) -> Heard | Fail | None:
         return _taken(self._transcripts)
 

@@ -23,6 +23,7 @@ from realtime_sync.local.text.completions import Completions
 from realtime_sync.local.text.files import Files
 from realtime_sync.local.text.responses import Responses
 from realtime_sync.local.text.runs import Runs
+from realtime_sync.local.text.speech import Speech
 from realtime_sync.local.text.threads import Assistants, Threads
 
 __all__ = ["Routes"]
@@ -86,6 +87,7 @@ class Routes:
         )
         self._routes = [
             _route("POST", "/chat/completions", completions.create),
+            _route("POST", "/audio/transcriptions", Speech(sessions.script).transcribe),
             _route("POST", "/responses", responses.create),
             _route("GET", "/responses/ID", responses.retrieve),
             _route("DELETE", "/responses/ID", responses.delete),

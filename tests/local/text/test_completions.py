@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import json
 import threading
 import time
+import wave
 from typing import Any
 
 import openai
@@ -180,6 +182,35 @@ def test_a_client_secret_is_no_key(server: LocalServer, client: openai.OpenAI) -
     secret = client.realtime.client_secrets.create(session={"type": "realtime", "model": "m"})
     with pytest.raises(openai.AuthenticationError):
         ask(client.with_options(api_key=secret.value))
+
+
+# Speech
+
+
+def wav(milliseconds: int) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(16_000)
+        written.writeframes(bytes(32 * milliseconds))
+    return file.getvalue()
+
+
+def test_transcriptions(server: LocalServer, client: openai.OpenAI) -> None:
+    """A WAV file is said to contain what is scripted, else speech of its length."""
+    create = client.audio.transcriptions.create
+    server.script.transcripts(["good morning", RuntimeError("too noisy")])
+    assert create(model="w", file=("a.wav", wav(500))).text == "good morning"
+    with pytest.raises(openai.InternalServerError, match="too noisy"):
+        create(model="w", file=("a.wav", wav(500)))
+    assert create(model="w", file=("a.wav", wav(500))).text == "[speech, 0.5 s]"
+    told = create(model="w", file=("a.wav", wav(500)), response_format="text")
+    assert str(told).strip() == "[speech, 0.5 s]"
+    with pytest.raises(openai.BadRequestError, match="could not be decoded"):
+        create(model="w", file=("a.wav", b"RIFF, or so"))
+    with pytest.raises(openai.BadRequestError, match="srt"):
+        create(model="w", file=("a.wav", wav(500)), response_format="srt")
 
 
 # Faults
