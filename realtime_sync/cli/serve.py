@@ -65,6 +65,11 @@ def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> f
 )
 @click.option("--model", metavar="NAME", help="The model to ask for at --brain.")
 @click.option(
+    "--transcription-model",
+    metavar="NAME",
+    help="Have --brain write down what the user says, by this model, at /audio/transcriptions.",
+)
+@click.option(
     "--brain-key-env",
     metavar="NAME",
     help="Send --brain the key in this environment variable. Otherwise none is sent.",
@@ -78,6 +83,7 @@ def serve(
     api_key: str | None,
     brain: str | None,
     model: str | None,
+    transcription_model: str | None,
     brain_key_env: str | None,
     verbose: bool,
 ) -> None:
@@ -89,7 +95,8 @@ def serve(
 
     With --brain it turns a language model into a realtime voice server: text and tool calls pass
     through, answers are spoken sentence by sentence in the server's own voice, and who interrupts
-    it ends the request. Speech of the user is sent on as sound, to models that take it.
+    it ends the request. Speech of the user is written down by --transcription-model; without one it
+    is sent on as sound, to models that take it.
 
     \b
     Examples:
@@ -103,7 +110,7 @@ def serve(
     show_events(verbose)
     # SIGTERM ends it the way Ctrl-C does: links are told goodbye
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    chosen = _brain(brain, model, brain_key_env)
+    chosen = _brain(brain, model, transcription_model, brain_key_env)
     server = LocalServer(host=host, port=port, speed=speed, api_key=api_key, brain=chosen)
     try:
         server.start()
@@ -121,12 +128,19 @@ def serve(
         server.close()
 
 
-def _brain(url: str | None, model: str | None, key_env: str | None) -> ChatModel | None:
+def _brain(
+    url: str | None, model: str | None, transcription_model: str | None, key_env: str | None
+) -> ChatModel | None:
     """The language model that is to answer; None: there is none."""
     from ..local import ChatModel
 
     if url is None:
-        for option, given in (("--model", model), ("--brain-key-env", key_env)):
+        options = {
+            "--model": model,
+            "--transcription-model": transcription_model,
+            "--brain-key-env": key_env,
+        }
+        for option, given in options.items():
             if given is not None:
                 raise click.UsageError(f"{option} is for --brain: give its URL too")
         return None
@@ -137,7 +151,7 @@ def _brain(url: str | None, model: str | None, key_env: str | None) -> ChatModel
         key = os.environ.get(key_env, "").strip()
         if not key:
             raise click.UsageError(f"--brain-key-env: the environment has no {key_env}")
-    return ChatModel(url, model, api_key=key)
+    return ChatModel(url, model, api_key=key, transcription_model=transcription_model)
 
 
 def _wait() -> None:

@@ -22,7 +22,8 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
 - `beta` speaks the old dialect over a brain that knows GA only.
 - `answers` are the rules that it answers by, `script` and `heard` what a test wants instead,
   `speech` its voice. `chatmodel` is a language model in the place of the rules: `asked` says what
-  its endpoint is told and what that says, `thoughts` makes a response of it as it comes.
+  its endpoint is told and what that says, `asking` is one request to it, `thoughts` makes a
+  response of it as it comes, `ears` have the user's speech written down; `respondent` is either.
 
 Around them: `reception` lets clients in, `grants` are client secrets, `calls` the sessions that
 connections share, `desk` the REST calls (`http`, `body`, `sdp`) and `text` those of text models,

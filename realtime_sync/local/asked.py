@@ -16,7 +16,7 @@ from realtime_sync.local.answers import Call, Fail
 from realtime_sync.local.conversation import Entry
 from realtime_sync.local.transcripts import speech_of
 
-__all__ = ["Chunks", "Ended", "Heard", "chat_request"]
+__all__ = ["Chunks", "Ended", "Heard", "chat_request", "wav_of"]
 
 Wire = dict[str, Any]
 Convert = Callable[[bytes, str, str], bytes]
@@ -137,7 +137,7 @@ def _part(part: Wire, entry: Entry, convert: Convert) -> Wire:
     if part["type"] != "input_audio" or not entry.audio or words not in (None, "", _honest(entry)):
         return {"type": "text", "text": words or ""}
     pcm = convert(bytes(entry.audio), entry.format, "audio/pcm")
-    sound = {"data": base64.b64encode(_wav(pcm)).decode("ascii"), "format": "wav"}
+    sound = {"data": base64.b64encode(wav_of(pcm)).decode("ascii"), "format": "wav"}
     return {"type": "input_audio", "input_audio": sound}
 
 
@@ -146,7 +146,8 @@ def _honest(entry: Entry) -> str:
     return speech_of(entry.audio_ms)
 
 
-def _wav(pcm: bytes) -> bytes:
+def wav_of(pcm: bytes) -> bytes:
+    """PCM16 mono at 24 kHz as a WAV file."""
     file = io.BytesIO()
     with wave.open(file, "wb") as written:
         written.setnchannels(1)

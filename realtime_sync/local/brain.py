@@ -19,16 +19,16 @@ from functools import partial
 from typing import Any, ClassVar
 
 from realtime_sync.local import settings
-from realtime_sync.local.answers import McpCall, Part, Question, answer
-from realtime_sync.local.asked import chat_request
+from realtime_sync.local.answers import McpCall, Part
 from realtime_sync.local.conversation import Conversation, Entry
 from realtime_sync.local.hearing import Hearing
 from realtime_sync.local.mcp import McpServer, Remote, ending, labels, needs_approval
 from realtime_sync.local.plan import Plan, Voice
 from realtime_sync.local.refusal import Refusal
+from realtime_sync.local.respondent import Respondent
 from realtime_sync.local.responses import Running
 from realtime_sync.local.script import Script
-from realtime_sync.local.thoughts import Think, Thinking, ThoughtResponse
+from realtime_sync.local.thoughts import Thinker, Thinking, ThoughtResponse
 from realtime_sync.local.vocabulary import SHAPES
 
 __all__ = ["Brain"]
@@ -51,7 +51,7 @@ class Brain(Hearing):
         speed: Multiplies the pace of the service; None sends everything at once.
         ends: When the session expires, by the clock of `received`.
         preset: A session update that holds from the beginning, checked already.
-        think: Asks a language model; None: answers come from the rules.
+        thinker: A language model; None: answers come from the rules.
     """
 
     def __init__(
@@ -66,12 +66,17 @@ class Brain(Hearing):
         speed: float | None = 1.0,
         ends: float = math.inf,
         preset: Wire | None = None,
-        think: Think | None = None,
+        thinker: Thinker | None = None,
     ) -> None:
         super().__init__(script=script, identity=identity, ends=ends, speed=speed)
         self._voice = voice
-        self._clock = clock
-        self._think = think
+        self._respondent = Respondent(
+            thinker,
+            clock=clock,
+            schedule=self._schedule,
+            transcripts=self._transcripts,
+            convert=voice.convert,
+        )
         fresh = settings.default_session(self._new_id("sess"), model, expires_at)
         self.session = settings.merged(fresh, {**(preset or {}), "model": model})
         self._running: dict[str, ThoughtResponse] = {}
@@ -183,24 +188,17 @@ class Brain(Hearing):
         options = settings.merged(self.session, _settings_of(wanted))
         plan = self._plan(options, None if beside else self.conversation, context, wanted)
         scripted = self._script.next_answer()
-        parts = self._answers(options, context) if scripted is None else scripted
+        parts = self._respondent.answers(options, context, now) if scripted is None else scripted
         before, after = self._listings(options["tools"])
         return [*before, *after, *self._begun(plan, self._remote(parts, options["tools"]), now)]
 
-    def _answers(self, options: Wire, context: list[Entry]) -> Sequence[Part | Thinking]:
-        """What nobody has scripted: the language model's answer, or that of the rules."""
-        if self._think is None:
-            return answer(self._question(options, context))
-        limit = options["max_output_tokens"]
-        body = chat_request(
-            context,
-            instructions=options["instructions"],
-            tools=options["tools"],
-            tool_choice=options["tool_choice"],
-            max_tokens=None if limit == "inf" else limit,
-            convert=self._voice.convert,
-        )
-        return [Thinking(partial(self._think, body))]
+    def _transcribe(self, entry: Entry, now: float) -> None:
+        wanted = self.session["audio"]["input"]["transcription"]
+        scripted = wanted is not None and self._script.has_transcripts
+        if scripted or not self._respondent.listens:
+            super()._transcribe(entry, now)
+        else:
+            self._respondent.hear(entry, wanted, now)
 
     def _remote(
         self, parts: Sequence[Part | Thinking], tools: list[Wire]
@@ -230,7 +228,8 @@ class Brain(Hearing):
         return [running.created()]
 
     def leave(self) -> None:
-        """The connection has ended: nothing is thought of any more."""
+        """The connection has ended: nothing is heard or thought of any more."""
+        self._respondent.leave()
         for running in self._running.values():
             running.steps.close()
 
@@ -335,21 +334,6 @@ class Brain(Hearing):
             max_tokens=None if limit == "inf" else limit,
             metadata=wanted.get("metadata"),
             hold=self._script.next_hold(),
-        )
-
-    def _question(self, options: Wire, context: list[Entry]) -> Question:
-        user = next(
-            (entry for entry in reversed(context) if entry.item.get("role") == "user"), None
-        )
-        sound = None
-        if user is not None and user.audio:
-            sound = (bytes(user.audio), user.format, user.audio_ms)
-        return Question(
-            items=[entry.item for entry in context],
-            sound=sound,
-            tools=options["tools"],
-            tool_choice=options["tool_choice"],
-            now=self._clock(),
         )
 
     @property

@@ -177,12 +177,16 @@ class Hearing(Mind):
         committed = self._event(
             "input_audio_buffer.committed", previous_item_id=previous, item_id=item_id
         )
+        self._transcribe(entry, now)
+        return [committed, *self._added(entry, None)]
+
+    def _transcribe(self, entry: Entry, now: float) -> None:
+        """What the user has said is written down, if the session wants that."""
         transcription = self.session["audio"]["input"]["transcription"]
         if transcription is not None:
             words, model = self._script.next_transcript(), transcription["model"]
             wanted = _LOGPROBS in (self.session["include"] or ())
             self._transcripts.begin(entry, model, words, now, logprobs=wanted)
-        return [committed, *self._added(entry, None)]
 
     def _no_output_buffer(self, _event: Wire, _now: float) -> list[Wire]:
         raise Refusal(

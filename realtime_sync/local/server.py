@@ -173,7 +173,7 @@ class LocalServer:
             epoch=time.time,
             clock=datetime.now,
             new_identity=_new_identity,
-            think=None if self._thinkers is None else self._thinkers.think,
+            thinker=self._thinkers,
         )
 
     def _new_desk(self, grants: Grants) -> Desk:

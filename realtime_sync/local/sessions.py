@@ -17,7 +17,7 @@ from realtime_sync.local.replay import Replay
 from realtime_sync.local.scribe import Scribe
 from realtime_sync.local.script import Script
 from realtime_sync.local.telephone import Telephone
-from realtime_sync.local.thoughts import Think
+from realtime_sync.local.thoughts import Thinker
 
 __all__ = ["Sessions"]
 
@@ -35,7 +35,7 @@ class Sessions:
         epoch: Seconds since 1970, now.
         clock: The time of day, now.
         new_identity: A name that no other session has, at most 16 characters.
-        think: Asks a language model; None: realtime sessions answer by rules.
+        thinker: A language model; None: realtime sessions answer by rules.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Sessions:
         epoch: Callable[[], float],
         clock: Callable[[], datetime],
         new_identity: Callable[[], str],
-        think: Think | None = None,
+        thinker: Thinker | None = None,
     ) -> None:
         self.script = script
         self.seconds = seconds
@@ -56,7 +56,7 @@ class Sessions:
         self.clock = clock
         self.new_identity = new_identity
         self._voice = voice
-        self._think = think
+        self._thinker = thinker
         self.speed = speed
         self.replay: Replay | None = None  # the recording that is played; None: none
 
@@ -101,7 +101,7 @@ class Sessions:
             speed=self.speed,
             ends=ends,
             preset=preset,
-            think=self._think,
+            thinker=self._thinker,
         )
 
     def _call(self, model: str, ends: float, preset: Wire | None) -> Mind:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -17,7 +17,7 @@ from realtime_sync.local.mcp import McpResponse
 from realtime_sync.local.responses import Step
 from realtime_sync.local.usage import words_of
 
-__all__ = ["Think", "Thinking", "ThoughtResponse"]
+__all__ = ["Failed", "Source", "Thinker", "Thinking", "ThoughtResponse"]
 
 Wire = dict[str, Any]
 
@@ -40,8 +40,48 @@ class Source(Protocol):
         ...
 
 
-Think = Callable[[Wire], Source]
-"""Asks a language model, given the body of the request."""
+class Listening(Protocol):
+    """Speech that is being written down."""
+
+    def take(self) -> str | Fail | None:
+        """What was said, or why nobody knows; None: not yet."""
+        ...
+
+    def cancel(self) -> None:
+        """Ends it."""
+        ...
+
+
+class Thinker(Protocol):
+    """A language model, and perhaps one for speech."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is one for speech."""
+        ...
+
+    def think(self, body: Wire) -> Source:
+        """Asks it, given the body of the request."""
+        ...
+
+    def listen(self, wav: bytes) -> Listening:
+        """Has speech written down."""
+        ...
+
+
+@dataclass(slots=True)
+class Failed:
+    """A request that cannot be made."""
+
+    fail: Fail
+    chunks: Chunks = field(default_factory=Chunks)
+
+    def take(self) -> Heard | None:
+        """See `Source`."""
+        return self.fail
+
+    def cancel(self) -> None:
+        """See `Source`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +90,19 @@ class Thinking:
 
     Attributes:
         begin: Asks the model.
+        ready: Whether everything is known that it has to be told.
     """
 
     begin: Callable[[], Source]
+    ready: Callable[[], bool] = lambda: True
 
 
 class ThoughtResponse(McpResponse):
     """A response whose words may still be to come."""
 
     def _think(self, part: Thinking, at: float) -> Generator[Step, None, float]:
+        while not part.ready():
+            yield at, None
         source = part.begin()
         try:
             return (yield from self._follow(source, at))

@@ -69,9 +69,9 @@ class Transcripts:
             honest = speech_of(entry.audio_ms)
             words = Heard(honest, tuple(words_of(honest)))
         if isinstance(words, Fail):
-            self._schedule.add(now, self._failure(entry, words))
+            self._schedule.add(now, self.failed(entry, words))
             return
-        steps = self._words(entry, model, words, logprobs)
+        steps = self.words(entry, model, words, logprobs=logprobs)
         if words.after:
             self._waiting.append(_Waiting(words.after, steps))
         else:
@@ -84,11 +84,15 @@ class Transcripts:
         for one in ready:
             self._schedule.add(now, one.steps)
 
-    def _failure(self, entry: Entry, fail: Fail) -> Iterator[Step]:
+    def failed(self, entry: Entry, fail: Fail) -> Iterator[Step]:
+        """The event of one that nobody has understood."""
         error = {"type": fail.type, "code": fail.code, "message": fail.message, "param": None}
         yield _LISTENING, partial(self._told, "failed", entry, {"error": error})
 
-    def _words(self, entry: Entry, model: str, words: Heard, logprobs: bool) -> Iterator[Step]:
+    def words(
+        self, entry: Entry, model: str, words: Heard, *, logprobs: bool = False
+    ) -> Iterator[Step]:
+        """The events of one; when they have come, the item has it."""
         at, milliseconds = _LISTENING, entry.audio_ms
         for index, delta in enumerate(words.deltas):
             fields: Wire = {"delta": delta}

@@ -90,6 +90,7 @@ def test_a_brain_that_cannot_be(run: Run) -> None:
     [
         *(["--speed", "0"], ["--speed", "fast"], ["--speed", "nan"], ["--port", "70000"]),
         *(["extra"], ["--brain", "http://127.0.0.1/v1"], ["--model", "m"]),
+        ["--transcription-model", "m"],
         ["--brain", "http://127.0.0.1/v1", "--model", "m", "--brain-key-env", "NOBODY_HAS_IT"],
     ],
 )

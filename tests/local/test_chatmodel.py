@@ -171,6 +171,83 @@ def test_speech_of_the_user(front: LocalServer, back: LocalServer) -> None:
     assert part["input_audio"]["format"] == "wav"
 
 
+@pytest.fixture
+def hearing(back: LocalServer) -> Iterator[LocalServer]:
+    """A realtime server that has speech written down."""
+    brain = ChatModel(back.url, "llama", api_key="x", transcription_model="whisper")
+    with LocalServer(speed=None, voice="tones", brain=brain) as running:
+        yield running
+
+
+TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
+
+
+def test_speech_is_written_down(hearing: LocalServer, back: LocalServer) -> None:
+    """With a transcription model the language model reads what was said, once for each item."""
+    back.script.transcripts(["good morning", "how are you?"])
+    back.reply("Morning.", "Fine.")
+    with RealtimeSession(
+        endpoint=hearing.endpoint,
+        output_modalities=["text"],
+        transcription="any",
+        turn_detection=None,
+    ) as session:
+        for _ in range(2):
+            with session.expect(TRANSCRIBED) as heard:
+                session.input_audio_buffer.append(bytes(9600))
+                session.input_audio_buffer.commit()
+                answer = session.ask()
+                told = heard.result()
+        assert (told.transcript, answer.text) == ("how are you?", "Fine.")
+        assert session.conversation.items[2].transcript == "how are you?"
+    asked_for = [one for one in back.requests if one.path == "/audio/transcriptions"]
+    assert [one.body["model"] for one in asked_for] == ["whisper"] * 2
+    told_the_model = [one["content"] for one in asked(back)["messages"] if one["role"] == "user"]
+    assert told_the_model == ["good morning", "how are you?"]
+
+
+def test_speech_in_an_item(hearing: LocalServer, back: LocalServer) -> None:
+    """Speech that a client puts into the conversation is written down too, and nobody is told."""
+    back.script.transcripts(["what is the time?"])
+    back.reply("Noon.")
+    with RealtimeSession(endpoint=hearing.endpoint, output_modalities=["text"]) as session:
+        assert session.ask(audio=bytes(9600)).text == "Noon."
+    assert asked(back)["messages"][-1] == {"role": "user", "content": "what is the time?"}
+
+
+def test_speech_that_nobody_understands(hearing: LocalServer, back: LocalServer) -> None:
+    """A transcription that fails fails the response, and is tried again by the next."""
+    failed = "conversation.item.input_audio_transcription.failed"
+    back.script.transcripts([RuntimeError("too noisy")] * 3)
+    with RealtimeSession(
+        endpoint=hearing.endpoint,
+        output_modalities=["text"],
+        transcription="any",
+        turn_detection=None,
+    ) as session:
+        session.input_audio_buffer.append(bytes(9600))
+        with session.expect(failed) as told:
+            session.input_audio_buffer.commit()
+            with pytest.raises(ResponseFailed, match="too noisy"):
+                session.ask()
+            assert "too noisy" in told.result().error.message
+        back.script.transcripts(["hello"])
+        assert session.ask().text.startswith("Hello!")
+
+
+def test_a_call_that_is_left_is_heard_no_more(hearing: LocalServer, back: LocalServer) -> None:
+    """Who leaves ends the transcription of what he has said."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        brain = ChatModel(url, "m", transcription_model="w")
+        with LocalServer(speed=None, brain=brain) as server:
+            session = RealtimeSession(endpoint=server.endpoint, turn_detection=None).open()
+            session.input_audio_buffer.append(bytes(9600))
+            session.input_audio_buffer.commit()
+            session.close()
+            await_end()
+
+
 def test_images(session: RealtimeSession, back: LocalServer) -> None:
     """Images go along."""
     session.ask("what is it?", image=b"\x89PNG\r\n\x1a\n" + bytes(30))
