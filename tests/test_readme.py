@@ -124,6 +124,12 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         lambda server: server.reply("Three euros.", "Sorry, I cannot say."),
         ["a price\n"],
     ),
+    "chat-example": (
+        lambda server: server.reply(
+            server.call("in_stock", fruit="pears"), "Yes, three.", "I put them aside."
+        ),
+        ["Yes, three.\n", "I put them aside. 6\n"],
+    ),
     "endpoints-example": (lambda server: None, ["Hello!"]),
     "errors-example": (
         lambda server: server.reply(["Hel", RuntimeError("hiccups")]),

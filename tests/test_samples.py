@@ -27,6 +27,13 @@ SHOWS = {
         "20 pears are on their way",
         "there is no room for so many",
     ],
+    "chat.py": [
+        "in_stock returned: 12\n",
+        "RequestRefused; still True\n",
+        "spoken: 1, 2, 3. (",
+        "1, 2.\n    user: Please call in_stock",
+        "    function_call_output: 12\n",
+    ],
     "callbacks.py": ["Hello! You said", "heard: 1, 2, 3.", "2  response.done", "[completed]"],
     "pump.py": ["the wizard's speech is completed"],
     "speech.py": ["question.wav: Hello! You said", "reply.wav: [your speech, "],
