@@ -192,8 +192,7 @@ def reach(
     except ssl.SSLCertVerificationError as exc:
         sock.close()
         raise ConnectError(
-            f"the certificate of {peer} was refused: {exc.verify_message};"
-            " check the host name, or give an ssl_context that trusts its issuer"
+            f"the certificate of {peer} was refused: {exc.verify_message}; {_cure(context)}"
         ) from exc
     except OSError as exc:
         sock.close()
@@ -253,6 +252,18 @@ def default_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _cure(context: ssl.SSLContext | None) -> str:
+    """What to do about a certificate that was refused."""
+    places = ssl.get_default_verify_paths()
+    known = context is not None and any(context.cert_store_stats().values())
+    if not (known or places.cafile or places.capath):
+        return (
+            "this process knows no certificate authority: have SSL_CERT_FILE name a file of them,"
+            " or give an ssl_context"
+        )
+    return "check the host name, or give an ssl_context that trusts its issuer"
 
 
 def _tune(sock: socket.socket) -> None:

@@ -34,6 +34,7 @@ class Watch:
         self._prefixes = tuple(text[:-1] for text in texts if text.endswith("*"))
         self._classes = tuple(w for w in wanted if not isinstance(w, str))
         self._inbox = Inbox("an iterator of events")
+        self._waiting: set[int] = set()  # threads: an iterator may be shared
         self.ended = False
         self.error: RealtimeError | None = None  # why it ended; None where it was closed
 
@@ -71,12 +72,23 @@ class Watch:
         while True:
             ended = self.ended  # before the entry: the last one may come in between
             entry = self._inbox.take()
+            if (isinstance(entry, Event) or ended) and self._waiting:
+                self._inbox.wake()  # one wake-up for all that came together: pass it on
             if isinstance(entry, Event):
                 return entry
             if ended:
                 return None
-            if not self._inbox.wait(deadline.remaining()):
+            if not self._wait(deadline):
                 raise RealtimeTimeout(f"no such event within {deadline.timeout:g} s")
+
+    def _wait(self, deadline: Deadline) -> bool:
+        mine = threading.get_ident()
+        self._waiting.add(mine)
+        try:
+            # what came before we were in there was passed on to nobody
+            return self.ended or bool(self._inbox) or self._inbox.wait(deadline.remaining())
+        finally:
+            self._waiting.discard(mine)
 
     def ready(self) -> Event | None:
         """The next event that has come already; None where there is none."""

@@ -140,6 +140,41 @@ def test_events_timeout(session: RealtimeSession) -> None:
     assert next(stream).type == "response.done"
 
 
+@pytest.mark.row("C13")
+def test_one_iterator_in_two_threads(session: RealtimeSession) -> None:
+    """Each event of it goes to one of them; none is lost, none comes twice."""
+    stream, got = session.events("input_audio_buffer.cleared", timeout=LIMIT), list[str]()
+
+    def read() -> None:
+        got.extend(event.event_id for event in stream)
+
+    threads = [threading.Thread(target=read) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(25):
+        session.input_audio_buffer.clear()
+    for _ in range(25):  # together
+        session.send({"type": "input_audio_buffer.clear"})
+    session.input_audio_buffer.clear()
+    session.close()
+    for thread in threads:
+        thread.join(LIMIT)
+        assert not thread.is_alive()
+    assert len(got) == len(set(got)) == 51
+
+
+@pytest.mark.row("C13")
+def test_a_break(session: RealtimeSession) -> None:
+    """Who stops iterating has stopped; the session lives, and what comes later is his again."""
+    stream = session.events("response.done", timeout=LIMIT)
+    for text in ("one", "two"):
+        asked = session.ask(text)
+        for event in stream:
+            assert event.response.id == asked.id
+            break
+    assert session.state == "open"
+
+
 def test_closed_iterator(session: RealtimeSession) -> None:
     """A closed iterator gives what had come and ends."""
     with session.events("response.done") as stream:
@@ -158,6 +193,7 @@ def test_forgotten_iterator(session: RealtimeSession) -> None:
     assert not session._watches
 
 
+@pytest.mark.row("C14")
 def test_iterator_of_a_lost_session(bare: RealtimeSession, peer: Peer) -> None:
     """After what had come, events() raises ConnectionLost when the link was lost for good."""
     link = peer.link()
