@@ -97,6 +97,19 @@ def test_a_session_takes_half_of_theirs_at_most(benchmarks: Any) -> None:
     assert min(row.ours) <= min(row.theirs) / 2, row
 
 
+@pytest.mark.skipif(not pathlib.Path("/proc/self/fd").exists(), reason="no /proc here")
+def test_reliability_in_small(benchmarks: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Each of its figures is measured; no byte is wrong, nothing is left."""
+    from benchmarks import reliability
+
+    figures = {one.name: one for one in reliability.figures(hours_of_audio=0.002, small=True)}
+    assert figures["duplex audio, directions with a wrong byte"].value == 0
+    assert all(one.value == 0 for name, one in figures.items() if name.endswith("left"))
+    assert figures["3 sessions, deltas that came"].value == 60
+    assert figures["cut and restored, 50 items, p50"].value > 0
+    assert len([record for record in caplog.records if "was lost" in record.getMessage()]) > 5
+
+
 @pytest.mark.parametrize(
     ("job", "plan", "given"),
     [

@@ -178,6 +178,7 @@ def test_what_was_queued_is_sent(line: Line) -> None:
     assert pipe.types == ["test.sent"] * 100
 
 
+@pytest.mark.row("C5")
 def test_nothing_is_accepted_any_more(line: Line) -> None:
     """After close() every call raises SessionClosed."""
     session, _ = line.open()

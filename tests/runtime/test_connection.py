@@ -661,6 +661,7 @@ def test_an_iterator_too_far_behind(line: Line, caplog: pytest.LogCaptureFixture
 # --- losing the link
 
 
+@pytest.mark.row("C14")
 def test_loss_tells_everybody_the_right_thing(line: Line) -> None:
     """A lost link: ConnectionLost for what waits, with the part that came for a response."""
     session, pipe = line.open()

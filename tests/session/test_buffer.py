@@ -50,6 +50,7 @@ def test_append(data: Any, session: RealtimeSession, server: LocalServer) -> Non
     assert session.conversation.retrieve(item.id).audio == TONE.tobytes()
 
 
+@pytest.mark.row("C6")
 def test_append_float(session: RealtimeSession) -> None:
     """float32 arrays are from -1 to 1."""
     session.input_audio_buffer.append(TONE.astype(np.float32) / 32768)
@@ -95,6 +96,8 @@ def test_formats(kind: str, make: Opener) -> None:
         (TONE, {"sample_rate": 0}, (TypeError, ValueError)),
         (TONE, {"sample_rate": "x"}, (TypeError, ValueError)),
         (b"odd", {"sample_rate": 24000}, ValueError),
+        (np.zeros(4, np.int32), {}, (TypeError, ValueError)),
+        (np.array(["a"]), {}, (TypeError, ValueError)),
         (TONE, {"timeout": -1}, ValueError),
     ],
 )

@@ -181,11 +181,27 @@ def test_config_of_another_type() -> None:
 @pytest.mark.row("C19")
 def test_config_is_copied(server: LocalServer, make: Opener) -> None:
     """Changing a dict after the session was made changes nothing (C19)."""
-    config = {"instructions": "before"}
-    session = make(config=config)
+    config: dict[str, Any] = {"instructions": "before", "audio": {"output": {"voice": "ash"}}}
+    tools: list[Any] = [double]
+    history: list[Any] = [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "before"}]}
+    ]
+    session = make(config=config, tools=tools, history=history)
     config["instructions"] = "after"
+    config["audio"]["output"]["voice"] = "verse"
+    tools.clear()
+    history[0]["content"][0]["text"] = "after"
+    history.append("more")
     with session:
         assert session.config.instructions == "before"
+        assert session.config.audio.output.voice == "ash"
+        assert session.tools.names == ("double",)
+        assert [item.text for item in session.conversation.items] == ["before"]
+
+
+def double(n: int) -> int:
+    """Doubles."""
+    return 2 * n
 
 
 def test_update(session: RealtimeSession, server: LocalServer) -> None:

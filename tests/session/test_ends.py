@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -428,18 +429,46 @@ def test_slow_reader_loses_deltas_only(
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
 
 
-@pytest.mark.row("C18")
+@pytest.mark.row("C18", bound="200 sessions, one I/O thread")
 def test_200_sessions(server: LocalServer) -> None:
     """Many sessions share one I/O thread; each is isolated, and all of them end."""
     made = [
-        RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]).open()
-        for _ in range(30)
+        RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]).open(timeout=LIMIT)
+        for _ in range(200)
     ]
     assert sum(t.name == "realtime-io" for t in threading.enumerate()) == 1
-    futures = [session.submit(f"count to {n + 1}") for n, session in enumerate(made)]
+    futures = [session.submit(f"count to {n + 1}") for n, session in enumerate(made[:30])]
     for n, future in enumerate(futures):
         assert str(n + 1) in future.result(LIMIT).text
     made[0].close()
     assert made[1].ask("hello").status == "completed"
     for session in made:
         session.close()
+
+
+@pytest.mark.row("C18", bound="nothing of one reaches the other")
+def test_sessions_that_share_things(make: Opener, server: LocalServer) -> None:
+    """One callback, tool, TLS context and dict for two sessions: each has its own events."""
+    heard: list[str] = []
+    ran: list[str] = []
+
+    def look(city: str) -> str:
+        """Looks."""
+        ran.append(city)
+        return city
+
+    shared = {"tools": [look], "config": {"instructions": "x"}}
+    context = ssl.create_default_context()
+    first, second = (make(**shared, ssl_context=context).open() for _ in range(2))
+    for session in (first, second):
+        session.on("response.done", lambda event: heard.append(event.response.id))
+    server.reply(server.call("look", city="Oslo"), "cold", "warm")
+    assert first.ask("how is it?").text == "cold"
+    assert ran == ["Oslo"]
+    assert second.conversation.items == ()
+    assert second.ask("and here?").text == "warm"
+    first.update(instructions="y")
+    assert second.config.instructions == "x"
+    first.close()
+    second.close()
+    assert len(heard) == len(set(heard)) == 3

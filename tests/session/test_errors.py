@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import pickle
@@ -228,6 +229,9 @@ def test_handles_do_not_pickle(session: RealtimeSession) -> None:
         assert hash(handle)
         with pytest.raises(TypeError):
             pickle.dumps(handle)
+        for copied in (copy.copy, copy.deepcopy):
+            with contextlib.suppress(TypeError):
+                assert "sk-x" not in repr(copied(handle)) + str(vars(copied(handle)))
 
 
 def test_tool_error_is_for_tools() -> None:

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 import pytest
+import trustme
 from measured import Measured
 from pipe import LIMIT, Line, Pipe, Task, arrived, greeted, settled
 
@@ -226,6 +227,49 @@ def test_a_process_without_anything() -> None:
     }
     code = f"import os\nfor n in (0, 1, 2): os.close(n)\n{OPTIONS}"
     run(code, env=bare)
+
+
+@pytest.mark.row("C20", bound="nothing is written")
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit there")
+def test_nothing_can_be_written() -> None:
+    """A file system that takes no byte, as a read-only one: the library writes nothing."""
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    assert run(limit + OPTIONS) == ""
+
+
+NO_AUTHORITIES = """
+import ssl, sys
+from realtime_sync import RealtimeSession
+from realtime_sync.errors import ConnectError
+import socket, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+listener = socket.create_server(("127.0.0.1", 0))
+def serve():
+    connection, _ = listener.accept()
+    try:
+        context.wrap_socket(connection, server_side=True)
+    except OSError:
+        connection.close()
+threading.Thread(target=serve, daemon=True).start()
+url = f"https://localhost:{listener.getsockname()[1]}/v1"
+try:
+    RealtimeSession(api_key="sk-x", base_url=url).open(timeout=10)
+except ConnectError as exc:
+    print(exc)
+"""
+
+
+@pytest.mark.row("C20", bound="a ConnectError that says so")
+def test_no_authorities(tmp_path: pathlib.Path) -> None:
+    """A frozen application brings none along: it connects to nobody, and is told why."""
+    pem = tmp_path / "server.pem"
+    trustme.CA().issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(pem))
+    nowhere = {"SSL_CERT_FILE": str(tmp_path / "no"), "SSL_CERT_DIR": str(tmp_path / "none")}
+    code = f"import sys; sys.argv = ['', {str(pem)!r}]\n{NO_AUTHORITIES}"
+    said = run(code, env={**os.environ, **nowhere})
+    assert "certificate" in said
+    assert "SSL_CERT_FILE" in said
 
 
 NO_DESCRIPTORS = """

@@ -183,6 +183,13 @@ def test_base_url(given: str, wanted: str, peer: Peer) -> None:
         {"base_url": "nonsense", "api_key": "sk-x"},
         {"base_url": "https://user:pw@example.com", "api_key": "sk-x"},
         {"base_url": "https://example.com:99999", "api_key": "sk-x"},
+        {"base_url": "example.com/v1", "api_key": "sk-x"},
+        {"base_url": "https:///v1", "api_key": "sk-x"},
+        {"base_url": "https://exam\\ple.com/v1", "api_key": "sk-x"},
+        {"base_url": "https://exam ple.com/v1", "api_key": "sk-x"},
+        {"base_url": "https://example.com/v1#part", "api_key": "sk-x"},
+        {"base_url": "https://[::1/v1", "api_key": "sk-x"},
+        {"base_url": "ws://[2001:db8::1]/v1", "api_key": "sk-x"},
         {"endpoint": OpenAI("sk-x"), "api_key": "sk-x"},
         {"endpoint": OpenAI("sk-x"), "base_url": "https://example.com"},
         {"endpoint": []},
@@ -253,6 +260,28 @@ def test_reconnect_is_accepted() -> None:
 
 
 @pytest.mark.row("C2")
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://[::1]:9/v1", "ws://[::1]:9/v1/realtime"),
+        ("wss://[2001:db8::1]:8443/v1", "wss://[2001:db8::1]:8443/v1/realtime"),
+    ],
+)
+def test_addresses_of_version_6(given: str, shown: str) -> None:
+    """They are taken in brackets; plain only on loopback, as ever."""
+    session = RealtimeSession(api_key="sk-x", base_url=given)
+    assert shown in repr(session._setup._endpoints)
+
+
+@pytest.mark.row("C1")
+@pytest.mark.parametrize("key", ["sk-read\n", "sk-read\r\n", "  sk-read "])
+def test_a_key_read_from_a_file(key: str, peer: Peer) -> None:
+    """Its line break at the end is no part of it."""
+    with RealtimeSession(api_key=key, base_url=peer.endpoint._url):
+        assert peer.link().headers["Authorization"] == "Bearer sk-read"
+
+
+@pytest.mark.row("C2")
 def test_plain_only_if_asked_for() -> None:
     """A key crosses the network in plain text only with Compatible(allow_plain=True)."""
     with pytest.raises(ConfigurationError):
@@ -302,6 +331,21 @@ def test_open_after_close(session: RealtimeSession) -> None:
 
 
 @pytest.mark.row("C12")
+def test_two_threads_share_a_with(make: Opener) -> None:
+    """It may be entered twice, and left by another thread than entered: the first exit closes."""
+    session = make()
+    with session:
+        with session:
+            leaving = threading.Thread(target=session.__exit__, args=(None, None, None))
+            leaving.start()
+            leaving.join(15)
+            assert session.state == "closed"
+        assert session.state == "closed"
+    with pytest.raises(SessionClosed), session:
+        pass
+
+
+@pytest.mark.row("C12")
 def test_close_before_open(make: Opener) -> None:
     """A session that was never opened can be closed; it stays closed."""
     session = make()
@@ -311,6 +355,7 @@ def test_close_before_open(make: Opener) -> None:
         session.open()
 
 
+@pytest.mark.row("C12")
 def test_enter_open_session(session: RealtimeSession) -> None:
     """`with` opens only if not open, and closes at the end."""
     identity = session.id

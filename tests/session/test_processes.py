@@ -83,8 +83,46 @@ def test_exit_with_a_stuck_tool(server: LocalServer) -> None:
     assert took < 3
 
 
+@pytest.mark.row("F41", bound="its own exit code within 3 s")
+@pytest.mark.parametrize(
+    ("act", "code"), [("os._exit(7)", 7), ("sys.exit(7)", 0), ("session.close()", 0)]
+)
+def test_exit_in_a_callback(act: str, code: int, server: LocalServer) -> None:
+    """os._exit() there ends the process; sys.exit() there is an exception like any other."""
+    exit_code, out, err, took = run(
+        server,
+        f"""
+done = threading.Event()
+session.on("response.done", lambda e: (print("ready", flush=True), {act}))
+session.on("callback.error", lambda e: print("raised", flush=True))
+session.on("connection.closed", lambda e: done.set())
+session.ask("hello")
+""",
+    )
+    assert exit_code == code
+    assert took < 3
+    assert "Fatal Python error" not in err
+    assert ("raised" in out) == (act == "sys.exit(7)")
+
+
+@pytest.mark.row("F41", bound="no fatal error in 200 exits")
+@pytest.mark.long
+def test_many_exits(server: LocalServer) -> None:
+    """However busy a session is when its process ends: exit code 0, and not a word."""
+    ends = [
+        "session.submit('tell me a long story'); print('ready')",
+        "session.on('*', lambda e: time.sleep(0.001)); session.submit('x'); print('ready')",
+        "session.on('*', print); list(session.stream('x')); print('ready')",
+        "threading.Thread(target=session.ask, args=('x',), daemon=True).start(); print('ready')",
+    ]
+    for number in range(200):
+        code, _, err, took = run(server, ends[number % len(ends)])
+        assert (code, err) == (0, ""), number
+        assert took < 3
+
+
 @pytest.mark.row("F41")
-def test_exit_inside_a_callback(server: LocalServer) -> None:
+def test_exit_inside_with(server: LocalServer) -> None:
     """sys.exit() in the main thread, inside `with`, closes and exits with its code."""
     code, _, err, took = run(server, "print('ready')\nwith session:\n    sys.exit(3)")
     assert (code, err) == (3, "")

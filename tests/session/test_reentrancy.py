@@ -16,7 +16,7 @@ from pipe import LIMIT, gate
 
 import realtime_sync
 from realtime_sync import RealtimeSession, ReconnectPolicy, items
-from realtime_sync.errors import RealtimeError
+from realtime_sync.errors import RealtimeError, RealtimeTimeout
 from realtime_sync.local import LocalServer
 from realtime_sync.runtime.clock import Signal
 
@@ -85,6 +85,54 @@ def in_a_guardrail(session: RealtimeSession, _: LocalServer, run: Callable[[], N
 def in_the_last_callback(session: RealtimeSession, _: LocalServer, run: Callable[[], None]) -> None:
     session.on("connection.closed", lambda _: run())
     session.close()
+
+
+TIMED: dict[str, Callable[[RealtimeSession, Any], Any]] = {
+    "open": lambda s, t: s.open(timeout=t),
+    "close": lambda s, t: s.close(timeout=t),
+    "ask": lambda s, t: s.ask("x", timeout=t),
+    "stream": lambda s, t: next(s.stream("x", timeout=t)),
+    "rounds": lambda s, t: next(s.rounds("x", timeout=t)),
+    "submit": lambda s, t: s.submit("x").result(timeout=t),
+    "response.create": lambda s, t: s.response.create(timeout=t),
+    "response.cancel": lambda s, t: s.response.cancel(timeout=t),
+    "conversation.create": lambda s, t: s.conversation.create("x", timeout=t),
+    "conversation.retrieve": lambda s, t: s.conversation.retrieve("x", timeout=t),
+    "conversation.delete": lambda s, t: s.conversation.delete("x", timeout=t),
+    "conversation.truncate": lambda s, t: s.conversation.truncate("x", 5, timeout=t),
+    "conversation.clear": lambda s, t: s.conversation.clear(timeout=t),
+    "conversation.sync": lambda s, t: s.conversation.sync([], timeout=t),
+    "append": lambda s, t: s.input_audio_buffer.append(bytes(2), timeout=t),
+    "commit": lambda s, t: s.input_audio_buffer.commit(timeout=t),
+    "clear": lambda s, t: s.input_audio_buffer.clear(timeout=t),
+    "update": lambda s, t: s.update(instructions="x", timeout=t),
+    "reset": lambda s, t: s.reset(timeout=t),
+    "wait_for": lambda s, t: s.wait_for("never", timeout=t),
+    "expect": lambda s, t: s.expect("never").result(timeout=t),
+    "events": lambda s, t: next(s.events("never", timeout=t)),
+}
+
+
+@pytest.mark.row("C4", bound="at once, nothing sent")
+@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("timeout", [float("nan"), float("inf"), -1, True, "5", 10**400], ids=str)
+def test_a_timeout_that_is_none(
+    name: str, timeout: object, session: RealtimeSession, server: LocalServer
+) -> None:
+    """What is no number of seconds from 0 on is refused by every call, before anything is done."""
+    with pytest.raises((TypeError, ValueError)):
+        TIMED[name](session, timeout)
+    assert session.state == "open"
+    sent = [event["type"] for event in server.received]
+    assert sent == ["session.update"] or name == "submit"  # which has no timeout
+
+
+@pytest.mark.row("C4", bound="at once")
+@pytest.mark.parametrize("name", ["wait_for", "expect", "events"])
+def test_nothing_is_a_poll(name: str, session: RealtimeSession) -> None:
+    """0 seconds look, and do not wait."""
+    with pytest.raises(RealtimeTimeout):
+        TIMED[name](session, 0)
 
 
 PLACES = [in_a_callback, in_a_done_callback, in_a_tool, in_a_guardrail, in_the_last_callback]

@@ -36,6 +36,7 @@ def test_send(session: RealtimeSession, server: LocalServer) -> None:
     assert len(set(ids)) == 4
 
 
+@pytest.mark.row("C9")
 def test_send_unknown_type(session: RealtimeSession) -> None:
     """Any client event can be sent, one that we do not know too."""
     with session.expect("error") as pending:
@@ -92,6 +93,7 @@ def test_bad_events(
     assert [e["type"] for e in server.received] == ["session.update", "input_audio_buffer.clear"]
 
 
+@pytest.mark.row("B6", "C9")
 def test_lone_surrogate(session: RealtimeSession, server: LocalServer) -> None:
     """Text with half a surrogate pair is sent as JSON can say it (B6)."""
     assert session.conversation.create("a\ud800b").id

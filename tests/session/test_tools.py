@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,6 +29,11 @@ WIRE = {"type": "function", "name": "wired", "parameters": {"type": "object", "p
 def add(a: int, b: int = 1) -> int:
     """Adds two numbers."""
     return a + b
+
+
+def endless() -> Iterator[int]:
+    """Counts."""
+    yield 1
 
 
 @tool(name="renamed", description="Says hello.")
@@ -300,6 +306,9 @@ def test_add_and_remove(session: RealtimeSession, server: LocalServer) -> None:
         ({"type": "function"}, ConfigurationError),
         ({"name": "x"}, ConfigurationError),
         ({**WIRE, "name": "add"}, ConfigurationError),
+        ({**WIRE, "name": "bad name!"}, ConfigurationError),
+        ({**WIRE, "parameters": {"a": object()}}, ConfigurationError),
+        (endless, TypeError),
         (print, TypeError),
         (LocalServer, TypeError),
     ],
