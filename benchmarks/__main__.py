@@ -20,7 +20,9 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "append": links.append,
     "ask": links.ask,
     "crowd": links.crowd,
+    "bargein": links.bargein,
     "memory": links.memory,
+    "hour": links.hour,
     "reconnect": links.reconnect,
     "resampling": resampling.rows,
 }

@@ -18,7 +18,32 @@ _SESSION = {
     "ours": "from realtime_sync import RealtimeSession; RealtimeSession(api_key='x')",
     "theirs": "import openai; openai.OpenAI(api_key='x').realtime",
 }
-_EVENT = '{"type":"response.output_text.delta","event_id":"e","response_id":"r","delta":"x"}'
+#: One with models in models, which are built when the first of them comes.
+_EVENT = (
+    '{"type":"response.done","event_id":"e","response":{"id":"r","status":"completed","output":'
+    '[{"id":"i","type":"message","role":"assistant","content":[{"type":"output_text","text":"x"}]}]}}'
+)
+_PARSERS = {
+    "ours": "from realtime_sync.events import parse",
+    "theirs": (
+        "from openai.resources.realtime.realtime import RealtimeConnection;"
+        " parse = RealtimeConnection(None).parse_event"
+    ),
+}
+#: What a session's first event takes longer than its second.
+_SECOND_EVENT = {
+    who: f"""
+from time import perf_counter
+{made}
+began = perf_counter()
+{_PARSERS[who]}
+parse({_EVENT!r})
+first = perf_counter()
+parse({_EVENT!r})
+print((first - began - (perf_counter() - first)) * 1000)
+"""
+    for who, made in _SESSION.items()
+}
 _FIRST_EVENT = {
     "ours": f"{_SESSION['ours']}; from realtime_sync.events import parse; parse({_EVENT!r})",
     "theirs": (
@@ -35,11 +60,29 @@ def session_made(rounds: int) -> list[Row]:
 
 def rows(rounds: int) -> list[Row]:
     """The same, and on to the first event."""
-    return [*session_made(rounds), *_race("first event parsed", _FIRST_EVENT, rounds)]
+    later = [
+        (_later(_SECOND_EVENT["ours"]), _later(_SECOND_EVENT["theirs"])) for _ in range(rounds)
+    ]
+    return [
+        *session_made(rounds),
+        *_race("first event parsed", _FIRST_EVENT, rounds),
+        Row("first event beside second", "ms wall", *map(tuple, zip(*later, strict=True))),
+    ]
 
 
 def _race(name: str, programs: dict[str, str], rounds: int) -> list[Row]:
     return race(name, lambda: _run(programs["ours"]), lambda: _run(programs["theirs"]), rounds)
+
+
+def _later(program: str) -> float:
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return float(ran.stdout)
 
 
 def _run(program: str) -> Taken:

@@ -10,46 +10,62 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Json = dict[str, Any]
+#: As long as one of OpenAI's.
+KEY = "sk-proj-" + "k3Y" * 52
 #: 20 ms of PCM16 at 24 kHz.
 FRAME = bytes(range(240)) * 4
+
+
+class _Heard:
+    """What came of the deltas of all sessions; each session's are numbered."""
+
+    def __init__(self) -> None:
+        self.late: list[float] = []  # seconds from sending to the callback
+        self.lost = 0
+
+    def taker(self) -> Callable[[Any], None]:
+        """A callback for one session."""
+        last = 0
+
+        def take(event: Any) -> None:
+            nonlocal last
+            self.late.append(time.monotonic() - event.sent)
+            base64.b64decode(event.delta)
+            if last:
+                self.lost += event.number - last - 1
+            last = event.number
+
+        return take
 
 
 def crowd_ours(url: str, sessions: int, seconds: float) -> Json:
     """Each is given 20 ms fifty times a second, and has a callback for ten deltas a second."""
     from realtime_sync import Compatible, RealtimeSession
 
-    late: list[float] = []
-
-    def take(event: Any) -> None:
-        late.append(time.monotonic() - event.sent)
-
+    heard = _Heard()
     opened = []
     for _ in range(sessions):
-        session = RealtimeSession(endpoint=Compatible(url, "k"))
-        session.on("response.output_audio.delta", take)
-        opened.append(session.open())
+        session = RealtimeSession(endpoint=Compatible(url, KEY))
+        session.on("response.output_audio.delta", heard.taker())
+        opened.append(session.open(timeout=60))
     appends = [session.input_audio_buffer.append for session in opened]
-    return _crowd(appends, late, seconds, opened)
+    return _crowd(appends, heard, seconds, opened)
 
 
 def crowd_theirs(url: str, sessions: int, seconds: float) -> Json:
     """openai-python, one thread each to receive."""
     import openai
 
-    late: list[float] = []
-    client = openai.OpenAI(api_key="k", base_url=url)
+    heard = _Heard()
+    client = openai.OpenAI(api_key=KEY, base_url=url)
     opened = []
 
     def listen(connection: Any) -> None:
-        connection.on("response.output_audio.delta", take)
+        connection.on("response.output_audio.delta", heard.taker())
         try:
             connection.dispatch_events()
         except Exception:
             return  # closed
-
-    def take(event: Any) -> None:
-        late.append(time.monotonic() - event.sent)
-        base64.b64decode(event.delta)
 
     for _ in range(sessions):
         connection = client.realtime.connect(model="m").__enter__()
@@ -60,15 +76,16 @@ def crowd_theirs(url: str, sessions: int, seconds: float) -> Json:
         append = connection.input_audio_buffer.append
         return lambda data: append(audio=base64.b64encode(data).decode())
 
-    appends = [appender(connection) for connection in opened]
-    return _crowd(appends, late, seconds, opened)
+    return _crowd([appender(connection) for connection in opened], heard, seconds, opened)
 
 
 def _crowd(
-    appends: Sequence[Callable[[bytes], None]], late: list[float], seconds: float, opened: list[Any]
+    appends: Sequence[Callable[[bytes], None]], heard: _Heard, seconds: float, opened: list[Any]
 ) -> Json:
     rest = FRAME[9:]
     sent = 0
+    time.sleep(0.5)  # what opening them has left behind is no part of it
+    heard.late.clear()
     began, start = time.process_time(), time.monotonic()
     for tick in range(int(seconds * 50)):
         for n, append in enumerate(appends):
@@ -82,15 +99,15 @@ def _crowd(
             sent += 1
     spent = time.process_time() - began
     took = time.monotonic() - start
+    late = sorted(heard.late)
     time.sleep(0.5)
     for one in opened:
         one.close()
-    late.sort()
     return {
         "cores": spent / took,
         "ms p50": late[len(late) // 2] * 1e3,
         "ms p99": late[int(len(late) * 0.99)] * 1e3,
-        "deltas": len(late),
+        "deltas lost": heard.lost,
         "appends": sent,
     }
 
@@ -103,7 +120,7 @@ def memory_ours(url: str, sessions: int) -> Json:
     from realtime_sync import Compatible, RealtimeSession
 
     def begin() -> RealtimeSession:
-        session = RealtimeSession(endpoint=Compatible(url, "k"))
+        session = RealtimeSession(endpoint=Compatible(url, KEY))
         session.on("response.done", lambda _: None)
         return session.open()
 
@@ -121,7 +138,7 @@ def memory_theirs(url: str, sessions: int) -> Json:
     """openai-python, with a thread each that waits for events."""
     import openai
 
-    client = openai.OpenAI(api_key="k", base_url=url)
+    client = openai.OpenAI(api_key=KEY, base_url=url)
 
     def listen(connection: Any) -> None:
         try:
@@ -145,6 +162,51 @@ def memory_theirs(url: str, sessions: int) -> Json:
     return told
 
 
+def hour_ours(url: str, minutes: int, deltas: int) -> Json:
+    """Resident memory that an hour adds: responses of a minute, and as much audio sent."""
+    from realtime_sync import Compatible, RealtimeSession
+
+    with RealtimeSession(endpoint=Compatible(url, KEY)) as session:
+        session.on("response.output_audio.delta", lambda event: len(event.audio))
+        append = session.input_audio_buffer.append
+
+        def minute() -> None:
+            for _ in range(5 * deltas):
+                append(FRAME, timeout=None)
+            session.response.create().wait()
+
+        return _hour(minute, minutes)
+
+
+def hour_theirs(url: str, minutes: int, deltas: int) -> Json:
+    """openai-python; the same."""
+    import openai
+
+    client = openai.OpenAI(api_key=KEY, base_url=url)
+    with client.realtime.connect(model="m") as connection:
+
+        def minute() -> None:
+            for _ in range(5 * deltas):
+                connection.input_audio_buffer.append(audio=base64.b64encode(FRAME).decode())
+            connection.response.create()
+            for event in connection:
+                if event.type == "response.output_audio.delta":
+                    base64.b64decode(event.delta)
+                elif event.type == "response.done":
+                    return
+
+        return _hour(minute, minutes)
+
+
+def _hour(minute: Callable[[], None], minutes: int) -> Json:
+    for _ in range(5):  # what the first ones load and keep, each later one replaces
+        minute()
+    before = _resident()
+    for _ in range(minutes):
+        minute()
+    return {"MB": max(0, _resident() - before) / 1e6}
+
+
 def _resident() -> int:
     with open("/proc/self/statm", encoding="ascii") as told:
         return int(told.read().split()[1]) * 4096
@@ -159,7 +221,7 @@ def reconnect_ours(url: str, items: int) -> Json:
 
     history = [f"item number {n}" for n in range(items)]
     with RealtimeSession(
-        endpoint=Compatible(url, "k"), history=history, reconnect=ReconnectPolicy(delays=(0,) * 5)
+        endpoint=Compatible(url, KEY), history=history, reconnect=ReconnectPolicy(delays=(0,) * 5)
     ) as session:
         link: Any = session._connection._link
         began = time.perf_counter()

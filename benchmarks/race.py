@@ -19,9 +19,10 @@ class Row:
 
     Attributes:
         name: What was done.
-        unit: Of the values; less is better.
+        unit: Of the values; less is better, but of "sessions".
         ours: One value a round.
-        theirs: Likewise; the runs alternated, so that a slow moment of the machine hits both.
+        theirs: Likewise; the runs alternated, so that a slow moment of the machine hits both. Empty
+            where they have no such thing.
     """
 
     name: str
@@ -30,9 +31,10 @@ class Row:
     theirs: tuple[float, ...]
 
     @property
-    def ratio(self) -> float:
-        """Our median as a part of theirs."""
-        return statistics.median(self.ours) / statistics.median(self.theirs)
+    def ratio(self) -> float | None:
+        """Our median as a part of theirs; None where that is nothing."""
+        theirs = statistics.median(self.theirs) if self.theirs else 0
+        return statistics.median(self.ours) / theirs if theirs else None
 
     def to_json(self) -> dict[str, Any]:
         """Medians, the middle half of the values (quartiles), and the ratio."""
@@ -41,16 +43,14 @@ class Row:
             "unit": self.unit,
             "rounds": len(self.ours),
             "ours": _spread(self.ours),
-            "theirs": _spread(self.theirs),
-            "ratio": round(self.ratio, 3),
+            "theirs": _spread(self.theirs) if self.theirs else None,
+            "ratio": self.ratio and round(self.ratio, 3),
         }
 
     def __str__(self) -> str:
-        ours, theirs = _spread(self.ours), _spread(self.theirs)
-        return (
-            f"{self.name:30} {self.unit:8} ours {_shown(ours)}  theirs {_shown(theirs)}  "
-            f"ratio {self.ratio:.2f}"
-        )
+        theirs = f"  theirs {_shown(_spread(self.theirs))}" if self.theirs else ""
+        ratio = "" if self.ratio is None else f"  ratio {self.ratio:.2f}"
+        return f"{self.name:30} {self.unit:8} ours {_shown(_spread(self.ours))}{theirs}{ratio}"
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
@@ -61,7 +61,7 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _shown(spread: dict[str, float]) -> str:
-    return "{median:8.1f} ({low:.1f} to {high:.1f})".format(**spread)
+    return "{median:9.2f} ({low:.2f} to {high:.2f})".format(**spread)
 
 
 def race(

@@ -89,7 +89,8 @@ class _Peer:
         self.appends = 0
         self.heard = 0  # bytes of frames
         self.late: list[float] = []  # seconds from an append's due time to its arrival
-        self.begun = 0.0  # when deltas began to go to it
+        self.said = 0  # deltas that have gone to it by themselves
+        self.spoke = 0.0  # when its user began to speak
 
 
 class Server:
@@ -106,6 +107,7 @@ class Server:
         self._deltas = b"".join(one[n % len(one)] for n in range(plan.count)) if one else b""
         self._responses = 0
         self._turn = -1  # whose tenth of the connections it is
+        self._cuts: list[float] = []  # seconds from a user's word to the truncate that it brought
 
     def run(self) -> None:
         """Serve; the port is the first line of output, the last one what was heard."""
@@ -182,7 +184,6 @@ class Server:
         peer.outbox += frame(json.dumps(event("session.created", session=session)).encode())
         peer.inbox[:] = rest
         peer.open = True
-        peer.begun = time.monotonic()
 
     def _hear(
         self, peer: _Peer, opcode: int, mask: bytearray, box: bytearray, at: int, size: int
@@ -211,6 +212,14 @@ class Server:
             self._say(peer, event("session.updated", session=json.loads(text)["session"]))
         elif b'"input_audio_buffer.commit"' in text:
             self._say(peer, event("input_audio_buffer.committed", item_id=f"u{peer.appends}"))
+        elif b'"conversation.item.truncate"' in text:
+            self._cuts.append(time.monotonic() - peer.spoke)
+            cut = {k: v for k, v in json.loads(text).items() if k not in ("type", "event_id")}
+            self._say(peer, event("conversation.item.truncated", **cut))
+        elif b'"benchmark.speak"' in text:  # its user is to begin to speak
+            peer.spoke = time.monotonic()
+            started = event("input_audio_buffer.speech_started", item_id="u", audio_start_ms=0)
+            self._say(peer, {**started, "sent": peer.spoke})
 
     def _time(self, peer: _Peer, text: bytes) -> None:
         """An append's first eight bytes of audio say when it was due."""
@@ -253,7 +262,8 @@ class Server:
         peers = [peer for peer in self._peers.values() if peer.open]
         self._turn = (self._turn + 1) % 10
         for peer in peers[self._turn :: 10]:
-            said = {**kinds[0], "sent": time.monotonic()}
+            peer.said += 1
+            said = {**kinds[0], "sent": time.monotonic(), "number": peer.said}
             peer.outbox += frame(json.dumps(said).encode())
             try:
                 self._flush(peer)
@@ -278,6 +288,7 @@ class Server:
             "appends": sum(peer.appends for peer in peers),
             "bytes": sum(peer.heard for peer in peers),
             "late": [late[int(len(late) * share)] for share in (0.5, 0.99)] if late else [],
+            "cuts": sorted(self._cuts),
         }
         print(json.dumps(told), flush=True)
 
