@@ -13,8 +13,9 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
 - `mind` is what all have in common, `hearing` what all that hold a conversation have; `brain` is a
   realtime session, `telephone` one inside a call, `scribe` a transcription, `interpreter` a
   translation; `sessions` makes them.
-- The session is in `settings`, the items in `conversation`, a response's events in `responses`
-  (`plan`, `usage`), user transcripts in `transcripts`, what is due when in `schedule`.
+- The session is in `settings`, the items in `conversation` (their audio in `sound`), a response's
+  events in `responses` (`plan`, `usage`), user transcripts in `transcripts`, what is due when in
+  `schedule`.
 - `vocabulary` and `shapes` say which client events are right, `refusal` what a wrong one is told.
 - `mcp` plays MCP servers: their tools, the approval and the calls of them.
 - `replay` plays the server's part of a recording, `causes` says what in it follows from what.

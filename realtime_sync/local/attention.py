@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from realtime_sync.local.conversation import bytes_per_ms
+from realtime_sync.local.sound import Sound
 
 __all__ = ["Attention"]
 
@@ -30,7 +31,7 @@ class Attention:
     """
 
     def __init__(self) -> None:
-        self.buffer = bytearray()
+        self.buffer = Sound()
         self.speaking: int | None = None
         self._passed = 0.0  # milliseconds of the session's audio before the buffer
         self._settings: tuple[Wire | None, str] = (None, "audio/pcm")
@@ -55,7 +56,7 @@ class Attention:
         detection, audio_format = self._settings
         if detection is not None and self._detector is None:
             self._detector = _detector(detection, audio_format, self.heard_ms)
-        self.buffer += audio
+        self.buffer.add(audio)
         return [] if self._detector is None else list(self._detector.hear(audio))
 
     def begin(self, at_ms: int) -> int:
@@ -63,11 +64,11 @@ class Attention:
         self.speaking = max(at_ms, -int(-self._passed // 1))
         return self.speaking
 
-    def speech(self, end_ms: int) -> bytearray:
+    def speech(self, end_ms: int) -> Sound:
         """Takes the speech out, up to its end, and what came before it."""
         start, end = self._offset(self.speaking or 0), self._offset(end_ms)
-        taken = self.buffer[start:end]
-        self._pass(end, self._size)
+        self._pass(start, self._size)
+        taken = self._pass(end - start, self._size)
         self.speaking = None
         return taken
 
@@ -77,10 +78,9 @@ class Attention:
         if self.speaking is None and self._detector is not None and excess > 0:
             self._pass(excess, self._size)
 
-    def take(self) -> bytearray:
+    def take(self) -> Sound:
         """All that is there, by the client's wish."""
-        taken = self.buffer[:]
-        self._pass(len(self.buffer), self._size)
+        taken = self._pass(len(self.buffer), self._size)
         self._forget()
         return taken
 
@@ -91,10 +91,10 @@ class Attention:
     def _offset(self, at_ms: int) -> int:
         return max(0, round((at_ms - self._passed) * self._size))
 
-    def _pass(self, size: int, per_ms: int) -> None:
-        taken = min(size, len(self.buffer))
-        del self.buffer[:taken]
-        self._passed += taken / per_ms
+    def _pass(self, size: int, per_ms: int) -> Sound:
+        taken = self.buffer.take(size)
+        self._passed += len(taken) / per_ms
+        return taken
 
     def _forget(self) -> None:
         self._detector = self.speaking = None

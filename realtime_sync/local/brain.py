@@ -28,6 +28,7 @@ from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.respondent import Respondent
 from realtime_sync.local.responses import Running
 from realtime_sync.local.script import Script
+from realtime_sync.local.sound import Sound
 from realtime_sync.local.thoughts import Thinker, Thinking, ThoughtResponse
 from realtime_sync.local.vocabulary import SHAPES
 
@@ -284,7 +285,7 @@ class Brain(Hearing):
             item_id=item_id,
         )
         self._attention.take()
-        return [triggered, *self._committed(item_id, bytearray(), now), *self._turn_ended(now)]
+        return [triggered, *self._committed(item_id, Sound(), now), *self._turn_ended(now)]
 
     def _ended(self, running: Running, now: float) -> list[Wire]:
         """What follows `response.done`."""

@@ -23,6 +23,7 @@ from realtime_sync.local.shapes import (
     tagged,
     text,
 )
+from realtime_sync.local.sound import Sound
 
 __all__ = ["ITEM", "INPUT_ITEM", "Conversation", "Entry", "bytes_per_ms"]
 
@@ -129,7 +130,7 @@ class Entry:
 
     item: Wire
     format: str = "audio/pcm"
-    audio: bytearray = field(default_factory=bytearray)
+    audio: Sound = field(default_factory=Sound)
     part: int | None = None
 
     @classmethod
@@ -143,7 +144,7 @@ class Entry:
         entry = cls(own, format=audio_format)
         for index, part in enumerate(own.get("content", ())):
             if part["type"] == "input_audio":
-                entry.audio += base64.b64decode(part.pop("audio"))
+                entry.audio.add(base64.b64decode(part.pop("audio")))
                 entry.part = index
                 part.setdefault("transcript", None)
         return entry
@@ -165,7 +166,7 @@ class Entry:
         """What `conversation.item.retrieved` carries."""
         item = self.reported()
         if self.part is not None:
-            item["content"][self.part]["audio"] = base64.b64encode(self.audio).decode()
+            item["content"][self.part]["audio"] = base64.b64encode(bytes(self.audio)).decode()
         return item
 
 
@@ -257,7 +258,7 @@ class Conversation:
         kept = round(len(words) * audio_end_ms / max(1, entry.audio_ms))
         if part:
             part["transcript"] = " ".join(words[:kept])
-        del entry.audio[audio_end_ms * bytes_per_ms(entry.format) :]
+        entry.audio.cut(audio_end_ms * bytes_per_ms(entry.format))
 
     def _forget_old_audio(self) -> None:
         budget = _AUDIO_KEPT

@@ -18,6 +18,7 @@ from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.responses import Running
 from realtime_sync.local.schedule import Schedule
 from realtime_sync.local.script import Script
+from realtime_sync.local.sound import Sound
 from realtime_sync.local.transcripts import Transcripts
 
 __all__ = ["Hearing"]
@@ -162,7 +163,7 @@ class Hearing(Mind):
         item_id, self._coming = self._coming or self._new_id("item"), None
         return self._committed(item_id, self._attention.take(), now)
 
-    def _committed(self, item_id: str, audio: bytearray, now: float) -> list[Wire]:
+    def _committed(self, item_id: str, audio: Sound, now: float) -> list[Wire]:
         """Audio of the buffer becomes a user item, by the client's wish or the detector's."""
         content = [{"type": "input_audio", "transcript": None}]
         item = {

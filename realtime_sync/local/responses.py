@@ -242,7 +242,7 @@ class Running:
     def _audio_delta(self, chunk: bytes) -> list[Wire]:
         entry = self._entry
         entry.part = 0  # there is something to truncate from the first delta on
-        entry.audio += chunk
+        entry.audio.add(chunk)
         self._deltas += 1
         delta = base64.b64encode(chunk).decode("ascii")
         return [self._event("response.output_audio.delta", **self._place(), delta=delta)]

@@ -98,6 +98,10 @@ class Stage:
     def step(self) -> None:
         """20 ms, and what they bring: all that the server says to what it has heard."""
         self.clock.advance(STEP)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the server has said all that it says to what it has heard."""
         with contextlib.suppress(ServerError):
             self.session.conversation.retrieve("nothing")
 
