@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Optional
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, ImportString, create_model
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
@@ -31,6 +31,9 @@ _UNNAMEABLE: Final[dict[Any, str]] = {
         "takes any name; spell the parameters out (or, in a decorator, use functools.wraps)"
     ),
 }
+
+
+_IMPORTS: Final[Any] = ImportString  # a class, though type checkers are told otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,8 +216,13 @@ def _hint(hint: Any, default: Any) -> Any:
 
 
 def _eager(hint: Any, name: str, label: str) -> Any:
-    """The type, but for one whose values pydantic checks only when somebody comes to them."""
+    """The type, such that its values are whole and checked before the function sees them."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if hint is _IMPORTS or any(isinstance(one, _IMPORTS) for one in inner):
+        raise TypeError(
+            f"{label} cannot be a tool: parameter {name!r} would import what the model names; "
+            "take a str instead"
+        )
     if origin is Annotated:
         return Annotated[(_eager(inner[0], name, label), *inner[1:])]
     if origin in (typing.Union, types.UnionType):

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ImportString, ValidationError
 
 from realtime_sync.tools.schema import Signature, documented, named
 
@@ -298,6 +298,12 @@ def takes_socket(x: socket.socket): ...
 def takes_iterator(x: Annotated[Iterator[int] | None, "numbers"]): ...
 
 
+def takes_import(x: ImportString | None): ...
+
+
+def takes_imported(x: Annotated[ImportString[Any], "what"]): ...
+
+
 @functools.singledispatch
 def dispatched(x: int): ...
 
@@ -324,6 +330,8 @@ class Dispatching:
         (takes_callable, "no JSON Schema"),
         (takes_socket, "no JSON Schema"),
         (takes_iterator, "take a list instead"),
+        (takes_import, "take a str instead"),
+        (takes_imported, "take a str instead"),
         (dispatched, "chooses by its first argument"),
         (Dispatching().of, "chooses by its first argument"),
     ],
