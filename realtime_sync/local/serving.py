@@ -90,7 +90,7 @@ class Serving:
                 self._send(event)
             if not self._line.has_room:
                 return  # the rest stays due until the client has read this
-        if self._schedule.due is None and not self._line.half_closed:
+        if self._schedule.due is None and not self._line.half_closed and not self._muted:
             self._end()
 
     def ended(self) -> None:

@@ -10,6 +10,7 @@ import itertools
 import logging
 import re
 import threading
+import uuid
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -35,6 +36,7 @@ _PAGE = 100  # messages, as many as the API gives at a time
 _PATIENCE = 60.0  # seconds that somebody else's run of our thread is waited for
 _CANCELLING = 5.0  # seconds that the API has to take a cancel; nobody asks for it twice
 _POLL = 0.25  # seconds between two looks at it
+_MARK = "realtime_sync"
 #: How the API says that a run has the thread.
 _ACTIVE_RUN = re.compile(r"\brun (run_[\w-]+)")
 
@@ -101,6 +103,8 @@ class Assistants(Model):
         self._told: set[str] = set()  # ids of calls that a run was told the output of
         self._calls: set[str] = set()  # ids of all calls, as we have named them
         self._runs: set[str] = set()  # ids of our runs
+        self._others: set[str] = set()  # ids of runs of others
+        self._mark = uuid.uuid4().hex  # in the metadata of our runs
         self._closed = Signal()
 
     def open(self) -> None:
@@ -215,11 +219,22 @@ class Assistants(Model):
     def _await_run(self, run_id: str, deadline: Deadline) -> None:
         """Waits for somebody's run to end; one of ours that nobody follows is cancelled."""
         place = f"/threads/{self.thread_id}/runs/{run_id}"
-        if run_id in self._runs:
+        if self._is_ours(run_id):
             self._cancel(str(self.thread_id), run_id)
         while not deadline.passed and not self._closed.wait(Deadline(_POLL)):
             if self._api.get(place)["status"] not in ACTIVE:
                 return
+
+    def _is_ours(self, run_id: str) -> bool:
+        """Whether we have begun a run, also one whose beginning we were never told of."""
+        if run_id not in self._runs and run_id not in self._others:
+            try:
+                told = self._api.get(f"/threads/{self.thread_id}/runs/{run_id}").get("metadata")
+            except NotFound:
+                told = None
+            ours = (told or {}).get(_MARK) == self._mark
+            (self._runs if ours else self._others).add(run_id)
+        return run_id in self._runs
 
     def _cancel(self, thread_id: str, run_id: str) -> None:
         try:
@@ -257,7 +272,11 @@ class Assistants(Model):
     def _sync(self, request: Request) -> tuple[Changed | None, list[str]]:
         """Makes thread and conversation alike; what of the latter is to change, system's words."""
         said, system = sayings(request.items, self._told)
-        planned = plan(said, self._messages(), known=self._known, runs=self._runs)
+        here, messages = {one.id for one in said}, self._messages()
+        for message in messages:
+            if message.get("run_id") and item_id_of(message) not in here:
+                self._is_ours(message["run_id"])
+        planned = plan(said, messages, known=self._known, runs=self._runs)
         place = f"/threads/{self.thread_id}/messages"
         for message_id in planned.delete:
             with contextlib.suppress(NotFound):  # somebody was quicker
@@ -267,7 +286,7 @@ class Assistants(Model):
             self._api.post(place, message_of(one, self._uploads.file_id))
             if isinstance(one, Saying):
                 self._known.add(one.id)
-        self._known &= {one.id for one in said}
+        self._known &= here
         return _changed(planned), system
 
     def _messages(self) -> list[Wire]:
@@ -319,8 +338,7 @@ class Assistants(Model):
             body["tools"] = [*own, *map(_tool, request.tools)]
         if request.tool_choice is not None:
             body["tool_choice"] = _choice(request.tool_choice)
-        if request.metadata:
-            body["metadata"] = dict(request.metadata)
+        body["metadata"] = {_MARK: self._mark, **request.metadata}
         return {**body, **options}
 
 

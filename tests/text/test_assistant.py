@@ -19,6 +19,7 @@ from realtime_sync.errors import (
     ConnectError,
     ConnectionLost,
     NotFound,
+    ProtocolError,
     RealtimeTimeout,
     RequestRefused,
     ResponseFailed,
@@ -533,18 +534,60 @@ def test_close_ends_the_run(server: LocalServer, new: New) -> None:
     assert asked(server, "/cancel") == [{}]
 
 
-def test_cut_streams(server: LocalServer, new: New) -> None:
+@pytest.mark.parametrize("after", [0, 3, 9, 12])
+def test_cut_streams(server: LocalServer, new: New, after: int) -> None:
     """A stream that is cut is an error of its own, and leaves no trace, here and there."""
     session = new()
     session.ask("count to 2")
     server.reply("one two three")
-    server.script.cut(after=12)  # of them two for the messages and the new one
+    server.script.cut(after=after)  # 12: all has come but for the end of the run
     with pytest.raises(ConnectionLost):
         session.ask("go")
     assert [text for _, text in told(session)] == ["count to 2", "1, 2."]
     assert session.ask("count to 3").text == "1, 2, 3."
+    session.ask("count to 4")
     assert thread_of(server, session) == told(session)
+    assert len(told(session)) == 6
+
+
+def test_a_run_that_was_begun_twice(server: LocalServer, new: New) -> None:
+    """Where the answer to a request was lost and it is made again, one answer stays."""
+    session = new(max_retries=1)
+    session.ask("count to 2")
+    server.reply("lost", "kept")
+    with session.expect("response.created") as begun:
+        server.script.cut(after_bytes=20)  # of the first stream, its head
+        assert session.ask("go").text == "kept"
+        begun.result()
+    session.ask("count to 3")
+    assert [text for _, text in told(session)] == [
+        *("count to 2", "1, 2.", "go", "kept", "count to 3", "1, 2, 3."),
+    ]
+    assert thread_of(server, session) == told(session)
+
+
+@pytest.mark.parametrize("data", ["{no json", "[1]", '{"nonsense": 1}', "null"])
+def test_malformed_events(server: LocalServer, new: New, data: str) -> None:
+    """An event that is none is an error of its own, and leaves no trace."""
+    session = new()
+    session.ask("count to 2")
+    server.script.frame(data, after=5)
+    with pytest.raises(ProtocolError):
+        session.ask("go")
+    assert session.ask("count to 3").text == "1, 2, 3."
     assert len(told(session)) == 4
+    assert thread_of(server, session) == told(session)
+
+
+def test_a_server_that_falls_silent(server: LocalServer, new: New) -> None:
+    """A turn that was waited for in vain is given up: its run is cancelled."""
+    session = new().open()
+    server.reply("one two three")
+    server.script.mute(after=8)
+    with pytest.raises(RealtimeTimeout):
+        session.ask("go", timeout=1)
+    assert session.ask("count to 2").text == "1, 2."
+    assert thread_of(server, session) == told(session)
 
 
 def test_refusals(server: LocalServer, new: New) -> None:

@@ -277,8 +277,10 @@ def test_malformed(server: LocalServer, client: openai.OpenAI) -> None:
 def test_mute(server: LocalServer, client: openai.OpenAI) -> None:
     """A mute server sends nothing more, and leaves the connection open."""
     server.script.mute(after=1)
+    began = time.monotonic()
     with pytest.raises(openai.APIConnectionError), ask(client, stream=True, timeout=0.3) as stream:
         list(stream)
+    assert time.monotonic() - began >= 0.3
 
 
 def test_comments_are_no_chunks(server: LocalServer, client: openai.OpenAI) -> None:
