@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import ConfigurationError, ConnectionLost, RealtimeError, refusal
-from ..events.base import ClientEvent, LocalEvent, ServerEvent, UnknownEvent, one_line
+from ..events.base import ClientEvent, LocalEvent, ServerEvent, UnknownEvent
 from ..events.client import ConversationItemCreate, ResponseCreate
 from ..events.config import SessionConfig
 from ..events.items import Item
-from ..events.server import SERVER_EVENTS
 from .calls import Calls
 from .changes import check_changes, contradicted
 from .conversation import Conversation
@@ -30,6 +29,7 @@ from .responses import bytes_per_ms
 from .running import RESPONSE_ACTS, Running
 from .sequencer import ALREADY_ACTIVE, Sequencer
 from .speech import Speech
+from .strange import Strange
 from .turns import Turn
 
 __all__ = ["OPEN", "SessionState"]
@@ -70,6 +70,7 @@ class SessionState:
         self.sequencer = Sequencer(self._effects, self._send, new_key)
         self.calls = Calls(self, self._effects, self._send, new_key, new_item_id)
         self.speech = Speech(self, self._effects)
+        self._strange = Strange()
         self.running = Running(self, self._effects, self._send)
         self.edits = Edits(self.conversation, self.requests, self.running, self.sending)
         self.replay = Replay(
@@ -346,12 +347,7 @@ class SessionState:
         return True
 
     def _unknown(self, event: UnknownEvent) -> None:
-        if event.type == "unparsable":
-            log.warning("unparsable text from the server: %s", one_line(event.raw))
-            return
-        known = event.type in SERVER_EVENTS
-        said = "malformed event from the server: %s" if known else "unknown event %s"
-        log.log(logging.WARNING if known else logging.DEBUG, said, event.describe())
+        self._strange.heard(event, self.running.now)
         if event.type == "session.created":  # what it holds is not told, but it is there
             self._set_up()
         if event.type == "response.done" and isinstance(event.raw, dict):

@@ -38,6 +38,21 @@ def test_what_is_logged(text: bytes, level: str | None, caplog: pytest.LogCaptur
     assert [r.levelname for r in caplog.records] == ([level] if level else [])
 
 
+@pytest.mark.row("B22", bound="one WARNING a second")
+def test_nonsense_does_not_fill_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A flood of it is warned of once a second, with the number of those left out."""
+    caplog.set_level(logging.DEBUG, "realtime_sync.core")
+    state = Play().state
+    for at in range(3000):
+        state.received(parse(b"nonsense"), at / 1024)
+    told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert len(caplog.records) == 3000
+    assert [text.partition("; ")[2] for text in told] == [
+        "",
+        *["1023 more since the last of these"] * 2,
+    ]
+
+
 @pytest.mark.row("B24")
 def test_foreign_text_is_one_line_of_a_log(caplog: pytest.LogCaptureFixture) -> None:
     """Line breaks, escapes and right-to-left marks of the peer's do not reach the log."""

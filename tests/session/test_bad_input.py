@@ -480,13 +480,15 @@ def test_two_responses_interleaved(bare: RealtimeSession, peer: Peer) -> None:
 def test_from_the_embedded_server(
     session: RealtimeSession, server: LocalServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the middle of a response, too, garbage is survived."""
+    """In the middle of a response, too, garbage is survived; it is warned of once a second."""
+    caplog.set_level(logging.DEBUG, "realtime_sync.core.strange")
     for payload in ("nonsense", b"\0\1", '{"type": 5}', "[]"):
         server.script.frame(payload, after=3)
         assert session.ask("hello").status == "completed"
     with pytest.raises(ServerError):
         session.conversation.delete("nope")
-    assert [r.levelno for r in caplog.records] == [logging.WARNING] * 4
+    assert len(caplog.records) == 4
+    assert caplog.records[0].levelno == logging.WARNING
 
 
 ODD_SESSION: dict[str, Any] = {
