@@ -158,6 +158,16 @@ class Setup:
         """Where it connects to first."""
         return self._endpoints[0]
 
+    @property
+    def provider(self) -> str:
+        """Whose protocol is spoken, as OpenTelemetry names it."""
+        return self.place[2] if self.place is not None else self.endpoint.provider
+
+    @property
+    def service(self) -> str:
+        """What the session does: "realtime", "transcription", "translation" or "text"."""
+        return self.type
+
     def check(self) -> None:
         """Complain about a missing key before anything is sent. Reads the environment."""
         for endpoint in self._endpoints:

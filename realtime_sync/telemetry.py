@@ -11,12 +11,12 @@ Off unless asked for: then nothing of it is loaded, and nothing listens. It need
 Spans are made where callbacks run, with the times at which it happened; no delta is looked at, and
 no word of what was said, unless `content=True`.
 
-A session's span, `realtime_session MODEL`, lasts from its first `session.created` to its end, and
-knows of links that were lost. Within it are `chat MODEL`, one a response, and in that, one a call,
-`execute_tool NAME`. Histograms: `gen_ai.client.token.usage`, `gen_ai.client.operation.duration`,
-`gen_ai.client.operation.time_to_first_chunk`. The conventions are those that call themselves
-experimental, of version 1.37 and later. `error.type` is the server's code, or the name of an
-exception.
+A session's span, `realtime_session MODEL` (or transcription_, translation_, text_), lasts from
+`open()` to its end, and knows of links that were lost. Within it are `chat MODEL`, one a response,
+and in that, one a call, `execute_tool NAME`. Histograms: `gen_ai.client.token.usage`,
+`gen_ai.client.operation.duration`, `gen_ai.client.operation.time_to_first_chunk`. The conventions
+are those that call themselves experimental, of version 1.37 and later. `error.type` is the server's
+code, or the name of an exception.
 """
 
 from __future__ import annotations
@@ -161,18 +161,20 @@ class _Watcher:
 
     # --- the session
 
-    def _created(self, _event: Any) -> None:
+    def _created(self, event: Any) -> None:
         if self._span is not None:
             return  # on another link; `connection.restored` says so
         from opentelemetry.trace import SpanKind
 
-        common = self._common("realtime_session")
-        model = common.get("gen_ai.request.model", "")
+        operation = f"{self._session._setup.service}_session"
+        common = self._common(operation)
         self._span = self._tracer.start_span(
-            f"realtime_session {model}".rstrip(),
+            f"{operation} {common.get('gen_ai.request.model', '')}".rstrip(),
             context=self._parent,
             kind=SpanKind.CLIENT,
             attributes={**common, **self._conversation()},
+            # of one that is open already it begins here
+            start_time=_epoch(event and self._session._connection.opened),
         )
 
     def _lost(self, event: Any) -> None:
@@ -292,8 +294,7 @@ class _Watcher:
 
     @property
     def _provider(self) -> str:
-        place = self._session._setup.place
-        return self._session._setup.endpoint.provider if place is None else place[2]
+        return self._session._setup.provider
 
     def _common(self, operation: str) -> Attributes:
         model, place = self._session.config.model, self._session._setup.place

@@ -319,7 +319,7 @@ def test_all_sessions(server: LocalServer, telemetry: Telemetry) -> None:
     assert [one.name for one in telemetry.spans("chat")] == ["chat gpt-x"]
     (whole,) = telemetry.spans("realtime_session gpt-x")
     assert whole.parent.span_id == request.get_span_context().span_id
-    (translation,) = telemetry.spans("realtime_session gpt-realtime-translate")
+    (translation,) = telemetry.spans("translation_session gpt-realtime-translate")
     assert translation.parent is None
 
 
@@ -358,6 +358,19 @@ def test_what_is_no_session() -> None:
     """Anything else is refused."""
     with pytest.raises(ConfigurationError, match="not str"):
         instrument("session")  # type: ignore[arg-type]  # that is what is tested
+
+
+def test_text_models(server: LocalServer, telemetry: Telemetry) -> None:
+    """A chat with a text model is told of like any session."""
+    pytest.importorskip("openai", reason="needs: pip install openai")
+    from realtime_sync.text import ChatSession
+
+    server.reply("Hi there.")
+    end = instrument(**telemetry.providers)
+    with ChatSession("gpt-x", base_url=server.url, api_key="any") as chat:
+        chat.ask("Hello!")
+    end()
+    assert [one.name for one in telemetry.spans()] == ["text_session gpt-x", "chat gpt-x"]
 
 
 def test_azure_has_its_name(server: LocalServer, telemetry: Telemetry) -> None:

@@ -97,6 +97,7 @@ class Connection(Relinking):
     ) -> None:
         # "new", "connecting", "open", "reconnecting", "closing", "closed"
         self.phase = "new"
+        self.opened: float | None = None  # when `open` was called, by the monotonic clock
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
         self._handlers = handlers
         self._dispatch = dispatch
@@ -172,6 +173,7 @@ class Connection(Relinking):
                 mine = self.phase == "new"  # from here on, whatever happens, we clean up
                 if mine:
                     self.phase = "connecting"
+                    self.opened = monotonic()
                     self._state = state
                     self._cleaned.clear()
                     self._opening = self._carrier.expect(OPEN, "open")
@@ -784,7 +786,7 @@ class Connection(Relinking):
             if debug:
                 wire.debug("> %s, %d bytes", one_line(kind, 80), len(frame))
             if self._taps:
-                self._taps.show("sent", frame, None)
+                self._taps.show("sent", frame, None, link.hidden)
 
     def on_fault(self, error: BaseException) -> None:
         """The safety net: a bug of ours in the I/O thread ends this session, not the others."""

@@ -87,11 +87,24 @@ class Taps:
             if recorder.over and not recorder.join(deadline):
                 log.warning("%r is not written to its end", recorder)
 
-    def show(self, direction: str, frame: bytes, event: Event | None) -> None:
-        """Runs on the I/O thread."""
+    def show(
+        self,
+        direction: str,
+        frame: bytes,
+        event: Event | None,
+        hidden: Callable[[bytes], bytes] | None = None,
+    ) -> None:
+        """Runs on the I/O thread.
+
+        Args:
+            direction: "sent" or "received".
+            frame: As it is on the wire.
+            event: What was made of it, if that is known.
+            hidden: Takes our key out of it, for recorders; None: it is in none.
+        """
         for recorder in self._recorders:
             if not recorder.over:
-                recorder.take(direction, frame)
+                recorder.take(direction, frame if hidden is None else hidden(frame))
         if not self._all:
             return
         try:

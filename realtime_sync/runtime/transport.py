@@ -197,13 +197,14 @@ class Transport:
             for clue in self._clues:
                 for _, payload in messages:
                     if clue in payload:
-                        messages = [(opcode, self._hidden(text)) for opcode, text in messages]
+                        messages = [(opcode, self.hidden(text)) for opcode, text in messages]
                         break
         if self._wire.over and self.ended is None:
             self._lost()
         return messages
 
-    def _hidden(self, text: bytes) -> bytes:
+    def hidden(self, text: bytes) -> bytes:
+        """The same without our key."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return text
@@ -299,7 +300,7 @@ class Transport:
             self._pongs.append(frame(PONG, payload))
             self._size += len(self._pongs[-1])
         elif opcode == CLOSE:
-            code, reason = read_close(self._hidden(payload))
+            code, reason = read_close(self.hidden(payload))
             self.ended = Ended(code, printable(reason))
             # unsent data would come too late; the peer does not read on
             if not self._close_queued:

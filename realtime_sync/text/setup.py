@@ -94,6 +94,8 @@ class TextSetup(Setup):
     """The arguments of a text session, checked."""
 
     addresses = True
+    provider = "openai"
+    service = "text"
 
     def __init__(
         self,

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from pipe import LIMIT, Line, greeted, on_io, settled
 
-from realtime_sync import McpTool, RealtimeSession, ReconnectPolicy, connect_translation, items
+from realtime_sync import (
+    Compatible,
+    McpTool,
+    RealtimeSession,
+    ReconnectPolicy,
+    connect_translation,
+    items,
+)
 from realtime_sync.errors import SessionClosed
 from realtime_sync.local import LocalServer
 from realtime_sync.recording import read
@@ -133,6 +140,18 @@ def test_no_key(peer: Peer, tmp_path: Path) -> None:
     assert "canary-1" not in text
     assert "peer-key" not in text
     assert kinds(tmp_path / "a.jsonl", "received")[-2:] == ["error", "brand.new"]
+
+
+def test_a_key_of_any_looks(server: LocalServer, tmp_path: Path) -> None:
+    """A tool that gives the session's own key away does not bring it into the recording."""
+    key = "neither-looks-like-one"
+    endpoint = Compatible(server.url, api_key=key)
+    with RealtimeSession(endpoint=endpoint, output_modalities=["text"]) as session:
+        session.record(tmp_path / "a.jsonl")
+        session.ask(f"my key is {key}")
+    text = (tmp_path / "a.jsonl").read_text(encoding="utf-8")
+    assert "my key is …" in text
+    assert key not in text
 
 
 def test_of_a_session_that_never_opens(make: Opener, tmp_path: Path) -> None:
