@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from measured import Measured
 
 from realtime_sync.local import LocalServer
 
@@ -64,21 +65,23 @@ def run(server: LocalServer, code: str, *, interrupt: bool = False) -> tuple[int
     ids=["idle", "asking", "listening", "stuck callback"],
 )
 @pytest.mark.row("F41", bound="exit code 0 within 3 s")
-def test_exit_without_close(code: str, server: LocalServer) -> None:
+def test_exit_without_close(code: str, server: LocalServer, measured: Measured) -> None:
     """A process that forgets to close its session exits at once, with 0 and without a word."""
     code, _, err, took = run(server, code)
+    measured(took)
     assert (code, err) == (0, "")
     assert took < 3
 
 
 @pytest.mark.row("F41", bound="exit code 0 within 3 s")
-def test_exit_with_a_stuck_tool(server: LocalServer) -> None:
+def test_exit_with_a_stuck_tool(server: LocalServer, measured: Measured) -> None:
     """A tool that never returns does not keep the process alive."""
     server.reply(server.call("slow"))
     code, _, err, took = run(
         server,
         "p = session.expect('tool.started'); f = session.submit('x'); p.result(); print('ready')",
     )
+    measured(took)
     assert (code, err) == (0, "")
     assert took < 3
 
@@ -87,7 +90,7 @@ def test_exit_with_a_stuck_tool(server: LocalServer) -> None:
 @pytest.mark.parametrize(
     ("act", "code"), [("os._exit(7)", 7), ("sys.exit(7)", 0), ("session.close()", 0)]
 )
-def test_exit_in_a_callback(act: str, code: int, server: LocalServer) -> None:
+def test_exit_in_a_callback(act: str, code: int, server: LocalServer, measured: Measured) -> None:
     """os._exit() there ends the process; sys.exit() there is an exception like any other."""
     exit_code, out, err, took = run(
         server,
@@ -99,6 +102,7 @@ session.on("connection.closed", lambda e: done.set())
 session.ask("hello")
 """,
     )
+    measured(took)
     assert exit_code == code
     assert took < 3
     assert "Fatal Python error" not in err
@@ -133,12 +137,13 @@ def test_exit_inside_with(server: LocalServer) -> None:
 @pytest.mark.parametrize(
     "call", ["session.ask('x', timeout=None)", "session.wait_for('never', timeout=None)"]
 )
-def test_ctrl_c(call: str, server: LocalServer) -> None:
+def test_ctrl_c(call: str, server: LocalServer, measured: Measured) -> None:
     """Ctrl-C in a blocking call inside `with` ends the process in order."""
     server.script.hold(after=1)
     code, _, err, took = run(
         server, f"print('ready', flush=True)\nwith session:\n    {call}", interrupt=True
     )
+    measured(took)
     assert code in (1, 130, -signal.SIGINT)
     assert err.strip().splitlines()[-1] == "KeyboardInterrupt"
     assert "Exception ignored" not in err

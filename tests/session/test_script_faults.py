@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from measured import Measured
 from pipe import LIMIT
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
@@ -18,13 +19,15 @@ AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
 
 @pytest.mark.row("F15", bound="1 s")
 @pytest.mark.parametrize("after", [1, 4, 9])
-def test_reset(after: int, make: Opener, server: LocalServer) -> None:
+def test_reset(after: int, make: Opener, server: LocalServer, measured: Measured) -> None:
     """A TCP reset in the middle of a turn is a lost link, at once; the next one goes on."""
     session = make(reconnect=AT_ONCE).open()
     with session.expect("connection.lost") as lost, session.expect("connection.restored") as back:
         server.script.reset(after=after)
+        begun = time.monotonic()
         answer = session.submit("tell me a long story")
         lost.result(timeout=1)
+        measured(time.monotonic() - begun)
         back.result(timeout=LIMIT)
     error = answer.exception(LIMIT)
     assert error is None or isinstance(error, ConnectionLost)
@@ -68,15 +71,20 @@ def test_a_server_that_does_not_read(
 
 
 @pytest.mark.row("F16", "F20", bound="2 ping intervals")
-def test_a_server_that_neither_reads_nor_speaks(make: Opener, server: LocalServer) -> None:
+def test_a_server_that_neither_reads_nor_speaks(
+    make: Opener, server: LocalServer, measured: Measured
+) -> None:
     """Whatever stands in our queue, its silence is noticed."""
     session = make(ping_interval=0.2, reconnect=AT_ONCE).open()
-    with session.expect("connection.restored") as back:
+    with session.expect("connection.restored") as back, session.expect("connection.lost") as lost:
+        begun = time.monotonic()
         server.script.deafen()
         server.script.mute()
         session.send({"type": "input_audio_buffer.clear"})
         for _ in range(50):
             session.input_audio_buffer.append(bytes(96_000))
+        lost.result(timeout=LIMIT)
+        measured((time.monotonic() - begun) / 0.2, "intervals")
         assert back.result(timeout=LIMIT).lost_audio_ms > 0
 
 
@@ -99,13 +107,15 @@ def test_one_byte_at_a_time(make: Opener, server: LocalServer) -> None:
 
 
 @pytest.mark.row("F7", bound="the timeout of open()")
-def test_a_dripping_handshake(make: Opener, server: LocalServer) -> None:
+def test_a_dripping_handshake(make: Opener, server: LocalServer, measured: Measured) -> None:
     """A byte now and then does not keep open() beyond its time."""
     server.script.slice, server.script.rate = 1, 20
     begun = time.monotonic()
     with pytest.raises((RealtimeTimeout, ConnectError)):
         make().open(timeout=0.3)
-    assert time.monotonic() - begun < LIMIT
+    took = time.monotonic() - begun
+    measured(took - 0.3, "s after the timeout")
+    assert took < 0.3 + 2
 
 
 @pytest.mark.row("F29", bound="events go on")
