@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -12,7 +13,7 @@ from .core.responses import ResponseRecord
 from .core.state import SessionState
 from .core.stats import SessionStats
 from .core.usage import RateLimit, SessionUsage
-from .errors import ConfigurationError
+from .errors import ConfigurationError, ConnectError, RealtimeTimeout, ServerError
 from .events.base import LocalEvent
 from .events.client import SessionUpdate
 from .events.config import SessionConfig
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["Living", "on_birth", "sessions"]
+
+log = logging.getLogger(__name__)
 
 
 #: All that are not collected yet.
@@ -85,6 +88,7 @@ class Living(Listening):
         self._connection = self._connection_kind(
             new_state,
             connect=self._setup.connect,
+            blame=self._setup.blame,
             handlers=self._handlers,
             watches=self._watches,
             taps=self._taps,
@@ -101,7 +105,7 @@ class Living(Listening):
             fn(self)
 
     def open(self, *, timeout: float | None = 10) -> Self:
-        """Connect; one attempt, never retried. On an open session: returns at once.
+        """Connect; one attempt at each endpoint. On an open session: returns at once.
 
         Returns when the server has confirmed the configuration, tools and history given. After a
         failure no thread is left and the session is as new.
@@ -113,7 +117,20 @@ class Living(Listening):
             RealtimeTimeout: It took longer.
             SessionClosed: The session was closed; make a new one.
         """
-        self._connection.open(Deadline(timeout))
+        deadline, left = Deadline(timeout), self._setup.choices
+        while left > 1:
+            # an endpoint that takes the link and makes no session of it leaves time for the next
+            whole = deadline.remaining()
+            try:
+                self._connection.open(Deadline(None if whole is None else whole / left))
+            except (ConnectError, RealtimeTimeout, ServerError) as exc:
+                if deadline.passed or not self._setup.blame():
+                    raise
+                log.info("no session: %s; trying the next endpoint", exc)
+                left -= 1
+            else:
+                return self
+        self._connection.open(deadline)
         return self
 
     def close(self, *, timeout: float | None = 5) -> None:

@@ -132,6 +132,7 @@ class Setup:
         self._endpoints = endpoints
         self.call_id = call_id  # of the call to join; None: a session of its own
         self._rests: dict[Endpoint, float] = {}  # one that failed -> until when it is left alone
+        self._leads_to: Endpoint | None = None  # where the last link leads; None: there was none
         # host and port of the last link, and whose protocol is spoken there
         self.place: tuple[str, int, str] | None = None
         self._model = model if model is not None else config.model
@@ -152,6 +153,11 @@ class Setup:
         known = self.config.wire() if self.config is not None else {}
         config = SessionConfig.model_validate(merged(known, changes.wire()))
         self.entries, self.config = entries, _to_send(config, entries)
+
+    @property
+    def choices(self) -> int:
+        """How many endpoints there are."""
+        return len(self._endpoints)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -178,6 +184,7 @@ class Setup:
         from .runtime.transport import Transport
 
         failed: RealtimeError | None = None
+        self._leads_to = None
         rested = [one for one in self._endpoints if self._rests.get(one, 0.0) <= monotonic()]
         endpoints = rested or list(self._endpoints)
         for at, endpoint in enumerate(endpoints):
@@ -192,6 +199,7 @@ class Setup:
                     proxy=self._proxy,
                 )
                 self.place = (*_place(address.url), endpoint.provider)
+                self._leads_to = endpoint
                 return link, self._dialect(address)
             except ConnectError as exc:
                 if deadline.passed:
@@ -204,6 +212,18 @@ class Setup:
                     failed = exc
         assert failed is not None
         raise failed
+
+    def blame(self) -> bool:
+        """The last link has come to nothing: its endpoint rests; whether another does not.
+
+        From any thread.
+        """
+        if self._leads_to is None:
+            return False  # there was no link: each has had its turn
+        now = monotonic()
+        self._rests[self._leads_to] = now + REST
+        self._leads_to = None
+        return any(self._rests.get(one, 0.0) <= now for one in self._endpoints)
 
     def _dialect(self, address: Address) -> Dialect:
         if address.dialect == "beta":

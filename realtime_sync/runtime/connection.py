@@ -84,6 +84,7 @@ class Connection(Relinking):
         new_state: Callable[[], SessionState],
         *,
         connect: Connect,
+        blame: Callable[[], object],
         handlers: Handlers,
         watches: Watches,
         taps: Taps,
@@ -126,7 +127,7 @@ class Connection(Relinking):
         self._minder: io.Timer | None = None  # looks whether callbacks return; None: none runs
         self._named: object = None  # the one that was warned of last
         self._received = self._sent = 0  # messages so far; the I/O thread counts them
-        self._begin_relinking(Relink(reconnect))
+        self._begin_relinking(Relink(reconnect), blame)
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
         self._dialler: threading.Thread | None = None  # makes that attempt
         self._given_up = False  # that attempt has failed, and is being cleaned up

@@ -64,8 +64,9 @@ class Relinking:
     _finish: Callable[[RealtimeError | None], None]
     _publish: Callable[[Sequence[Event]], None]
 
-    def _begin_relinking(self, relink: Relink) -> None:
+    def _begin_relinking(self, relink: Relink, blame: Callable[[], object]) -> None:
         """The part of the constructor that concerns links."""
+        self._blame = blame  # where the last link led is tried after all others, for a while
         self._relink = relink
         self._attempt: Attempt | None = None  # the one under way
         self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
@@ -92,6 +93,8 @@ class Relinking:
     def _lose(self, error: RealtimeError) -> None:
         """The link, or an attempt to make one, has failed: try again, or end."""
         living = self.phase in ("open", "reconnecting")
+        if self._link is not None and (self.phase == "reconnecting" or self._relink.unproven):
+            self._blame()
         delay = self._relink.delay(error, monotonic()) if living else None
         if delay is None:
             self._finish(_final(error, self._relink.cause(error)))

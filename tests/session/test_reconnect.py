@@ -753,6 +753,24 @@ def test_all_of_them_refuse(line: Line) -> None:
     assert len(line.dialled) == 3
 
 
+def test_a_primary_that_makes_no_session(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the link and says nothing, or hangs up before it has worked: the backup is next."""
+    monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.1)
+    endpoints = [Compatible("ws://127.0.0.1:9"), Compatible("ws://127.0.0.1:10")]
+    session, pipe = opened(line, endpoint=endpoints)
+    line.plan(Pipe(), greeted())
+    with session.expect("connection.restored") as pending:
+        pipe.cut()
+        pending.result(timeout=LIMIT)
+    flapping, _ = opened(line, endpoint=endpoints)
+    for _ in range(2):
+        fresh = flapping._connection._link
+        assert isinstance(fresh, Pipe)
+        restored(flapping, line, fresh)
+    ports = [int(url.split(":")[2].split("/")[0]) for url, _ in line.dialled]
+    assert ports == [9, 9, 10, 9, 9, 10]
+
+
 def test_one_that_failed_rests(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """For thirty seconds the backup is tried first; then the primary is again."""
     endpoints = [Compatible("ws://127.0.0.1:9"), Compatible("ws://127.0.0.1:10")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import threading
 import time
 
 import pytest
@@ -206,6 +207,25 @@ def test_unknown_host() -> None:
     """A name that cannot be resolved is a ConnectError."""
     error = refusal(Compatible("wss://nowhere.invalid", api_key=CANARY))
     assert isinstance(error, (ConnectError, RealtimeTimeout))
+
+
+@pytest.mark.parametrize("how", ["mute", "busy", "gone"])
+def test_a_primary_that_makes_no_session(how: str, server: LocalServer) -> None:
+    """A primary that takes the link and makes no session of it leaves time for the backup."""
+    busy = {"type": "error", "error": {"code": "server_error", "message": "busy", "type": "x"}}
+    with Peer(greeting=busy if how == "busy" else None) as primary:
+        session = RealtimeSession(endpoint=[primary.endpoint, server.endpoint])
+        hanging_up = threading.Thread(target=lambda: primary.link().connection.close(1011))
+        if how == "gone":
+            hanging_up.start()
+        with session.open(timeout=1.5):
+            assert session.state == "open"
+        if how == "gone":
+            hanging_up.join(5)
+    with Peer(greeting=busy) as primary, Peer(greeting=busy) as backup:
+        error = refusal([primary.endpoint, backup.endpoint])
+        assert isinstance(error, ServerError)
+        assert [len(peer._all) for peer in (primary, backup)] == [1, 1]
 
 
 def test_silent_primary(server: LocalServer) -> None:
