@@ -124,6 +124,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         lambda server: server.reply("Three euros.", "Sorry, I cannot say."),
         ["a price\n"],
     ),
+    "assistant-example": (lambda server: None, ["Hello! You said", "2 items\n", "1, 2, 3.\n"]),
     "chat-example": (
         lambda server: server.reply(
             server.call("in_stock", fruit="pears"), "Yes, three.", "I put them aside."
