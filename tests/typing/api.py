@@ -33,7 +33,14 @@ from realtime_sync import (
 from realtime_sync.errors import ConnectionLost, RealtimeError, ServerError
 from realtime_sync.events import Event, ResponseDone, UnknownEvent
 from realtime_sync.events.server import ResponseOutputTextDelta
-from realtime_sync.text import ChatSession
+from realtime_sync.text import (
+    AssistantSession,
+    ChatSession,
+    RunStatus,
+    UploadedFile,
+    create,
+    load,
+)
 
 
 def opening() -> None:
@@ -176,3 +183,19 @@ def text() -> None:
         assert_type(session, RealtimeSession)
         assert_type(session.to_chat(), ChatSession)
     ChatSession("m", api="responses", client=None, api_key=lambda: "key", base_url="https://h")
+
+
+def assistants() -> None:
+    def note(file: UploadedFile) -> None:
+        assert_type(file.id, str)
+
+    made = create("gpt-4.1-mini", instructions="x", temperature=0, tools=[])
+    with AssistantSession(made, image_size=(9, 9), on_file_uploaded=note, top_p=0) as session:
+        assert_type(session, AssistantSession)
+        assert_type(session.ask("hello", temperature=0).text, str)
+        assert_type(session.thread_id, str | None)
+        assert_type(session.run, RunStatus | None)
+        assert_type(session.delete_uploaded(), tuple[str, ...])
+        assert_type(session.to_chat(api="responses"), ChatSession)
+        assert_type(session.to_realtime(), RealtimeSession)
+    AssistantSession(load("asst_1", thread_id="thread_1"), api_key="key")

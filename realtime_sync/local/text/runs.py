@@ -27,6 +27,7 @@ __all__ = ["Runs"]
 
 Wire = dict[str, Any]
 
+_KEPT = 10_000  # runs
 _SECONDS = 600  # that a run may take
 _NOT_YET = (
     *("required_action", "last_error", "started_at", "cancelled_at", "failed_at", "completed_at"),
@@ -72,19 +73,22 @@ class Runs:
         self._epoch = epoch
         self._now = 0.0
         self._runs: dict[str, Run] = {}
+        self._under_way: dict[str, Run] = {}
         self._listings: dict[str, Listing] = {}  # by thread
 
     def advance(self, now: float) -> None:
         """What no stream drives goes on as far as it would have by now."""
         self._now = now
-        for run in self._runs.values():
-            if run.wire["status"] in ACTIVE and self._epoch() >= run.wire["expires_at"]:
+        for run in list(self._under_way.values()):
+            if self._epoch() >= run.wire["expires_at"]:
                 run.expire()
             while not run.attached and run.due is not None:
                 held = run.standing and self._script.held
                 if held or now < run.began + run.due * self._pace:
                     break
                 run.step()
+            if run.wire["status"] not in ACTIVE:
+                del self._under_way[run.wire["id"]]
 
     def check_idle(self, thread_id: str) -> None:
         """Raises `Refusal` while a run of this thread is active."""
@@ -188,7 +192,9 @@ class Runs:
         return [run for run in self._listing(thread_id) if run["status"] in ACTIVE]
 
     def _listing(self, thread_id: str) -> Listing:
-        return self._listings.setdefault(thread_id, Listing("run"))
+        if thread_id not in self._listings:
+            self._listings[thread_id] = Listing("run", most=2 * _KEPT)
+        return self._listings[thread_id]
 
     def _found(self, thread_id: str, run_id: str) -> Run:
         self.threads.retrieve({}, thread_id)
@@ -225,9 +231,19 @@ class Runs:
             new_id=self._new_id,
             epoch=self._epoch,
         )
-        self._runs[wire["id"]] = run
+        self._runs[wire["id"]] = self._under_way[wire["id"]] = run
         self._listing(thread_id).add(wire)
+        self._forget_oldest()
         return run
+
+    def _forget_oldest(self) -> None:
+        if len(self._runs) > _KEPT:
+            oldest = self._runs.pop(next(iter(self._runs)))
+            self._under_way.pop(oldest.wire["id"], None)
+            listing = self._listings[oldest.wire["thread_id"]]
+            listing.remove(oldest.wire["id"])
+            if not list(listing):
+                del self._listings[oldest.wire["thread_id"]]
 
     def _wire(self, body: Wire, thread_id: str) -> Wire:
         assistant = self.assistants.retrieve({}, body["assistant_id"])

@@ -351,3 +351,35 @@ def test_the_header_is_wanted(server: LocalServer, client: openai.OpenAI) -> Non
     """Without the header of the API's second version it is not to be had."""
     with pytest.raises(openai.BadRequestError, match="OpenAI-Beta"):
         client.post("/threads", cast_to=object, body={})
+
+
+def test_runs_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that waits for outputs longer than ten minutes expires, and takes none any more."""
+    now = [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    with LocalServer(speed=None, voice="tones") as server:
+        client = openai.OpenAI(base_url=server.url, api_key="x", max_retries=0, timeout=10)
+        desk = Desk(client)
+        server.reply(server.call("weather"))
+        run = desk.streamed()[-1].data
+        now[0] += 601
+        assert desk.found(run).status == "expired"
+        with pytest.raises(openai.BadRequestError, match='Runs in status "expired"'):
+            desk.beta.threads.runs.submit_tool_outputs(
+                run.id, thread_id=desk.thread.id, tool_outputs=outputs(run)
+            )
+        desk.say()
+        client.close()
+
+
+def test_the_oldest_runs_are_forgotten(
+    desk: Desk, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that runs for long does not keep every run."""
+    monkeypatch.setattr("realtime_sync.local.text.runs._KEPT", 3)
+    runs = [desk.streamed()[-1].data for _ in range(5)]
+    assert [one.id for one in desk.beta.threads.runs.list(desk.thread.id)] == [
+        one.id for one in runs[:1:-1]
+    ]
+    with pytest.raises(openai.NotFoundError):
+        desk.found(runs[0])

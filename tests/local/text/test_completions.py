@@ -311,6 +311,12 @@ def test_pace() -> None:
     assert times[-1] - times[0] > 0.15
 
 
+def test_a_long_stream(server: LocalServer, client: openai.OpenAI) -> None:
+    """A stream that is longer than what may wait to be written arrives whole."""
+    server.reply("word " * 4_000)
+    assert len(text_of(chunks(client)).split()) == 4_000
+
+
 def test_many_at_a_time(server: LocalServer, client: openai.OpenAI) -> None:
     """Calls at the same time have each its own answer."""
     found: list[str] = []
