@@ -77,7 +77,7 @@ SEES: dict[str, set[str]] = {
     "telemetry": {"living", "runtime", "core", "events", "errors"},
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "text": {
-        *("session", "calling", "resources", "opening", "history", "items", "images"),
+        *("session", "calling", "resources", "opening", "response", "history", "items", "images"),
         *("tools", "runtime", "core", "events", "errors"),
     },
     "local": {"audio", "events", "errors"},

@@ -37,7 +37,9 @@ class Running:
     def __init__(self, answer: Answer, key: str) -> None:
         self.answer = answer
         self.key = key  # event id of its create
-        self.said: list[str] = answer.params.get("said") or []  # ids of what its turn begins with
+        said = answer.params.get("said")
+        # ids of what its turn begins with
+        self.said: list[str] = said if isinstance(said, list) else []
         self.begun = False  # `response.created` is told
         self.over = False  # nothing of it is told any more. Read by its thread
         self.run: Run | None = None  # once the API has begun it. Set by its thread
@@ -119,8 +121,11 @@ class Host:
         act = _ACTS.get(event["type"])
         if act is None:
             self._refuse(event, "unknown_event", "a text session has nothing for this event")
-        else:
+            return
+        try:
             act(self, event)
+        except (LookupError, TypeError, ValueError) as exc:  # sent by hand, with what is no value
+            self._refuse(event, "invalid_value", f"{event['type']}: {exc!r:.200}")
 
     def _say(self, kind: str, **fields: Any) -> None:
         self._told.append({"event_id": self._new_id("event"), "type": kind, **fields})
@@ -301,6 +306,9 @@ class Host:
         if answer.default:
             made = [Item.model_validate(item) for item in answer.items]
             self._items += made
+            if ended.status != "completed":  # nobody runs what may not be whole
+                self._delete([i.id or "" for i in made if i.type == "function_call"])
+                made = [item for item in made if item.type != "function_call"]
             if early and running.said:
                 self._delete(running.said)
             elif ended.status == "failed" or (ended.status == "cancelled" and not made):

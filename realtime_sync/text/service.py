@@ -200,6 +200,8 @@ class Service:
         left_out = {name: Omit() for name in _ENDPOINTS_OWN if name.lower() not in given}
         headers = {**left_out, **address.headers, **(body.get("extra_headers") or {})}
         queries = {**dict(parse_qsl(query)), **(body.get("extra_query") or {})}
+        if isinstance(self.endpoint, Azure):
+            queries.pop("model", None)  # the deployment of the realtime model
         return {"extra_headers": headers, "extra_query": queries or None}
 
     # --- errors

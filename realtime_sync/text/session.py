@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..calling import Calling
 from ..core.interruptions import interrupt
+from ..core.turns import DEFAULT_ROUNDS
 from ..errors import ConfigurationError, SessionClosed
 from ..events.base import ClientEvent
 from ..events.config import NOT_GIVEN, NotGiven, SessionConfig
@@ -17,7 +18,8 @@ from ..resources import Conversation, Responses
 from ..resources.approval import Approver
 from ..resources.conversation import ItemLike, item_event
 from ..resources.responses import response_params
-from ..runtime.clock import Deadline
+from ..response import Response
+from ..runtime.clock import Deadline, may_wait
 from ..runtime.dispatcher import Dispatch
 from ..tools.execution import DEFAULT_LIMIT
 from .connection import TextConnection
@@ -27,6 +29,8 @@ from .setup import TextSetup, checked_options, settings
 from .state import TextState
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..routing import Agent, Router
     from ..session import RealtimeSession
 
@@ -93,6 +97,41 @@ class TextSession(Calling):
     def model(self) -> str:
         """The model's name."""
         return self._setup.name
+
+    # --- opening, turns
+
+    def open(self, *, timeout: float | None = 30) -> Self:
+        """Make its API ready; what is used first does so, too. On an open session: returns at once.
+
+        Nothing is asked of the API; the package `openai` is imported, which takes a second or two.
+
+        Raises:
+            ConfigurationError: No key; see `api_key`.
+            RealtimeTimeout: It took longer.
+            SessionClosed: The session was closed; make a new one.
+        """
+        return super().open(timeout=timeout)
+
+    def ask(
+        self,
+        text: str | None = None,
+        *,
+        audio: Any = None,
+        image: Any = None,
+        detail: str | None = None,
+        through: Literal["item", "buffer"] = "item",
+        max_rounds: int = DEFAULT_ROUNDS,
+        timeout: float | None = 120,
+        **overrides: Any,
+    ) -> Response:
+        deadline = Deadline(timeout)
+        may_wait()
+        self._ready(deadline)  # within the caller's time
+        said = {"audio": audio, "image": image, "detail": detail, "through": through}
+        left = deadline.remaining()
+        return super().ask(text, **said, max_rounds=max_rounds, timeout=left, **overrides)
+
+    ask.__doc__ = Calling.ask.__doc__
 
     # --- the conversation
 
@@ -214,12 +253,19 @@ class TextSession(Calling):
         return {}
 
     def _check_open(self) -> None:
+        self._ready(None)
+
+    def _ready(self, deadline: Deadline | None) -> None:
         try:
             super()._check_open()
         except SessionClosed:
             if self.state not in ("new", "connecting"):
                 raise
-            self.open()  # another thread may be at it: then its end is waited for
+            # another thread may be at it: then its end is waited for
+            if deadline is None:
+                self.open()
+            else:
+                self.open(timeout=deadline.remaining())
 
     def _new_state(self) -> TextState:
         state = TextState(

@@ -65,7 +65,8 @@ class TextState(SessionState):
         super()._send(event)
         if isinstance(event, ConversationItemCreate) and self._answers(event.item):
             # at once: a turn may end with it, and whoever waits for that may look
-            self.conversation.place(event.item, None)
+            told = {"status": "completed", "object": "realtime.item"}  # as the host will show it
+            self.conversation.place(event.item.model_copy(update=told), None)
 
     def _answers(self, item: Item) -> bool:
         """Whether it answers a call that is to be seen."""

@@ -28,6 +28,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length) or b"{}")
         api = self.server.api
         api.requests.append(body)
+        api.problems += problems(body)
         api.headers.append({name.lower(): value for name, value in self.headers.items()})
         api.paths.append(self.path)
         with api.changed:
@@ -83,6 +84,7 @@ class Api:
     def __init__(self) -> None:
         self.answers: deque[Answer] = deque()
         self.requests: list[Wire] = []
+        self.problems: list[str] = []  # what the real API would refuse of them
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.changed = threading.Condition()
@@ -108,9 +110,40 @@ class Api:
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self.problems == [], self.problems
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(LIMIT)
+
+
+def problems(body: Wire) -> list[str]:
+    """What the real API refuses of a conversation."""
+    if "input" in body:
+        return _unpaired(body["input"])
+    found: list[str] = []
+    waiting: list[str] = []
+    for at, message in enumerate(body.get("messages", ())):
+        where = f"messages[{at}]"
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                found.append(f"{where}: an output of {message['tool_call_id']}, which nobody calls")
+            else:
+                waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            found.append(f"{where}: {waiting} are not answered")
+        waiting = [call["id"] for call in message.get("tool_calls", ())]
+        if len(set(waiting)) < len(waiting):
+            found.append(f"{where}: an id twice")
+        if not (message.get("content") or waiting):
+            found.append(f"{where}: neither content nor calls")
+    return [*found, f"at the end {waiting} are not answered"] if waiting else found
+
+
+def _unpaired(there: list[Wire]) -> list[str]:
+    calls = [one["call_id"] for one in there if one.get("type") == "function_call"]
+    outputs = [one["call_id"] for one in there if one.get("type") == "function_call_output"]
+    return [] if sorted(calls) == sorted(outputs) else [f"calls {calls}, outputs {outputs}"]
 
 
 # --- chat completions

@@ -323,6 +323,30 @@ def test_responses_that_break(api: Api, chat: Chat) -> None:
         assert [one["content"] for one in api.requests[-1]["input"]] == ["Again!"]
 
 
+def test_events_by_hand_that_cannot_be(chat: Chat) -> None:
+    """What is sent by hand and cannot be is refused like anything else; the session lives."""
+    session = chat()
+    for event in (
+        {"type": "response.create", "response": {"options": 5}},
+        {"type": "response.create", "response": {"metadata": {"a": "b"}, "tools": [{}]}},
+        {"type": "input_audio_buffer.commit"},
+        {"type": "conversation.item.truncate", "item_id": "x", "audio_end_ms": 1},
+    ):
+        assert isinstance(session.request(event).exception(LIMIT), RealtimeError)
+    session.send({"type": "response.create", "response": {"said": 5, "instructions": "x"}})
+    assert session.ask("Hello!").text == "Hello."
+
+
+def test_a_first_ask_in_no_time(api: Api) -> None:
+    """The time of ask() covers getting ready, too; the next one does what was left."""
+    session = ChatSession("gpt-text", base_url=api.url)
+    with pytest.raises(RealtimeTimeout):
+        session.ask("Hello!", timeout=0)
+    assert session.history == ()
+    assert session.ask("Hello!").text == "Hello."
+    session.close()
+
+
 def test_a_thread_that_cannot_start(api: Api, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system without threads is an error of ours."""
     session = chat().open()
