@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .calling import Calling
 from .core.interruptions import interrupt, last_spoken
 from .core.state import SessionState
+from .core.stats import SessionStats
 from .events.config import NOT_GIVEN, NotGiven
 from .events.local import PlaybackInterrupted
 from .runtime.clock import Deadline, check_timeout
@@ -28,6 +30,15 @@ class Speaking(Calling):
     def __init__(self) -> None:
         super().__init__()
         self._line: Line | None = None  # our microphone and loudspeaker, while they are in use
+
+    def stats(self) -> SessionStats:
+        known, line = super().stats(), self._line
+        if line is None:
+            return known
+        heard = line.output.player.underruns
+        return replace(known, underruns=heard, dropped_audio_ms=line.dropped_ms)
+
+    stats.__doc__ = Calling.stats.__doc__
 
     def interrupt(self, played_ms: float | None = None) -> None:
         """Stop what the model says: our speaker, the response, and what it remembers of it.

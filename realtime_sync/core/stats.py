@@ -88,6 +88,10 @@ class SessionStats:
         dropped_deltas: Deltas that callbacks have lost, since they were too slow.
         queued_bytes: What waits to be sent.
         reconnects: How often another link has taken over, renewals included.
+        underruns: How often our speaker had nothing to play, though an item went on; while it is
+            in use.
+        dropped_audio_ms: The user's audio that was lost since the network was too slow, in
+            milliseconds; while our microphone is in use.
     """
 
     state: str
@@ -100,6 +104,8 @@ class SessionStats:
     dropped_deltas: int = 0
     queued_bytes: int = 0
     reconnects: int = 0
+    underruns: int = 0
+    dropped_audio_ms: float = 0.0
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -40,6 +40,18 @@ def test_a_file_is_answered(stage: Stages, server: LocalServer) -> None:
     assert on.session.conversation.items[0].transcript
 
 
+def test_stats_know_the_devices(stage: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While microphone and speaker are in use, session.stats() has what they have lost."""
+    on = stage()
+    talk = on.talk(silence(500))
+    assert on.session.stats().underruns == 0
+    monkeypatch.setattr(talk._input, "dropped_ms", 40.0)
+    monkeypatch.setattr(type(talk.output.player), "underruns", 3)
+    stats = on.session.stats()
+    assert (stats.underruns, stats.dropped_audio_ms) == (3, 40.0)
+    talk.stop()
+
+
 def test_the_conversation_as_it_is_said(stage: Stages, server: LocalServer) -> None:
     """An item each, the user's and the model's, in order, with what is said piece by piece."""
     on = stage()
