@@ -58,18 +58,37 @@ def test_the_command(
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It prints a line a row, and writes them all with machine and versions."""
+    """It prints a line a row, and writes them all with machine, versions and load.
+
+    A file keeps what it has of other benchmarks, and there is a chart of it.
+    """
     from benchmarks.race import Row
 
     rows = [Row("x", "ms", (1.0,), (4.0,)), Row("y", "ms", (2.0,), (4.0,))]
     monkeypatch.setitem(benchmarks.BENCHMARKS, "import", lambda rounds: rows * rounds)
     benchmarks.main(["import", "--rounds", "2", "--json", str(tmp_path / "rows.json")])
-    assert len(capsys.readouterr().out.splitlines()) == 5
+    assert len(capsys.readouterr().out.splitlines()) == 5  # the machine, then rows
+    monkeypatch.setitem(benchmarks.BENCHMARKS, "hour", lambda rounds: [single] * rounds)
+    single = Row("z", "MB", (1.0,), ())
+    benchmarks.main(["hour", "--rounds", "1", "--json", str(tmp_path / "rows.json")])
     told = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
-    assert told["rows"] == [row.to_json() for row in rows * 2]
+    assert told["results"]["import"]["rows"] == [row.to_json() for row in rows * 2]
+    assert told["results"]["hour"]["rows"] == [single.to_json()]
+    assert (single.ratio, single.to_json()["theirs"]) == (None, None)
     assert "realtime_sync" in told["versions"]
-    with pytest.raises(SystemExit):
-        benchmarks.main(["import", "--rounds", "0"])
+    for wrong in (["import", "--rounds", "0"], ["none of them"]):
+        with pytest.raises(SystemExit):
+            benchmarks.main(wrong)
+
+
+def test_the_chart_is_that_of_the_results(benchmarks: Any) -> None:
+    """Each bar of the chart in the docs is as long as the committed results say."""
+    from benchmarks.chart import BARS, chart
+
+    told = json.loads((ROOT / "docs" / "benchmarks.json").read_text(encoding="utf-8"))
+    made = chart(told)
+    assert made == (ROOT / "docs" / "benchmarks.svg").read_text(encoding="utf-8")
+    assert all(bar.label in made for bar in BARS)
 
 
 def test_help_needs_nothing_installed() -> None:
