@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from typing import TYPE_CHECKING
+
+import pybase64
 
 from ..audio import Encoder
 from ..audio.formats import BYTES_PER_MS
+from ..events.client import (
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+)
 
 if TYPE_CHECKING:
+    from ..core.turns import Turn
     from ..speaking import Speaking
 
 __all__ = ["Input"]
@@ -23,13 +32,16 @@ class Input:
 
     Attributes:
         dropped_ms: What was lost because the network was too slow.
-        sent_ms: What has gone out since `sent_ms` was last set to 0.
+        sent_ms: What has gone out since `begin`.
     """
 
     def __init__(self, session: Speaking) -> None:
         self._session = session
         self._format = "audio/pcm"
         self._encoder = Encoder()
+        self._said: deque[bytes] = deque()  # since `begin`: a lost link may want it again
+        self._said_size = 0  # bytes in it
+        self._torn = False  # a link was lost since `begin`, and the server's buffer with it
         self.dropped_ms = 0.0
         self.sent_ms = 0.0
 
@@ -47,6 +59,41 @@ class Input:
         if dropped and not self.dropped_ms:
             log.warning("the network is too slow for the microphone: its oldest audio is dropped")
         self.dropped_ms += dropped
+        self._keep(data)
+
+    def begin(self) -> None:
+        """A turn of the user's begins: what goes out from now on belongs to it."""
+        self.sent_ms, self._said_size, self._torn = 0.0, 0, False
+        self._said.clear()
+
+    def unlinked(self) -> None:
+        """A link is lost. Runs on the I/O thread."""
+        self._torn = True
+
+    def turn(self, turn: Turn) -> None:
+        """The user's turn is over: give it what it begins with.
+
+        The server has the audio, and only the commit is missing; unless it was lost with a link,
+        now or before the turn is answered: then the last of it is said again, as much as
+        `replay_audio` keeps.
+        """
+        session = self._session
+        commit = InputAudioBufferCommit(event_id=session.new_id("event"))
+        said = [
+            InputAudioBufferAppend(audio=pybase64.b64encode(data).decode()) for data in self._said
+        ]
+        turn.given, turn.items = (*said, commit), (commit,)
+        if self._torn:
+            session._request(InputAudioBufferClear(event_id=session.new_id("event")))
+            turn.items = turn.given
+        self._said.clear()
+
+    def _keep(self, data: bytes) -> None:
+        self._said.append(data)
+        self._said_size += len(data)
+        most = self._session._look(lambda s: s.conversation.kept.limit) * 3 / 4
+        while self._said and self._said_size > most:
+            self._said_size -= len(self._said.popleft())
 
     def _encoded(self, pcm: bytes) -> bytes:
         wanted = self._session.input_format

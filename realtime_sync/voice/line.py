@@ -138,9 +138,13 @@ class Line:
             "response.output_audio.delta": output.delta,
             "response.output_audio.done": output.item_done,
             "response.done": output.response_done,
-            "connection.lost": lambda _: output.lost(),
+            "connection.lost": self._unlinked,
             "guardrail.tripped": self._tripped,
         }
+
+    def _unlinked(self, _event: Any) -> None:
+        self.output.lost()
+        self._input.unlinked()
 
     def silence(self) -> dict[str, float]:
         """As `Output.silence`; for `session.interrupt`."""

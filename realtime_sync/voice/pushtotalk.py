@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from ..audio import PreRoll
 from ..audio.pace import Clock
 from ..core.turns import DEFAULT_ROUNDS, Turn
-from ..errors import ConfigurationError
-from ..events.client import InputAudioBufferClear, InputAudioBufferCommit
+from ..errors import ConfigurationError, SessionClosed
+from ..events.client import InputAudioBufferClear
 from .echo import Open
-from .line import Line, detects_turns
+from .line import FRAME_MS, Line, detects_turns
 
 if TYPE_CHECKING:
     from ..response import Response
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PushToTalk"]
 
+log = logging.getLogger(__name__)
+
 _ROLL_MS: Final = 500  # of what was said just before the key went down
 _LEAST_MS: Final = 100  # that a commit needs
+#: What was said before the key went up, and is still on its way from the microphone.
+_TAIL_MS: Final = 60
 
 
 class PushToTalk(Line):
@@ -53,6 +58,8 @@ class PushToTalk(Line):
         # guards what follows: the key is another thread's than the microphone
         self._held = threading.Lock()
         self._turn: Turn | None = None  # of the key that is held
+        self._released: Turn | None = None  # of one that has gone up, while the last of it comes
+        self._tail_ms = 0.0  # that is still to come
         self._future: Reply[Response] | None = None  # its future, or that of the last one
         super().__init__(
             session, microphone, speaker, record=record, echo=lambda *_: Open(), clock=clock
@@ -79,21 +86,23 @@ class PushToTalk(Line):
         with self._held:
             if self._turn is not None and self._future is not None:
                 return self._future
+            self._finish()  # a finger that is faster than the microphone
             self._cut("client", cancel=True)
             session._request(InputAudioBufferClear(event_id=session.new_id("event")))
-            commit = InputAudioBufferCommit(event_id=session.new_id("event"))
-            turn = session._turn((commit,), DEFAULT_ROUNDS, {})
+            turn = session._turn((), DEFAULT_ROUNDS, {})
             future: Any = session._connection.do(
                 lambda _: None, key=turn.key, what="the turn", convert=session._handle
             )
             self._turn, self._future = turn, future
-            self._input.sent_ms = 0.0
+            self._input.begin()
             if roll := self._roll.take():
                 self._input.send(roll)
             return self._future
 
     def release(self) -> Reply[Response]:
-        """The key goes up: the model answers.
+        """The key goes up: the model answers, once the last 60 ms have come from the microphone.
+
+        Never waits.
 
         Returns:
             A future of the turn's last response; it fails with `ValueError` where less than 100 ms
@@ -111,13 +120,20 @@ class PushToTalk(Line):
                 return self._future  # released already
             said = self._input.sent_ms
             if said >= _LEAST_MS:
-                self._session._connection.do(lambda s: s.begin(turn))
-            else:
-                short = ConfigurationError(
-                    f"push-to-talk: {said:.0f} ms were said; it takes {_LEAST_MS} ms at least"
-                )
-                self._session._connection.do(lambda s: s.sequencer.fail(turn, short))
+                self._released, self._tail_ms = turn, _TAIL_MS
+                return self._future
+            short = ConfigurationError(
+                f"push-to-talk: {said:.0f} ms were said; it takes {_LEAST_MS} ms at least"
+            )
+            self._session._connection.do(lambda s: s.sequencer.fail(turn, short))
             return self._future
+
+    def _finish(self) -> None:
+        """All of it has come: the turn begins. Hold `_held`."""
+        turn, self._released = self._released, None
+        if turn is not None:
+            self._input.turn(turn)
+            self._session._connection.do(lambda s: s.begin(turn))
 
     def _next(self) -> bytes:
         # a file that has ended leaves the key, and the answer that is still to come
@@ -127,10 +143,23 @@ class PushToTalk(Line):
 
     def _take(self, frame: bytes) -> None:
         with self._held:
-            if self._turn is None:
-                self._roll.push(frame)
-            else:
+            if self._turn is not None:
                 self._input.send(frame)
+            elif self._released is not None:
+                self._input.send(frame)
+                self._tail_ms -= FRAME_MS
+                if self._tail_ms <= 0:
+                    self._finish()
+            else:
+                self._roll.push(frame)
+
+    def _end(self) -> None:
+        with self._held:
+            try:
+                self._finish()  # what was said until now is answered
+            except SessionClosed as exc:
+                log.debug("nothing is said any more: %s", exc)
+        super()._end()
 
     def close(self, *, timeout: float = 5) -> None:
         """As `stop`."""

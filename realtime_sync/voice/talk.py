@@ -11,7 +11,7 @@ from ..audio import PreRoll, SpeechDetector
 from ..audio.pace import Clock
 from ..core.turns import DEFAULT_ROUNDS
 from ..errors import ConfigurationError, RealtimeError
-from ..events.client import InputAudioBufferCommit, SessionUpdate
+from ..events.client import SessionUpdate
 from ..events.config import NOT_GIVEN, SessionConfig, session_config
 from .cancelling import EchoCanceller
 from .echo import Echo, HalfDuplex, Open
@@ -164,7 +164,7 @@ class Talk(Line):
             if speech.kind == "started":
                 if self._barge_in == "auto":
                     self._cut("speech", cancel=True)
-                self._input.sent_ms = 0.0
+                self._input.begin()
                 self._input.send(self._roll.take())
             else:
                 self._answer()
@@ -175,8 +175,8 @@ class Talk(Line):
         if self._input.sent_ms < _LEAST_MS:
             return
         self._their_turn = True
-        commit = InputAudioBufferCommit(event_id=session.new_id("event"))
-        turn = session._turn((commit,), DEFAULT_ROUNDS, {})
+        turn = session._turn((), DEFAULT_ROUNDS, {})
+        self._input.turn(turn)
         session._begin(turn).add_done_callback(_warn)
 
     def _model_is_to_answer(self) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.local import LocalServer
 
-from .conftest import LIMIT, Stage, sound
+from .conftest import LIMIT, Stage, silence, sound
 from .test_talk import sent
 
 Stages = Callable[..., Stage]
@@ -91,3 +92,24 @@ def test_a_guardrail_stops_the_first_of_two(stage: Stages, server: LocalServer, 
     played = len(on.sink.pcm.strip(b"\0")) / 48
     assert 1000 <= played <= 1000 + told.played_ms + 200
     assert len(sent(server, "conversation.item.truncate")) == 1
+
+
+def test_a_link_that_is_lost_with_a_turn_detected_here(server: LocalServer) -> None:
+    """What was said is said again to the next server, and answered; nothing is refused."""
+    policy = ReconnectPolicy(delays=(0, 0.05, 0.1))
+    with RealtimeSession(
+        endpoint=server.endpoint, reconnect=policy, turn_detection=None
+    ) as session:
+        on = Stage(session)
+        talk = on.talk(local_vad=True, echo="none")
+        on.microphone.say(sound(800) + silence(300))
+        on.pass_ms(900)
+        with session.expect("connection.restored") as restored:
+            server.script.cut(after=0)
+            session.send({"type": "conversation.item.retrieve", "item_id": "nothing"})
+            restored.result(timeout=LIMIT)
+        on.until(lambda: talk.playing)
+        (item,) = (one for one in session.conversation.items if one.role == "user")
+        heard = len(session.conversation.retrieve(item.id or "").audio) / 48
+        assert 800 <= heard <= 800 + 800
+        on.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import ConfigurationError, SessionClosed
 from realtime_sync.local import LocalServer
 
@@ -36,7 +37,8 @@ def test_a_turn(stage: Stages, server: LocalServer) -> None:
     on.until(lambda: not ptt.playing)
     assert len(on.sink.pcm) / 48 == pytest.approx(700, abs=30)
     item = on.session.conversation.retrieve(on.session.conversation.items[0].id or "")
-    assert len(item.audio) / 48 == pytest.approx(500 + 800, abs=30)
+    # the last of it was still on its way from the microphone when the key went up
+    assert len(item.audio) / 48 == pytest.approx(500 + 800 + 60, abs=30)
     assert item.audio.startswith(silence(80))
     assert sound(500)[:960] in item.audio
 
@@ -122,3 +124,54 @@ def test_closing(stage: Stages) -> None:
     on.session.close()
     with pytest.raises(SessionClosed):
         future.result(LIMIT)
+
+
+def said_ms(on: Stage) -> list[float]:
+    """Milliseconds of each of the user's items, as the server has them."""
+    conversation = on.session.conversation
+    users = [item.id or "" for item in conversation.items if item.role == "user"]
+    return [len(conversation.retrieve(one).audio) / 48 for one in users]
+
+
+@pytest.fixture
+def linked(server: LocalServer) -> Iterator[Stage]:
+    """A stage whose link is made anew."""
+    policy = ReconnectPolicy(delays=(0, 0.05, 0.1))
+    endpoint = server.endpoint
+    with RealtimeSession(endpoint=endpoint, reconnect=policy, turn_detection=None) as session:
+        made = Stage(session)
+        yield made
+        made.close()
+
+
+def test_a_link_that_is_lost_while_the_key_is_held(linked: Stage, server: LocalServer) -> None:
+    """All that was said is said again, and answered once."""
+    server.reply("I have heard you")
+    ptt = linked.push_to_talk()
+    future = ptt.press()
+    linked.pass_ms(600)
+    with linked.session.expect("connection.restored") as restored:
+        server.script.cut(after=0)
+        linked.session.send({"type": "conversation.item.retrieve", "item_id": "nothing"})
+        restored.result(timeout=LIMIT)
+    linked.pass_ms(400)
+    ptt.release()
+    linked.until(future.done)
+    assert future.result(LIMIT).text == "I have heard you"
+    assert said_ms(linked) == [pytest.approx(1000 + 60, abs=30)]
+
+
+def test_a_link_that_is_lost_with_the_commit(linked: Stage, server: LocalServer) -> None:
+    """What the server had heard is said again to the next; nobody gets a refusal."""
+    ptt = linked.push_to_talk()
+    future = ptt.press()
+    linked.pass_ms(600)
+    with linked.session.expect("connection.restored") as restored:
+        ptt.release()
+        linked.pass_ms(40)
+        server.script.cut(after=0)  # nothing of the turn is answered
+        linked.clock.advance(0.02)
+        restored.result(timeout=LIMIT)
+    linked.until(future.done)
+    assert future.result(LIMIT).text == "[your speech, 0.7 s]"
+    assert said_ms(linked) == [pytest.approx(600 + 60, abs=30)]
