@@ -154,7 +154,7 @@ class Player:
             return {one: min(ms, self.position(one)) for one, ms in stopped.items()}
         return stopped
 
-    def wait(self, *, timeout: float | None = None) -> None:
+    def wait_playback(self, *, timeout: float | None = None) -> None:
         """Wait until all that came is heard.
 
         Raises:

@@ -75,7 +75,7 @@ def _played(session: RealtimeSession, text: str, device: str | None) -> Response
         with session.expect("response.done") as done:
             response = session.say(text)
             done.result()
-        speaker.wait()
+        speaker.wait_playback()
     return response
 
 

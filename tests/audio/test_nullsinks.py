@@ -122,7 +122,7 @@ def test_what_is_played_is_heard(sinks: NullSinks, backend: Any, tmp_path: Path)
         ):
             speaker.play(SPOKEN, "a")
             speaker.finish("a")
-            speaker.wait(timeout=30)
+            speaker.wait_playback(timeout=30)
             assert speaker.position("a") == pytest.approx(len(SPOKEN) / 48)
             threading.Event().wait(0.3)  # the recorder's own latency
         return same(SPOKEN, recording.heard)
@@ -168,7 +168,7 @@ def test_stop_is_quick_and_knows_where(sinks: NullSinks, backend: Any, tmp_path:
                 threading.Event().wait(1.0 + run * 0.137)  # the moment of a user who interrupts
                 stopped_at = monotonic()
                 stopped = speaker.stop()
-                speaker.wait(timeout=5)
+                speaker.wait_playback(timeout=5)
                 threading.Event().wait(0.3)
             delays.append(last[0] - stopped_at)
             misses.append(abs(sounding_ms(recording.heard) - stopped[f"item {run}"]))
@@ -233,4 +233,4 @@ def test_the_sound_server_dies_and_comes_back(
         assert len(microphone.read()) == 960
         speaker.play(SPOKEN[:48_000], "a")
         speaker.finish("a")
-        speaker.wait(timeout=15)
+        speaker.wait_playback(timeout=15)

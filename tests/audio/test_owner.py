@@ -95,7 +95,7 @@ def test_a_write_that_never_returns(open_on: Any, function: str) -> None:
     assert changes.all == [("lost", "headset"), ("restored", "built-in")]
     speaker.play(b"\1\1" * 2400, "a")
     speaker.finish("a")
-    speaker.wait(timeout=LIMIT)
+    speaker.wait_playback(timeout=LIMIT)
     assert bytes(builtin.played).count(b"\1\1") >= 2399
 
 

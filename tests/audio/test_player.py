@@ -66,7 +66,7 @@ def test_a_minute_in_no_time(clock: VirtualClock, played: list[Player]) -> None:
     player.play(pcm, "a")
     player.finish("a")
     clock.advance(61)
-    player.wait(timeout=5)
+    player.wait_playback(timeout=5)
     assert sink.pcm == pcm
     assert np.allclose(np.diff(sink.times), 0.02, atol=1e-3)
     assert player.position("a") == 60_000
@@ -151,7 +151,7 @@ def test_write_waits_for_room(played: list[Player]) -> None:
     played.append(player)
     player.write(np.full(24 * 600, 0.25, np.float32))
     assert 0 < player.waiting_ms <= 500
-    player.wait(timeout=5)
+    player.wait_playback(timeout=5)
     assert b"".join(chunks) == sound(600, 8192)
 
 
@@ -161,9 +161,9 @@ def test_wait_has_an_end(clock: VirtualClock, played: list[Player]) -> None:
     played.append(player)
     player.play(sound(500), "a")
     with pytest.raises(RealtimeTimeout, match="not played within"):
-        player.wait(timeout=0.01)
+        player.wait_playback(timeout=0.01)
     player.close()
-    player.wait(timeout=1)
+    player.wait_playback(timeout=1)
     with pytest.raises(AudioError, match="closed"):
         player.play(b"", "a")
     with pytest.raises(AudioError, match="closed"):
@@ -181,7 +181,7 @@ def test_a_sink_that_raises(played: list[Player], logged_errors: list[Any]) -> N
     played.append(player)
     player.play(sound(500), "a")
     with pytest.raises(AudioError, match="no sound"):
-        player.wait(timeout=5)
+        player.wait_playback(timeout=5)
     assert len(logged_errors) == 1
     with pytest.raises(TypeError, match="write"):
         Player(object())  # type: ignore[arg-type]

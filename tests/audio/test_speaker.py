@@ -53,7 +53,7 @@ def test_it_plays_what_it_was_given(speak: Any, clock: VirtualClock) -> None:
     speaker.play(pcm, "a")
     speaker.finish("a")
     clock.advance(1.2)
-    speaker.wait(timeout=5)
+    speaker.wait_playback(timeout=5)
     assert bytes(device.played).strip(b"\0") == pcm.strip(b"\0")
     assert speaker.card.opened == [("out", 24_000, 1, "realtime-output")]
     assert (speaker.underruns, speaker.device) == (0, "out")
@@ -105,7 +105,7 @@ def test_a_device_that_refuses_24_khz(speak: Any, clock: VirtualClock, device, s
     clock.advance(0)
     speaker.open()
     clock.advance(1.5)
-    speaker.wait(timeout=5)
+    speaker.wait_playback(timeout=5)
     assert speaker.card.opened[-1][:3] == ("out", rate, channels)
     heard = np.frombuffer(bytes(device.played), "<i2").reshape(-1, channels)
     assert (heard == heard[:, :1]).all()
@@ -133,7 +133,7 @@ def test_lost_and_found(speak: Any, clock: VirtualClock) -> None:
     clock.advance(0.1)
     assert restored.wait(5)
     clock.advance(1.5)
-    speaker.wait(timeout=5)
+    speaker.wait_playback(timeout=5)
     assert [(one.kind, one.device) for one in changes] == [
         ("lost", "headset"),
         ("restored", "built-in"),
@@ -152,7 +152,7 @@ def test_lost_for_good(speak: Any, clock: VirtualClock, monkeypatch: Any) -> Non
     device.gone = True
     clock.advance(0.1)
     with pytest.raises(DeviceLost, match="'out' is gone"):
-        speaker.wait(timeout=5)
+        speaker.wait_playback(timeout=5)
     with pytest.raises(DeviceLost):
         speaker.write(sound(20))
 
@@ -169,7 +169,7 @@ def test_a_device_that_flaps_is_given_up(speak: Any, clock: VirtualClock, monkey
     speaker = speak(device, clock=clock)
     speaker.play(sound(1000), "a")
     with pytest.raises(DeviceLost):
-        speaker.wait(timeout=5)
+        speaker.wait_playback(timeout=5)
     assert len(speaker.card.opened) == 4
 
 
@@ -227,7 +227,7 @@ def hour_long_enough(card: Any, clock: VirtualClock, seconds: int) -> None:
             if number == min(60, seconds // 2):
                 base = tracemalloc.get_traced_memory()[0]
         clock.advance(1)
-        speaker.wait(timeout=5)
+        speaker.wait_playback(timeout=5)
         grown = tracemalloc.get_traced_memory()[0] - base
         assert speaker.underruns == microphone.overflows == 0
     finally:

@@ -116,7 +116,7 @@ def spoken_back(sinks: NullSinks, both: Path) -> npt.NDArray[np.float64]:
             with session.expect("response.done") as done:
                 sinks.say(SPOKEN).wait(LIMIT)
                 done.result(timeout=LIMIT)
-            talk.output.player.wait(timeout=LIMIT)
+            talk.output.player.wait_playback(timeout=LIMIT)
             threading.Event().wait(0.3)  # the recorder's own latency
         ear.close()
     return ear.pcm
