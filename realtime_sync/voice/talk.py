@@ -64,6 +64,8 @@ class Talk(Line):
         self._transcription = transcription
         self._their_turn = False  # the user has spoken, and the model has not answered yet
         self._silent_ms = 0.0  # sent since the source has ended
+        self._changed: dict[str, Any] = {}  # settings of the session that we have made
+        self._held: dict[str, Any] = {}  # and those that it had
         self._vad: SpeechDetector | None = None
         if local_vad is not False:
             wanted = {} if local_vad is True else dict(local_vad)
@@ -113,8 +115,11 @@ class Talk(Line):
         detection = _detection_of(self._session)
         if self._barge_in != "auto" and detection and detection.get("interrupt_response", True):
             fields["turn_detection"] = {**detection, "interrupt_response": False}
-        if not fields:
-            return
+        if fields:
+            self._held, self._changed = self._settings(), fields
+            self._change(fields)
+
+    def _change(self, fields: dict[str, Any]) -> None:
         changes: SessionConfig = session_config(None, fields)
         wire = {"type": "realtime", **changes.wire()}
         event = SessionUpdate(
@@ -122,6 +127,30 @@ class Talk(Line):
         )
         self._session._connection.check(event)
         self._session._request(event).add_done_callback(_warn)
+
+    def _end(self) -> None:
+        fields, self._changed = self._changed, {}
+        if fields and self._session.state in ("open", "reconnecting"):
+            try:
+                self._restore(fields)
+            except RealtimeError as exc:  # the session ends, too
+                log.debug("the settings stay: %s", exc)
+        super()._end()
+
+    def _restore(self, fields: dict[str, Any]) -> None:
+        """Have the session as it was, but for what somebody has changed meanwhile."""
+        now = self._settings()
+        back = {
+            name: self._held[name] for name, given in fields.items() if _holds(now[name], given)
+        }
+        if back:
+            self._change(back)
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "transcription": _wire(transcription_of(self._session)),
+            "turn_detection": _detection_of(self._session),
+        }
 
     # --- what the server says, on the I/O thread
 
@@ -238,6 +267,17 @@ def _detection_of(session: Speaking) -> dict[str, Any] | None:
     audio = session.config.audio
     detection = audio.input.turn_detection if audio is not None and audio.input else None
     return detection.wire() if detection is not None else None
+
+
+def _wire(value: Any) -> Any:
+    return value.wire() if value is not None else None
+
+
+def _holds(now: Any, given: Any) -> bool:
+    """Whether a setting still is what we have made it; the server may have filled in more."""
+    if isinstance(given, str):
+        given = {"model": given}
+    return now is not None and all(now.get(name) == value for name, value in given.items())
 
 
 def _warn(future: Any) -> None:

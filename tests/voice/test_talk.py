@@ -15,7 +15,7 @@ import pytest
 from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import AudioError, AudioUnavailable, ConfigurationError
 from realtime_sync.local import LocalServer
-from realtime_sync.voice.talk import _tell_once
+from realtime_sync.voice.talk import TRANSCRIPTION, _tell_once
 
 from .conftest import LIMIT, Stage, silence, sound
 
@@ -71,6 +71,31 @@ def test_the_conversation_as_it_is_said(stage: Stages, server: LocalServer) -> N
         ("user", "and now"),
         ("assistant", "later"),
     ]
+
+
+def settings(on: Stage) -> tuple[Any, Any]:
+    """The server's model of transcription, and whether it interrupts."""
+    on.settle()
+    heard = on.session.config.audio.input  # type: ignore[union-attr]
+    return (
+        heard.transcription and heard.transcription.model,
+        heard.turn_detection and heard.turn_detection.interrupt_response,
+    )
+
+
+def test_the_session_is_left_as_it_was(stage: Stages) -> None:
+    """What a talk has set is set back at its end, but for what somebody has changed meanwhile."""
+    on = stage(turn_detection="server_vad")
+    assert settings(on) == (None, True)
+    for ask in ({"barge_in": "off"}, {"transcription": "whisper-1", "barge_in": "manual"}):
+        on.talk(**ask)
+        assert settings(on) == (ask.get("transcription", TRANSCRIPTION), False)
+        on.line.stop()
+        assert settings(on) == (None, True)
+    on.talk(barge_in="off")
+    on.session.update(transcription="gpt-4o-transcribe")
+    on.line.stop()
+    assert settings(on) == ("gpt-4o-transcribe", True)
 
 
 def test_a_file_waits_for_the_answer(stage: Stages, server: LocalServer) -> None:
