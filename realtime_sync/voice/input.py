@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections import deque
 from typing import TYPE_CHECKING
-
-import pybase64
 
 from ..audio import Encoder
 from ..audio.formats import BYTES_PER_MS
@@ -80,7 +79,7 @@ class Input:
         session = self._session
         commit = InputAudioBufferCommit(event_id=session.new_id("event"))
         said = [
-            InputAudioBufferAppend(audio=pybase64.b64encode(data).decode()) for data in self._said
+            InputAudioBufferAppend(audio=base64.b64encode(data).decode()) for data in self._said
         ]
         turn.given, turn.items = (*said, commit), (commit,)
         if self._torn:
