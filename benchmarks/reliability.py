@@ -238,11 +238,11 @@ def one(server: Server, count: int) -> list[Figure]:
             if seen[0] == count:
                 over.set()
 
-        session.on("response.output_text.delta", take)
-        began = time.monotonic()
+        session.on("response.output_text.done", take)
+        began, cpu = time.monotonic(), time.process_time()
         session.send({"type": "bench.flood", "count": count})
         over.wait(60)
-        received = seen[0] / (time.monotonic() - began)
+        received, cpu = seen[0] / (time.monotonic() - began), time.process_time() - cpu
 
         def say() -> None:
             for _ in range(count // 40):
@@ -258,6 +258,7 @@ def one(server: Server, count: int) -> list[Figure]:
         sent = count // 40 * 8 / (time.monotonic() - began)
     return [
         Figure("small events to one callback", received, "a second", "20,000 or more"),
+        Figure("small events, processor each", 1e6 * cpu / max(1, seen[0]), "us CPU", "50"),
         Figure("events sent by 8 threads", sent, "a second", "2,000 or more"),
         Figure("abort until connection.lost, worst of 50", _worst(server, _abort), "ms", "5"),
         Figure("close() of an idle session, worst of 50", _worst(server, _close), "ms", "2,000"),
@@ -285,29 +286,39 @@ def _close(session: RealtimeSession) -> float:
     return time.monotonic() - began
 
 
-def figures(*, hours_of_audio: float, small: bool = False) -> Iterator[Figure]:
-    """All of them; `small` is for a test of this file."""
+#: Name -> what measures it, given a server and hours of audio; and in small, for a test.
+PARTS: dict[str, tuple[Callable[[Server, float], list[Figure]], ...]] = {
+    "one": (lambda server, _: one(server, 100_000), lambda server, _: one(server, 2_000)),
+    "crowd": (lambda server, _: crowd(server, 200, 60.0), lambda server, _: crowd(server, 3, 2.0)),
+    "cycles": (lambda server, _: cycles(server, 1_000), lambda server, _: cycles(server, 10)),
+    "cuts": (lambda server, _: reconnects(server, 500), lambda server, _: reconnects(server, 5)),
+    "hours": (hours, hours),
+}
+
+
+def figures(*parts: str, hours_of_audio: float, small: bool = False) -> Iterator[Figure]:
+    """Those of some parts; of none named, all of them."""
     with serving() as server:
-        yield from one(server, 2_000 if small else 100_000)
-        yield from crowd(server, *((3, 2.0) if small else (200, 60.0)))
-        yield from cycles(server, 10 if small else 1_000)
-        yield from reconnects(server, 5 if small else 500)
-        yield from hours(server, hours_of_audio)
+        for name in parts or PARTS:
+            yield from PARTS[name][small](server, hours_of_audio)
 
 
 def main() -> None:
     """Print the figures, and write them where `--json` says."""
     parser = argparse.ArgumentParser("python -m benchmarks.reliability", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)} (all)")
     parser.add_argument("--hours", type=float, default=24.0, help="of duplex audio (24)")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures there")
     given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
     logging.getLogger("realtime_sync").setLevel(logging.ERROR)  # of each link that we cut
     load = os.getloadavg()[0]
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f}", flush=True
     )
     found = []
-    for figure in figures(hours_of_audio=given.hours):
+    for figure in figures(*given.parts, hours_of_audio=given.hours):
         print(figure, flush=True)
         found.append(asdict(figure))
     if given.json is not None:

@@ -36,8 +36,8 @@ class Figures:
     about: str = ""
 
     def add(self, test: str, value: float, unit: str) -> None:
-        mine = self.figures.setdefault(test, {})
-        mine[unit] = max(float(f"{value:.3g}"), mine.get(unit, value))
+        mine, short = self.figures.setdefault(test, {}), float(f"{value:.3g}")
+        mine[unit] = max(short, mine.get(unit, short))
 
     def text(self, test: str) -> str:
         """As the table shows it: two significant digits."""
