@@ -171,6 +171,52 @@ print("ready")
     assert code == 0, err
 
 
+@pytest.mark.row("F42", bound="SessionClosed at once")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_a_forked_child_may_do(server: LocalServer) -> None:
+    """It is told at once, though a thread that it does not have held the lock; it may look, end in
+    the ordinary way, and open a session of its own."""
+    code, _, err, _ = run(
+        server,
+        """
+held, go = threading.Event(), threading.Event()
+def hold(_):
+    held.set()
+    go.wait(10)
+holder = threading.Thread(target=session._look, args=(hold,))
+session.ask("hello", timeout=5)
+holder.start()
+held.wait(10)
+pid = os.fork()
+if pid == 0:
+    for call in (
+        lambda: session.ask("x"),
+        lambda: session.input_audio_buffer.append(bytes(2)),
+        lambda: session.wait_for("x", timeout=5),
+    ):
+        try:
+            call()
+        except SessionClosed as exc:
+            assert "forked" in str(exc)
+        else:
+            os._exit(1)
+    assert (session.state, len(session.conversation.items)) == ("closed", 2)
+    assert realtime_sync.sessions() == ()
+    with RealtimeSession(endpoint=session._setup._endpoints, output_modalities=["text"]) as own:
+        assert own.ask("hello", timeout=5).status == "completed"
+    del session
+    sys.exit(7)
+go.set()
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+holder.join()
+assert session.ask("hello", timeout=5).status == "completed"
+session.close()
+print("ready")
+""",
+    )
+    assert (code, err) == (0, "")
+
+
 @pytest.mark.row("F41", bound="close frame within 1 s of the exit")
 def test_exit_says_goodbye(server: LocalServer) -> None:
     """A session that nobody closed is closed as the process ends, and its last callback runs."""
