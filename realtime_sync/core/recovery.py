@@ -79,6 +79,7 @@ class Recovery:
         self._keep_audio = keep_audio  # seconds of user audio that wait for a link
         self.ready = False  # session.created has come, and what we said then is confirmed
         self.linked = True  # False from a loss until the next session is ready
+        self.parting = False  # another session is about to take over
         self.unfit: RealtimeError | None = None  # why the new session will not do
         self.buffer = Buffer()
         self._open_settled = False  # whoever waits under OPEN has his answer
@@ -150,17 +151,27 @@ class Recovery:
         """Whether nothing would be lost if this session were left now."""
         sequencer = self._sequencer
         busy = sequencer.active or sequencer.asked or sequencer.loose or sequencer.speaking
-        speech = self.buffer.size and not self.buffer.detects  # somebody is to commit it
-        return not (busy or speech or self._running.responses or self._requests)
+        return not (busy or self._speech or self._running.responses or self._requests)
 
     def part(self) -> None:
-        """Another session is about to take over: nothing new is begun in this one."""
-        self._sequencer.linked = False
+        """Another session is about to take over: nothing new is begun in this one.
+
+        But while speech waits for somebody to commit it: his turn would wait for itself.
+        """
+        self.parting = True
+        self._sequencer.linked = self._speech
+        self._sequencer.advance()
 
     def stay(self) -> None:
         """There is no other session: this one goes on."""
+        self.parting = False
         self._sequencer.linked = True
         self._sequencer.advance()
+
+    @property
+    def _speech(self) -> bool:
+        """Whether there is user audio that somebody is to commit."""
+        return bool(self.buffer.size) and not self.buffer.detects
 
     # --- the link is gone
 
@@ -176,7 +187,7 @@ class Recovery:
         def fresh(record: ResponseRecord | None) -> RealtimeError:
             return copy_of(error, record)
 
-        first = self.linked
+        first, self.parting = self.linked, False
         self.ready = self.linked = self._sequencer.linked = False
         self.unfit = None
         self._replay.unlinked()

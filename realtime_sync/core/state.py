@@ -137,6 +137,8 @@ class SessionState:
             QueueFull: There is no link, and too much audio waits for one; nothing has happened.
         """
         self.recovery.check_room(turn.items)
+        if self.recovery.parting:
+            self.recovery.part()  # speech may have begun meanwhile
         self.sequencer.begin(turn)
 
     def create(self, event: ResponseCreate, turn: Turn, *, on_active: str) -> bool:

@@ -216,8 +216,6 @@ class Relinking:
     def _begin_parting(self, patience: float) -> None:
         loop = self._loop
         assert loop is not None
-        with self._lock:
-            self._state.recovery.part()  # nothing new begins
         self._parting = monotonic() + patience
         self._renewer = loop.call_later(patience, weakly(self._renew_if_idle))
         self._renew_if_idle()
@@ -225,8 +223,13 @@ class Relinking:
     def _may_part(self) -> bool:
         if self._parting is None:
             return False
+        todo = Todo()
         with self._lock:
-            return self._state.recovery.idle or monotonic() >= self._parting
+            may = self._state.recovery.idle or monotonic() >= self._parting
+            self._state.recovery.part()  # what holds it up may be another thing by now
+            self._carrier.collect(self._state.take(), todo)
+        self._carrier.carry_out(todo)
+        return may
 
     def _renew_if_idle(self) -> None:
         """Make the next link while the present one still works."""

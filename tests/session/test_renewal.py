@@ -92,6 +92,62 @@ def test_it_waits_for_the_response_and_holds_what_is_new(line: Line) -> None:
     assert queued.result(LIMIT).text == "Hi."
 
 
+def test_speech_that_waits_for_its_commit(line: Line) -> None:
+    """It holds up the renewal, and no turn: the turn that commits it would wait for itself.
+
+    Seeds 2004, 2018 and 2054 of tests/stress/test_schedules.py.
+    """
+    session, pipe = expiring(line, LATER)
+    fresh = greeted(id="sess_2")
+    line.plan(fresh)
+    session.open(timeout=LIMIT)
+    session.input_audio_buffer.append(bytes(9600))
+    with session.expect("session.expiring") as due:
+        come(session)
+        due.result(timeout=LIMIT)
+    pipe.expect("input_audio_buffer.append")
+    asked = session.submit("hello")
+    pipe.take_turn("Hi.")
+    assert asked.result(LIMIT).text == "Hi."
+    with session.expect("connection.restored") as pending:
+        committing = Task(session.input_audio_buffer.commit)
+        pipe.expect("input_audio_buffer.commit")
+        item = {"id": "u", "type": "message", "role": "user", "content": []}
+        pipe.say(
+            {"type": "input_audio_buffer.committed", "item_id": "u"},
+            {"type": "conversation.item.added", "item": item},
+        )
+        assert committing.result().id == "u"
+        fresh.confirm(fresh.expect("conversation.item.create"))
+        assert pending.result(timeout=LIMIT).lost_audio_ms == 0
+
+
+def test_speech_that_begins_while_the_next_link_is_made(line: Line) -> None:
+    """That link comes too late, and what was held for it goes on."""
+    session, pipe = expiring(line, LATER)
+    session.open(timeout=LIMIT)
+    with gate() as held, session.expect("session.expiring") as due:
+
+        def late(_: Any) -> Pipe:
+            held()
+            return greeted(id="sess_2")
+
+        line.plan(late)
+        come(session)
+        due.result(timeout=LIMIT)
+        held.wait()
+        first = session.submit("hello")
+        arrived(session, pipe)
+        assert pipe.no_more()
+        session.input_audio_buffer.append(bytes(9600))
+        pipe.expect("input_audio_buffer.append")
+        second = session.submit("and?")
+        pipe.take_turn("Hi.")
+        pipe.take_turn("Well.")
+    assert (first.result(LIMIT).text, second.result(LIMIT).text) == ("Hi.", "Well.")
+    assert session.id == "sess_1"
+
+
 def test_its_patience_ends(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that does not end in time is left behind: lost, with the part that came."""
     monkeypatch.setattr("realtime_sync.runtime.relinking.PATIENCE", 0.05)

@@ -139,6 +139,8 @@ class Schedule:
                 jitter=0.5,
                 keep_audio=self.dice.choice([0.06, 0.2, 5]),
                 replay_audio=self.dice.choice([0.15, 60]),
+                renew_every=self.dice.choice([None, None, 0.1, 0.5]),
+                renew_before=None,
             ),
             ping_interval=0.2,
         )
@@ -262,6 +264,7 @@ class Schedule:
             lambda: session.update(instructions=str(dice.random()), timeout=TIMEOUT),
             lambda: session.wait_for("response.done", timeout=dice.random() / 10),
             lambda: self.server.script.expire() if dice.random() < 0.3 else None,
+            lambda: session.reset(timeout=TIMEOUT) if dice.random() < 0.3 else None,
         )
 
     def speak(self, dice: random.Random) -> None:
