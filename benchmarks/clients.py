@@ -281,15 +281,21 @@ def _stream_audio(url: str, stop: threading.Event) -> None:
             session.input_audio_buffer.append(FRAMES[20])
 
 
-def ask_floor(url: str, count: int, beside: str) -> Json:
+def ask_default_floor(url: str, count: int, beside: str) -> Json:
+    """The same messages by hand, with websocket-client as it comes: it checks UTF-8, in Python."""
+    return ask_floor(url, count, beside, check=True)
+
+
+def ask_floor(url: str, count: int, beside: str, *, check: bool = False) -> Json:
     """The same messages by hand."""
     import websocket
 
     del beside
     link = websocket.create_connection(
-        url.replace("http", "ws") + "/realtime", skip_utf8_validation=True
+        url.replace("http", "ws") + "/realtime", skip_utf8_validation=not check
     )
     link.recv()
+    receive = link.recv if check else lambda: link.recv_data()[1]
     took = []
     part = {"type": "input_text", "text": "hi"}
     for n in range(count):
@@ -297,7 +303,7 @@ def ask_floor(url: str, count: int, beside: str) -> Json:
         item = {"id": f"item_{n}", "type": "message", "role": "user", "content": [part]}
         link.send(json.dumps({"type": "conversation.item.create", "item": item}))
         link.send(json.dumps({"type": "response.create", "response": {"metadata": {"t": "x"}}}))
-        while json.loads(link.recv_data()[1])["type"] != "response.done":
+        while json.loads(receive())["type"] != "response.done":
             pass
         took.append(time.perf_counter() - began)
     link.close()

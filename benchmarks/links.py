@@ -51,6 +51,8 @@ def ask(rounds: int) -> list[Row]:
     """A turn on loopback against the same messages by hand; and beside a stream of audio."""
     plan = {"kind": "text", "count": 3}
     rows = _race("ask, floor", "ask", plan, rounds, "floor", count=_ASKS, beside="")
+    # what people write: websocket-client's defaults
+    rows += _race("ask, its defaults", "ask", plan, rounds, "default_floor", count=_ASKS, beside="")
     with serving(kind="audio", pace=0.1) as other:
         rows += _race(
             "ask beside audio, floor", "ask", plan, rounds, "floor", count=_ASKS, beside=other.url

@@ -30,7 +30,8 @@ class Create:
 
     def __init__(self, event: ResponseCreate, job: Job | None, at: float) -> None:
         given = event
-        params = event.response.wire() if event.response is not None else {}
+        asked = event.response
+        params = asked.wire() if asked is not None and asked.model_fields_set else {}
         self.default = params.get("conversation") != "none"  # it writes the default conversation
         metadata: dict[str, Any] = dict(params.get("metadata") or {})
         self.tagged = len(metadata) < METADATA_PAIRS and TAG not in metadata

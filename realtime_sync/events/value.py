@@ -93,7 +93,9 @@ class Value(BaseModel, metaclass=_Nominal):
     def wire(self) -> dict[str, Any]:
         """The JSON-ready dict of exactly what was set, null included, under wire names."""
         try:
-            told = self.model_dump(mode="json", exclude_unset=True, warnings=False)
+            told: dict[str, Any] = self.__pydantic_serializer__.to_python(
+                self, mode="json", exclude_unset=True, warnings=False
+            )
         except UnicodeEncodeError:  # half a surrogate pair in a name; pydantic can write it so only
             told = _plain(self.model_dump(exclude_unset=True, warnings=False))
         if _ODD in self.__dict__:
@@ -161,7 +163,7 @@ def check(model: type[Value], data: Any, where: str = "") -> Any:
         ConfigurationError: A value the wire has no place for; names each field.
     """
     try:
-        return model.model_validate(data)
+        return model.__pydantic_validator__.validate_python(data)
     except ValidationError as exc:
         # from None: pydantic's own message repeats the input, which may be long or private
         raise ConfigurationError(fault(exc, where)) from None
