@@ -148,9 +148,9 @@ def test_deltas_reach_handlers(make: Make, server: LocalServer) -> None:
     pieces: list[str] = []
     session.on("response.output_text.delta", lambda event: pieces.append(event.delta))
     session.ask("A story!")
-    while session.pump(0):
-        pass
-    assert "".join(pieces) == "Once upon a time there was a wizard."
+    # the answer may be there before its events are handed over
+    while "".join(pieces) != "Once upon a time there was a wizard.":
+        assert session.pump(LIMIT)
 
 
 def test_a_failed_response(make: Make, server: LocalServer) -> None:
