@@ -96,7 +96,9 @@ class Refused:
 class Script:
     """Answers and faults to come; each is used once, in order.
 
-    Faults are meant for one link at a time: with several, whichever sends next counts.
+    Faults are meant for one link at a time: with several, whichever sends next counts. Answers of
+    text models have them too, whole ones as one event: there `frame` is the data of an event, or
+    the body, `close` an end that looks complete, `ping` a comment.
 
     Attributes:
         delay: Seconds that every server event is held back, even without pacing.

@@ -161,21 +161,30 @@ class AssistantSession(TextSession):
         return self._assistants.last
 
     def delete_uploaded(self) -> tuple[str, ...]:
-        """Delete the files that this session has uploaded; returns their ids.
+        """Delete the files that this session has uploaded, after `close()` too; returns their ids.
 
         Messages that point to them stay. An image that is said again is uploaded again.
 
         Raises:
             RealtimeError: One could not be deleted; the others are, and it is tried again.
         """
-        return self._uploads.delete()
+        closed = self.state == "closed"
+        if closed:
+            self._service.open()
+        try:
+            return self._uploads.delete()
+        finally:
+            if closed:
+                self._service.close()
 
     def interrupt(self) -> None:
         """See `TextSession.interrupt`. The run is cancelled, also one that waits for tools."""
         if self.state == "new":
             return
+        running = self._assistants.running  # now: the next one may begin at once
         super().interrupt()
-        self._setup.workers.start(self._assistants.abandon)
+        if running is not None:
+            self._setup.workers.start(running.abandon)
 
     def to_chat(self, model: str | None = None, **chat: Any) -> ChatSession:
         """The same conversation without the Assistants API: history, tools and stage go along.

@@ -143,15 +143,14 @@ class Assistants(Model):
 
     def leave(self) -> None:
         """Ends what is under way, and gives back the client. Blocks; after `shut`."""
-        self.abandon()
+        if self._running is not None:
+            self._running.abandon()
         self._service.close()
 
-    def abandon(self) -> None:
-        """Ends the run that is under way. Blocks; from any thread."""
-        running = self._running
-        if running is not None:
-            running.stop()
-            running.cancel()
+    @property
+    def running(self) -> ThreadRun | None:
+        """The run that was begun last, while it may be under way."""
+        return self._running
 
     # --- runs
 

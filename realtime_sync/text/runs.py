@@ -137,6 +137,11 @@ class ThreadRun:
         if self._over is not None:
             self._over()
 
+    def abandon(self) -> None:
+        """Ends it, whoever reads it, or waits for its calls. Blocks; from any thread."""
+        self.stop()
+        self.cancel()
+
     def cancel(self) -> None:
         """Has the API end it, if it has not ended."""
         if self.status.id and self.status.status in ACTIVE - {"cancelling"}:

@@ -106,6 +106,7 @@ class Service:
             raise ConfigurationError("endpoint: OpenAI(...), Azure(...) or Compatible(...)")
         self.endpoint = endpoint  # None: the client is the caller's
         self.client = client  # None until it is made
+        self._closed = False
         self._max_retries = max_retries
         self._wires: Wires | None = None  # of our own client
         self._hidden: Callable[[str], str] = self._without_key
@@ -116,7 +117,7 @@ class Service:
         Raises:
             ConfigurationError: There is no key, or no such API at the endpoint.
         """
-        if self.client is not None or self.endpoint is None:
+        if self.endpoint is None or (self.client is not None and not self._closed):
             return
         self.endpoint.check()
         url = self.endpoint.url()
@@ -142,10 +143,15 @@ class Service:
             timeout=SILENCE,
             http_client=http,
         )
+        self._closed = False
 
     def close(self) -> None:
-        """Give back the connections, but not those of the caller's client. Idempotent."""
+        """Give back the connections, but not those of the caller's client. Idempotent.
+
+        `open` makes new ones.
+        """
         if self.endpoint is not None and self.client is not None:
+            self._closed = True
             self.client.close()
 
     def ask(self, call: Callable[..., Any], body: Mapping[str, Any]) -> Any:

@@ -673,6 +673,39 @@ def test_delete_uploaded(server: LocalServer, new: New, caplog: Any) -> None:
     assert len(asked(server, "/files")) == 2
     assert "on_file_uploaded raised" in caplog.text
     caplog.clear()
+    session.close()
+    assert len(session.delete_uploaded()) == 1
+    assert session.delete_uploaded() == ()
+
+
+def test_files_that_cannot_be_deleted(server: LocalServer, new: New) -> None:
+    """One that is gone already is no error; one that is refused is tried again."""
+    session = new()
+    for size in (10, 20):
+        session.ask("what is it?", image=png(size))
+    files = bare(server).files
+    files.delete(next(iter(files.list())).id)
+    server.script.refuse(500)
+    with pytest.raises(ConnectError):
+        session.delete_uploaded()
+    session.delete_uploaded()
+    assert list(files.list()) == []
+    assert session.delete_uploaded() == ()
+
+
+def test_interrupted_and_asked_at_once(server: LocalServer, new: New) -> None:
+    """What is asked right after an interruption is not ended by it."""
+    session = new().open()
+    for _ in range(5):
+        server.reply("one two three")
+        server.script.hold(after=1)
+        with session.expect("response.output_text.delta") as delta:
+            session.submit("go")
+            delta.result()
+        session.interrupt()
+        response = session.ask("count to 2")
+        assert (response.status, response.text) == ("completed", "1, 2.")
+    assert thread_of(server, session) == told(session)
 
 
 # Over
