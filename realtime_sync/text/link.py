@@ -154,7 +154,6 @@ class Link:
     def close(self) -> None:
         self._end = self._end or _End(1006)
         self._host.stop()
-        self._model.shut()
 
     def _ready(self) -> None:
         notify = self.notify

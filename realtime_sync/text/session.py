@@ -241,6 +241,7 @@ class TextSession(Calling):
         self._calls.stop()
         self._guardrails.stop()
         self._connection.close(deadline)
+        self._setup.model.shut()  # here and not with the link: opening may fail, and be tried again
         if not self._connection.in_loop:
             self._calls.join(deadline)
             self._guardrails.join(deadline)

@@ -16,8 +16,9 @@ from .model import Asker, asker
 __all__ = ["GivenUp", "Wires", "hang_up"]
 
 
-#: How the steps of a request begin before there is a response.
-_BEFORE = ("connect_", "start_tls", "send_request_", "receive_response_headers")
+#: Steps of a request, by how they begin, at which it can be broken off: while the client makes a
+#: link of its own it would leave it open.
+_BEFORE = ("connect_tcp.started", "send_request_", "receive_response_headers")
 
 
 class GivenUp(BaseException):
@@ -51,6 +52,8 @@ class Wires:
         if step in ("connect_tcp.complete", "start_tls.complete"):
             stream = info["return_value"]
             asks.hang_up = lambda: _shut(stream)
+            if asks.over:  # it was given up when there was nothing to shut
+                _shut(stream)
         elif step == "send_request_headers.started" and asks.hang_up is None:
             # it has taken one that is there, and does not say which: an idle one is soon made anew
             asks.hang_up = self._shut_idle

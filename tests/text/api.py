@@ -22,11 +22,12 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: _Server
+    body: Wire
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))
         body = json.loads(self.rfile.read(length) or b"{}")
-        api = self.server.api
+        api, self.body = self.server.api, body
         api.requests.append(body)
         api.problems += problems(body)
         api.headers.append({name.lower(): value for name, value in self.headers.items()})
@@ -278,6 +279,16 @@ def cut_after(*events: Wire | str) -> Answer:
         for event in events:
             handler.event(event)
         handler.cut()
+
+    return answer
+
+
+def by_words(**answers: Answer) -> Answer:
+    """Each question its own answer, whichever comes first: by the first word of what was said."""
+
+    def answer(handler: Handler) -> None:
+        words = handler.body["messages"][-1]["content"]
+        answers[words.split()[0]](handler)
 
     return answer
 

@@ -97,7 +97,7 @@ def talk(api: Api, turns: list[list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "count", [20, pytest.param(500, marks=pytest.mark.long)], ids=["short", "long"]
+    "count", [15, pytest.param(300, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_any_answers(api: Api, count: int, caplog: pytest.LogCaptureFixture) -> None:
     """A turn that fails before anything of it has happened leaves no trace; no request is wrong."""

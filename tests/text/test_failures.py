@@ -30,6 +30,7 @@ from realtime_sync.text import ChatSession
 from .api import (
     Answer,
     Api,
+    by_words,
     called,
     chunk,
     cut_after,
@@ -242,25 +243,24 @@ def test_nobody_is_there(chat: Chat) -> None:
 def test_a_timeout(api: Api, chat: Chat) -> None:
     """ask() that times out gives the request up; the next one does not see its message."""
     with gate() as door:
-        api.plan(held(door), said("There."))
-        session = chat()
+        answer = by_words(Hello=held(door), Are=said("There."))
+        api.plan(answer, answer)
+        session = chat().open()
         with pytest.raises(RealtimeTimeout):
-            session.ask("Hello!", timeout=0.05)
+            session.ask("Hello there!", timeout=0.1)
         assert session.history == ()
         assert session.ask("Are you there?").text == "There."
         assert [m["content"] for m in api.requests[-1]["messages"]] == ["Are you there?"]
 
 
-def test_a_timeout_within_the_answer(api: Api, chat: Chat) -> None:
+def test_given_up_within_the_answer(api: Api, chat: Chat) -> None:
     """What has come until then stays, as incomplete; nothing more of it comes."""
     with gate() as door:
         api.plan(held(door, HALF), said("There."))
         session = chat()
-        came = []
-        session.on("response.output_text.delta", came.append)
-        asking = Task(lambda: session.ask("Hello!", timeout=0.5))
-        with pytest.raises(RealtimeTimeout):
-            asking.result()
+        stream = session.stream("Hello!")
+        assert next(stream) == "Hel"
+        stream.close()
         assert session.ask("Go on!").text == "There."
     told = [(m["role"], m["content"]) for m in api.requests[-1]["messages"]]
     assert told == [("user", "Hello!"), ("assistant", "Hel"), ("user", "Go on!")]
