@@ -16,6 +16,7 @@ from ..events.base import ClientEvent
 from ..events.client import ConversationItemCreate
 from ..events.items import Item
 from .effects import Call, Effect, McpApproval, Retry
+from .known import REMEMBERED, Known, KnownCalls
 from .listings import Listings
 from .responses import ResponseRecord
 from .turns import Turn
@@ -30,24 +31,6 @@ log = logging.getLogger(__name__)
 #: Seconds that a turn waits for an MCP server's call, its approval included; for ever would hold up
 #: every turn after it.
 REMOTE_LIMIT = 600.0
-
-
-class _Known:
-    """A call that we have seen, by its call id; of MCP by the id of its item or request."""
-
-    __slots__ = ("arguments", "due", "name", "output", "remote", "turn")
-
-    def __init__(self, item: Item | None, turn: Turn | None, *, remote: bool = False) -> None:
-        self.name = item.name if item is not None else None
-        self.arguments = item.arguments if item is not None else None
-        self.turn = turn  # that waits for it; None once it is over
-        self.remote = remote  # the server runs it
-        self.output: str | None = None  # None: not over; "" of a remote one
-        self.due = 0.0  # when the wait for a remote one ends
-
-    def is_of(self, item: Item) -> bool:
-        """Whether this is the same call, told again."""
-        return (self.name, self.arguments) == (item.name, item.arguments)
 
 
 class _Group:
@@ -81,7 +64,7 @@ class Calls:
         self._functions: frozenset[str] = frozenset()  # tools that are run on our side
         self._told: frozenset[str] = frozenset()  # tools whose calls the caller answers
         self._answering = False  # there have been tools of ours, so whatever is called is answered
-        self._known: dict[str, _Known] = {}
+        self._known = KnownCalls()
         self._asked: set[str] = set()  # ids of MCP approval requests
         self._groups: dict[str, _Group] = {}  # call id -> of the calls that the caller answers
         self._early: dict[str, _Group] = {}  # call id -> its answer, before its response is over
@@ -150,6 +133,8 @@ class Calls:
         elif key not in self._known:
             group.open.add(key)
             self._groups[key] = group
+            if len(self._groups) > REMEMBERED:  # answered otherwise, or never
+                del self._groups[next(iter(self._groups))]
 
     def _ours(self, item: Item, turn: Turn | None) -> bool:
         # tools that were given for this turn alone come as the wire has them: only reported
@@ -169,7 +154,7 @@ class Calls:
         """Whether the turn waits for this call."""
         known = self._known.get(key)
         if known is None:
-            self._known[key] = _Known(item, turn)
+            self._known[key] = Known(item, turn)
             if begins:
                 name, arguments = item.name or "", item.arguments or ""
                 self._effects.append(Call(key, name, arguments, record, turn))
@@ -189,7 +174,7 @@ class Calls:
         """Answer a whole call that is not to run: the conversation must not stay half."""
         if key in self._known or item.status == "incomplete":
             return
-        known = self._known[key] = _Known(item, None)
+        known = self._known[key] = Known(item, None)
         if record.turn is None or record.turn.abandoned:
             why = "nobody waits for it any more"
         elif record.status == "completed":
@@ -224,7 +209,9 @@ class Calls:
     def _commit(self, turn: Turn, call_id: str, output: str, *, respond: bool) -> None:
         ready = self._sequencer.tool_finished(turn, call_id, output, respond=respond)
         outputs = [
-            self._answer(key, turn.calls[key] or "") for key in ready if not self._known[key].remote
+            self._answer(key, turn.calls[key] or "")
+            for key in ready
+            if not ((known := self._known.get(key)) and known.remote)
         ]
         if len(ready) == len(turn.calls) and turn.tools_began is not None:
             turn.tools_seconds = self._state.running.now - turn.tools_began
@@ -256,7 +243,7 @@ class Calls:
         if call_id in self._known:
             raise ValueError(f"call_id: {call_id!r} is answered already, or by a tool of ours")
         self._state.sending(event)  # first the output, then the reply that it brings
-        self._known[call_id] = known = _Known(None, None)
+        self._known[call_id] = known = Known(None, None)
         known.output = ""
         group = self._groups.pop(call_id, None) or _Group()
         group.open.discard(call_id)
@@ -278,8 +265,10 @@ class Calls:
 
     # --- MCP
 
-    def _remote(self, item: Item, key: str, turn: Turn | None) -> _Known:
-        known = self._known.setdefault(key, _Known(item, turn, remote=True))
+    def _remote(self, item: Item, key: str, turn: Turn | None) -> Known:
+        known = self._known.get(key)
+        if known is None:
+            self._known[key] = known = Known(item, turn, remote=True)
         if item.type == "mcp_approval_request":
             self._ask(item)
         elif known.output is None and _over(item):
@@ -356,7 +345,7 @@ class Calls:
                 continue
             known = self._known.get(key)
             if known is None:  # before its response has ended
-                self._known[key] = known = _Known(None, None, remote=True)
+                self._known[key] = known = Known(None, None, remote=True)
                 known.output = ""
             elif known.remote:
                 self.finished(key, "", respond=True)
