@@ -191,6 +191,8 @@ class Responses:
     def get(self, response_id: str) -> Response:
         """A response by its id, at least until the callbacks of its `response.done` have run.
 
+        For callbacks that are 64 MB of responses behind the older ones are forgotten.
+
         Raises:
             KeyError: Unknown, or forgotten.
         """

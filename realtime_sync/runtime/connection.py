@@ -68,6 +68,8 @@ GRACE = 0.3
 #: Seconds after which a callback that has not returned is named.
 STUCK = 10.0
 TEXT = 1
+#: About how many bytes of memory an event takes, without what it brings.
+EVENT_BYTES = 1500
 #: The close code of a server that does not accept the key. Source: wire.md (g).
 KEY_REFUSED = 3000
 #: Made only for those who ask for it: it costs a snapshot of an item each time.
@@ -741,7 +743,7 @@ class Connection(Relinking):
         want = self._handlers.want
         wanted: list[Entry] = [event for event in events if want(event)]
         if over and (wanted or self.dispatcher.busy):
-            wanted.append(Keep(over))
+            wanted.append(Keep(over, sum(map(_weight, over))))
         if wanted:
             self.dispatcher.put(wanted)
             if self._minder is None and self._loop is not None:
@@ -962,6 +964,12 @@ class Connection(Relinking):
         if self._loop is not None:
             self._loop.release(0)
         self._closed.set()
+
+
+def _weight(record: ResponseRecord) -> int:
+    """About how many bytes of memory a response takes."""
+    deltas = sum(len(getattr(event, "delta", None) or "") for event in record.events)
+    return EVENT_BYTES * len(record.events) + deltas
 
 
 def _binary(payload: bytes) -> UnknownEvent:

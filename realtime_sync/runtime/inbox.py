@@ -23,12 +23,20 @@ MAX_BYTES = 64_000_000
 
 
 class Keep:
-    """Holds something until the callbacks of the event before it have run."""
+    """Holds something until the callbacks of the event before it have run.
 
-    __slots__ = ("held",)
+    Of a reader who is too far behind only the newest is sure to be there.
 
-    def __init__(self, held: object) -> None:
+    Args:
+        held: What is held.
+        weight: About how many bytes that is.
+    """
+
+    __slots__ = ("held", "weight")
+
+    def __init__(self, held: object, weight: int = 0) -> None:
         self.held = held
+        self.weight = min(weight, MAX_BYTES // 4)  # one alone is never too much
 
 
 #: An event, a function to be run in its place, or something to be kept until here.
@@ -36,7 +44,9 @@ Entry = Event | Callable[[], None] | Keep
 
 
 def _weight(entry: Entry) -> int:
-    # only deltas weigh; the count bounds the rest
+    # only deltas and what is kept weigh; the count bounds the rest
+    if type(entry) is Keep:
+        return entry.weight
     delta = getattr(entry, "delta", None)
     return len(delta) if isinstance(delta, str) else 0
 
@@ -121,9 +131,13 @@ class Inbox:
         excess = len(taken) - MAX_EVENTS // 2
         surplus = self._put_bytes - self._got_bytes - MAX_BYTES // 2
         dropped = 0
+        newest = next((entry for entry in reversed(taken) if isinstance(entry, Keep)), None)
         for entry in taken:
             over = excess > 0 or surplus > 0
-            if over and _is_delta(entry):
+            if isinstance(entry, Keep) and entry.weight and entry is not newest and surplus > 0:
+                surplus -= entry.weight
+                self._put_bytes -= entry.weight
+            elif over and _is_delta(entry):
                 excess -= 1
                 surplus -= _weight(entry)
                 self._put_bytes -= _weight(entry)

@@ -136,6 +136,17 @@ def test_nothing_but_deltas_is_dropped(small: Inbox, caplog: pytest.LogCaptureFi
     assert not caplog.records
 
 
+def test_what_is_kept_is_bounded(small: Inbox) -> None:
+    """Of what is heavy the oldest goes, the newest stays, however heavy; events stay."""
+    for n in range(50):
+        small.put([event("done"), Keep(n, weight=10_000)])
+    left = drained(small)
+    kept = [entry.held for entry in left if isinstance(entry, Keep)]
+    assert len(left) - len(kept) == 50
+    assert kept == list(range(50 - len(kept), 50))
+    assert 1 <= len(kept) <= 4
+
+
 def test_pieces_of_items_are_deltas(small: Inbox) -> None:
     """Of `conversation.updated` those with a piece may go, the others stay."""
     item = Item(id="a", type="message")
