@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import measured
-from rows import OPEN, ROWS
+from rows import ELSEWHERE, OPEN, ROWS
 
 TESTS = pathlib.Path(__file__).parent
 TABLE = TESTS.parent / "docs" / "faults.rst"
@@ -77,6 +77,8 @@ def table() -> str:
         tests = [one for one in marked if row in one.rows]
         if row in OPEN:
             tests.append(Shown((row,), f"*Open:* {OPEN[row]}", "", ""))
+        if row in ELSEWHERE:
+            tests.append(Shown((row,), f"*Elsewhere:* {ELSEWHERE[row]}", "", ""))
         for at, one in enumerate(tests):
             cells = [row if at == 0 else "", what if at == 0 else "", one.behaviour, one.bound]
             cells.append(figures.text(one.test))
@@ -93,6 +95,7 @@ def test_every_row_is_shown_or_open() -> None:
     named = {row for one in shown() for row in one.rows}
     assert named <= set(ROWS)
     assert set(ROWS) - named <= set(OPEN)
+    assert set(ELSEWHERE) <= set(ROWS)
 
 
 def test_what_is_measured_has_been_measured() -> None:

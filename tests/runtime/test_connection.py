@@ -8,9 +8,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from measured import Measured
 from pipe import LIMIT, Line, Pipe, Task, arrived, gate, on_io, settled
 
 from realtime_sync import RealtimeSession, errors
@@ -636,6 +638,35 @@ def test_a_callback_too_far_behind(line: Line, caplog: pytest.LogCaptureFixture)
     assert deltas == list(range(12_000 - len(deltas), 12_000))
     assert len(deltas) < 10_000
     assert [r.getMessage().split(" is ")[0] for r in caplog.records] == ["a callback"]
+
+
+@pytest.mark.row("B22", bound="64 MB more")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc here")
+def test_a_flood_and_its_memory(
+    line: Line, caplog: pytest.LogCaptureFixture, measured: Measured
+) -> None:
+    """100,000 deltas, as fast as they go, to a callback that stands still: memory is bounded."""
+    with gate() as held:
+        session, pipe = line.open()
+        session.on("response.*", held)
+        pipe.finish(pipe.begin(None))
+        held.wait()
+        before = resident()
+        for _ in range(100):
+            response_id = pipe.begin(None)
+            for _ in range(1_000):
+                pipe.delta(response_id, "word ")
+            pipe.finish(response_id, "All of it.")
+            arrived(session, pipe)
+        grown = resident() - before
+        assert session.response.get(response_id).text == "All of it."
+    measured(grown, "MB more")
+    assert grown < 64
+
+
+def resident() -> float:
+    """MB that this process has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
 
 
 def test_an_iterator_too_far_behind(line: Line, caplog: pytest.LogCaptureFixture) -> None:
