@@ -309,6 +309,8 @@ class Host:
             if ended.status != "completed":  # nobody runs what may not be whole
                 self._delete([i.id or "" for i in made if i.type == "function_call"])
                 made = [item for item in made if item.type != "function_call"]
+            if ended.status == "completed" and not made:
+                self._asked = []  # that was the answer
             if early and running.said:
                 self._delete(running.said)
             elif ended.status == "failed" or (ended.status == "cancelled" and not made):

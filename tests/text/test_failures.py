@@ -208,6 +208,17 @@ def test_a_later_round_fails(api: Api, chat: Chat) -> None:
         assert ran == [1]
 
 
+def test_a_question_without_an_answer(api: Api, chat: Chat) -> None:
+    """An answer may be empty; whatever fails after it leaves its question where it is."""
+    session = chat()
+    api.plan(streamed(chunk(finish="stop")), refused(500), cut_after())
+    assert session.ask("Hello?").text == ""
+    for _ in range(2):
+        with pytest.raises(RealtimeError):
+            session.ask()
+        assert [item.text for item in session.history] == ["Hello?"]
+
+
 def test_a_tool_that_raises(api: Api, chat: Chat, caplog: pytest.LogCaptureFixture) -> None:
     """The model is told, in words meant for it, and the turn goes on."""
 
