@@ -23,14 +23,14 @@ class _Heard:
         self.late: list[float] = []  # seconds from sending to the callback
         self.lost = 0
 
-    def taker(self) -> Callable[[Any], None]:
-        """A callback for one session."""
+    def taker(self, audio: Callable[[Any], bytes]) -> Callable[[Any], None]:
+        """A callback for one session, which takes the audio of each event."""
         last = 0
 
         def take(event: Any) -> None:
             nonlocal last
             self.late.append(time.monotonic() - event.sent)
-            base64.b64decode(event.delta)
+            audio(event)
             if last:
                 self.lost += event.number - last - 1
             last = event.number
@@ -46,7 +46,7 @@ def crowd_ours(url: str, sessions: int, seconds: float) -> Json:
     opened = []
     for _ in range(sessions):
         session = RealtimeSession(endpoint=Compatible(url, KEY))
-        session.on("response.output_audio.delta", heard.taker())
+        session.on("response.output_audio.delta", heard.taker(lambda event: event.audio))
         opened.append(session.open(timeout=60))
     appends = [session.input_audio_buffer.append for session in opened]
     return _crowd(appends, heard, seconds, opened)
@@ -61,7 +61,8 @@ def crowd_theirs(url: str, sessions: int, seconds: float) -> Json:
     opened = []
 
     def listen(connection: Any) -> None:
-        connection.on("response.output_audio.delta", heard.taker())
+        decode = heard.taker(lambda event: base64.b64decode(event.delta))
+        connection.on("response.output_audio.delta", decode)
         try:
             connection.dispatch_events()
         except Exception:

@@ -65,7 +65,7 @@ class Wire:
     @property
     def pending(self) -> int:
         """Bytes taken that the kernel has not got yet."""
-        return len(self._out) + self._out_bio.pending
+        return len(self._out) + (self._out_bio.pending if self._tls is not None else 0)
 
     def fileno(self) -> int:
         """The descriptor; -1 once closed."""
