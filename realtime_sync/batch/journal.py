@@ -1,0 +1,169 @@
+"""The results file: one line a job, whoever dies. Knows no executor and no session."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any
+
+from ..errors import ConfigurationError
+from .job import JobId
+from .result import Result, parsed
+
+try:
+    import fcntl
+except ImportError:  # Windows: whoever runs it twice there is not kept from it
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Where results are kept: a file, or memory where none is wanted.
+
+    A line is one `write` of the system's: killed before it, there is none; killed after it, there
+    is one. What a full disk or a power cut has left of a line is cut off, and that job runs again.
+
+    Args:
+        path: Of the file; made if there is none. None: memory.
+        run: Identifies the worker; a file of another one is refused.
+
+    Raises:
+        ConfigurationError: Another run's file, another run is writing it, or it is none at all.
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, path: str | None, run: str) -> None:
+        self.path = path
+        self.kept: list[Result] = []  # without a file
+        self._run = run
+        self._file: Any = None
+        self._known: dict[JobId, str] = {}  # id -> what the job says
+        # results come from the executor's threads; the line is written under it, on purpose
+        self._lock = threading.Lock()
+        self._end = 0  # of the last whole line
+        self._unsynced = False
+        self._closed = False
+        if path is not None:
+            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
+            try:
+                self._claim()
+                self._read()
+            except BaseException:
+                self._file.close()
+                raise
+
+    def _claim(self) -> None:
+        if fcntl is None:
+            return
+        try:
+            # ends with the process, however that ends
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise ConfigurationError(
+                f"results: another run is writing {self.path}; wait for it, or name another file"
+            ) from exc
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        with contextlib.closing(_lines(self._file)) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                self._learn(number, parsed(line))
+                self._end += len(line)
+        self._file.truncate(self._end)
+
+    def _learn(self, number: int, result: Result | None) -> None:
+        where = f"results: {self.path}, line {number}"
+        cure = "name another file, or remove this one"
+        if result is None:
+            raise ConfigurationError(f"{where}: it is no result of a batch; {cure}")
+        if result.run != self._run:
+            raise ConfigurationError(f"{where}: it is of another worker, or other settings; {cure}")
+        if result.job in self._known:
+            raise ConfigurationError(f"{where}: job {result.job!r} has a line already; {cure}")
+        self._known[result.job] = result.key
+
+    @property
+    def ids(self) -> frozenset[JobId]:
+        """The jobs that have a line."""
+        return frozenset(self._known)
+
+    def has(self, job: JobId, key: str) -> bool:
+        """Whether a job has its line.
+
+        Raises:
+            ConfigurationError: One of that id has, which says something else.
+        """
+        known = self._known.get(job)
+        if known is not None and known != key:
+            raise ConfigurationError(
+                f"results: {self.path} has a line for another job of the id {job!r}: it is a file"
+                " of another run; name another one"
+            )
+        return known is not None
+
+    def write(self, result: Result) -> bool:
+        """Keep a result. From any thread. False: the journal is closed; the job runs again.
+
+        Raises:
+            OSError: The disk is full, say; nothing of it is kept.
+        """
+        line = result.line()
+        with self._lock:
+            if self._closed:
+                return False
+            if self._file is None:
+                self.kept.append(result)
+                return True
+            try:
+                if self._file.write(line) != len(line):
+                    raise OSError(f"{self.path}: only a part of a result was written")
+            except OSError:
+                self._file.truncate(self._end)
+                raise
+            self._end += len(line)
+            self._unsynced = True
+            return True
+
+    def sync(self) -> None:
+        """Let what was written outlive the machine, too."""
+        with self._lock:
+            if self._unsynced and not self._closed:
+                self._unsynced = False
+                os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Nothing is written any more. Idempotent."""
+        try:
+            self.sync()
+        finally:
+            with self._lock:
+                self._closed = True
+                if self._file is not None:
+                    self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _lines(file: Any) -> Generator[bytes, None, None]:
+    """The lines of an unbuffered file."""
+    rest = b""
+    while piece := file.read(1 << 20):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest
