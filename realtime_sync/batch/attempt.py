@@ -1,0 +1,224 @@
+"""A job tried once, where the executor runs it. What it gives back is plain data, whatever happens.
+
+A worker's sessions are metered without its help: those made in its thread report what they used,
+and what the server said of its limits. One that it has left open is closed.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..core.usage import RateLimit as Told
+from ..errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionLost,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    RealtimeTimeout,
+    ResponseFailed,
+    ServerError,
+    SessionClosed,
+)
+from ..living import Living, on_birth
+from ..runtime.clock import Deadline, Signal, monotonic
+from .job import Outcome
+from .limits import asked_to_wait
+
+__all__ = ["Attempt", "attempt", "pause", "refusal"]
+
+#: Never pass, whichever job meets them: they end the run. Source: wire.md (g).
+_FATAL = ("insufficient_quota", "credit_balance_exhausted", "invalid_api_key", "model_not_found")
+_LIMITED = ("rate_limit_exceeded", "inference_rate_limit_exceeded")
+#: May pass.
+_PASSING = (ConnectError, ConnectionLost, SessionClosed, RealtimeTimeout, OSError)
+_LASTING = (ConfigurationError, NotFound, PermissionDenied)
+_TEXT_MOST = 2_000  # characters of an error's message
+_PAUSE_MOST = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of it.
+
+    Attributes:
+        status, text, value, error, worker, seconds, tokens, requests, minutes: As of `Result`.
+        fate: "" where that is what became of the job; "again": what failed may pass; "limited":
+            the server says it is too much; "fatal": no other job would fare better.
+        wait: Seconds that the server wants to be left alone; None: it did not say.
+        told: What it said last of its limits.
+    """
+
+    status: str
+    text: str | None = None
+    value: Any = None
+    error: dict[str, Any] | None = None
+    seconds: float = 0.0
+    tokens: int = 0
+    requests: int = 0
+    minutes: float = 0.0
+    worker: str = ""
+    fate: str = ""
+    wait: float | None = None
+    told: tuple[Told, ...] = ()
+
+
+@dataclass(slots=True)
+class _Meter:
+    """The sessions of one attempt, as they were made."""
+
+    sessions: list[tuple[Living, float]] = field(default_factory=list)
+
+    def close(self) -> None:
+        for session, _ in self.sessions:
+            session.close()
+
+
+_meter: contextvars.ContextVar[_Meter | None] = contextvars.ContextVar("meter", default=None)
+#: Not before then does anything begin in this process, as far as a server is concerned.
+_quiet_until = 0.0
+
+
+def _born(session: Living) -> None:
+    meter = _meter.get()
+    if meter is not None:
+        meter.sessions.append((session, monotonic()))
+
+
+on_birth(_born)
+
+
+def attempt(worker: Callable[[Any], Any], job: Any, number: str) -> Attempt:
+    """Call the worker.
+
+    Args:
+        worker: Gives a text, a `Response`, an `Outcome`, or anything that JSON can say.
+        job: Its argument.
+        number: Of the attempt: Dask takes calls with the same arguments for the same call.
+    """
+    del number
+    pause()
+    meter = _Meter()
+    token = _meter.set(meter)
+    began = monotonic()
+    outcome, error = None, None
+    try:
+        outcome = _outcome(worker(job))
+    except (Exception, SystemExit) as exc:  # a job that ends the program is one that fails
+        error = exc
+    finally:
+        _meter.reset(token)
+        meter.close()
+    return _measured(meter, monotonic() - began, outcome, error)
+
+
+def _outcome(given: Any) -> Outcome:
+    """What a worker gave, as an `Outcome` that JSON can say.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    from ..response import Response
+
+    if isinstance(given, Response):
+        failed = given.status == "failed"
+        if failed:
+            given.raise_for_status()
+        return Outcome(given.text, status=given.status or "completed")
+    made = given if isinstance(given, Outcome) else None
+    if made is None:
+        made = Outcome(given) if isinstance(given, str) else Outcome(value=given)
+    try:
+        json.dumps([made.text, made.value, made.status])
+    except (TypeError, ValueError) as exc:
+        raise TypeError(
+            f"the worker gave {type(made.value).__name__}, which JSON cannot say: {exc}; give a"
+            " text, a Response, an Outcome, or dicts, lists, numbers and texts"
+        ) from exc
+    return made
+
+
+def _measured(
+    meter: _Meter, seconds: float, outcome: Outcome | None, error: BaseException | None
+) -> Attempt:
+    now = monotonic()
+    used = [session.usage for session, _ in meter.sessions]
+    told = {name: one for session, _ in meter.sessions for name, one in session.rate_limits.items()}
+    open_for = sum(now - moment for _, moment in meter.sessions) / 60
+    spent: dict[str, Any] = {
+        "seconds": round(seconds, 6),
+        "tokens": sum(one.total_tokens + one.transcription_tokens for one in used),
+        "requests": max(1, sum(one.responses for one in used)),
+        "minutes": round(open_for, 6),
+        "worker": f"{platform.node()}:{os.getpid()}",
+        "told": tuple(told.values()),
+    }
+    if outcome is not None:
+        if outcome.minutes is not None:
+            spent["minutes"] = outcome.minutes
+        return Attempt(outcome.status, outcome.text, outcome.value, **spent)
+    assert error is not None
+    fate, wait = fate_of(error)
+    if fate == "limited":
+        refusal(error)
+    return Attempt("failed", error=_said(error), fate=fate, wait=wait, **spent)
+
+
+def _said(error: BaseException) -> dict[str, Any]:
+    message = (str(error) or type(error).__name__)[:_TEXT_MOST]
+    return {"type": type(error).__name__, "message": message, "code": _code(error)}
+
+
+def _code(error: BaseException) -> str | None:
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) else None
+
+
+def fate_of(error: BaseException) -> tuple[str, float | None]:
+    """What is to be done about an error, and after how many seconds, if it says so."""
+    code, body = _code(error), str(getattr(error, "body", ""))
+    if code in _FATAL or any(word in body for word in _FATAL):
+        return "fatal", None
+    if isinstance(error, AuthenticationError):
+        return "fatal", None
+    if isinstance(error, RateLimited) or code in _LIMITED or getattr(error, "status", 0) == 429:
+        asked = getattr(error, "retry_after", None)
+        said = f"{error} {getattr(error, 'message', '')} {body}"
+        return "limited", asked if isinstance(asked, (int, float)) else asked_to_wait(said)
+    if isinstance(error, _LASTING):
+        return "", None
+    if isinstance(error, (ResponseFailed, ServerError)):
+        # the server's own fault may pass, what it finds fault with does not
+        passing = getattr(error, "type", None) == "server_error" or code == "server_error"
+        return ("again" if passing else ""), None
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+        return ("again" if isinstance(error, TimeoutError) else ""), None
+    return ("again" if isinstance(error, _PASSING) else ""), None
+
+
+def refusal(error: BaseException) -> float | None:
+    """Seconds to wait if the server said that it was too much, else None.
+
+    All of this process wait as long: see `pause`.
+    """
+    global _quiet_until
+    fate, wait = fate_of(error)
+    if fate != "limited":
+        return None
+    seconds = 1.0 if wait is None else min(wait, _PAUSE_MOST)
+    _quiet_until = max(_quiet_until, monotonic() + seconds)
+    return seconds
+
+
+def pause() -> None:
+    """Wait until the server does not mind any more, whichever job of this process it told so."""
+    while (left := _quiet_until - monotonic()) > 0:
+        Signal().wait(Deadline(min(left, _PAUSE_MOST)))
