@@ -25,6 +25,7 @@ The rooms, each importing only from those above it:
 - `rest`: client secrets and calls, over HTTP.
 - `telemetry`: spans and metrics of sessions, for OpenTelemetry.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.
+- `batch`: many conversations, on threads, processes or a cluster.
 - `cli`: the command line.
 
 Importing this package loads no third party; names come in when they are used.

@@ -81,6 +81,7 @@ SEES: dict[str, set[str]] = {
         *("tools", "runtime", "core", "events", "errors"),
     },
     "local": {"audio", "events", "errors"},
+    "batch": {"living", "runtime", "core", "errors"},
     "cli": {
         *("session", "voice", "local", "audio", "tools", "recording", "response", "events"),
         "errors",
@@ -104,6 +105,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tomli": ("routing/",),
     "PIL": ("images.py",),
     "espeakng_loader": ("local/speech.py",),
+    "pyarrow": ("batch/parquet.py",),
     "rich": ("cli/",),
     "click": ("cli/",),
     "openai": ("text/", "rest/"),
@@ -129,6 +131,7 @@ THREADS = (
     "voice/",
     "resources/saved.py",
     "recording/recorder.py",
+    "batch/",
     "text/link.py",
     "text/assistants.py",
     "local/net.py",

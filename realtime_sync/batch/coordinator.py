@@ -1,0 +1,394 @@
+"""Jobs in, results out: the one thread that decides what runs, when, and what is tried again."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import os
+import queue
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from typing import Any
+
+from ..errors import ConfigurationError, RealtimeError
+from ..runtime.clock import monotonic
+from .attempt import Attempt, attempt
+from .job import JobId, check_pickles, digest, id_of
+from .journal import Journal
+from .limits import Limits, RateLimit
+from .pool import Maker, Pool
+from .result import Result, Summary, is_parquet, journal_of, results
+from .ticket import MOST, Ticket, failed
+
+__all__ = ["run"]
+
+#: Executors that may break around a job before it runs alone, to see whether it is the one.
+_SUSPECT = 2
+_BACK_OFF = (0.5, 60.0)  # seconds before the second attempt; doubled up to this
+_GRACE = 10.0  # seconds that what runs is waited for when the run is stopped
+_POLL = 600.0  # every wait has an end
+
+Worker = Callable[[Any], Any]
+
+
+def run(
+    jobs: Iterable[Any],
+    worker: Worker,
+    executor: Executor | Maker | None = None,
+    *,
+    concurrency: int | None = None,
+    rate_limit: RateLimit | Mapping[str, Any] | float | None = None,
+    retries: int = 2,
+    results: str | os.PathLike[str] | None = None,
+    on_result: Callable[[Result], object] | None = None,
+) -> Summary:
+    """Call `worker` once for each job, many at a time, and keep what becomes of each.
+
+    Stopped, by Ctrl-C or in any other way, and run again with the same file, it goes on with the
+    jobs that have no line there. A job that fails, or that ends the process which runs it, is
+    reported like any other. What would fail all of them (a key that is refused, a quota that is
+    used up) ends the run; those jobs have no line. Where the server says that it is too much, all
+    jobs wait as long as it says, and fewer run at a time for a while.
+
+    Args:
+        jobs: Each an str, an int, a path, or something with `id` or ["id"]. An iterator is asked
+            for the next one when there is room for it, in this thread: it may be endless, and all
+            its ids are remembered.
+        worker: Given a job, it returns a text, a `Response`, an `Outcome` or what JSON can say.
+        executor: Any `concurrent.futures.Executor`; or a function that makes one, e.g.
+            `processes(4)`, which is asked again when it breaks. None: threads. For others, jobs
+            and worker must pickle.
+        concurrency: Jobs at a time; None: as many as a pool has workers, 16 threads, 64 elsewhere.
+        rate_limit: A `RateLimit`, its fields as a dict, or jobs a minute.
+        retries: How often an attempt that failed for what may pass is made again: no link, a lost
+            one, a timeout, a fault of the server's.
+        results: The file of results, a line of JSON each, as they come. NAME.parquet (with pyarrow
+            installed) is written when the run ends, from NAME.parquet.jsonl. None: memory.
+        on_result: Called in this thread with each `Result`, once it is kept.
+
+    Returns:
+        What became of them; iterate over it for the results.
+
+    Raises:
+        ConfigurationError: Two jobs of one id, a worker or tool that does not pickle, a file of
+            another run, or another wrong argument; of jobs in a collection, before the first runs.
+        BrokenExecutor: It cannot be made anew, or breaks whatever runs.
+        RealtimeError: What would fail all jobs.
+        OSError: The file cannot be written.
+    """
+    began = monotonic()
+    if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+        raise ConfigurationError(f"concurrency: a number of jobs from 1 on, not {concurrency!r}")
+    if type(retries) is not int or retries < 0:
+        raise ConfigurationError(f"retries: a number from 0 on, not {retries!r}")
+    if not callable(worker):
+        raise ConfigurationError(f"worker: a function, not {type(worker).__name__}")
+    rate = RateLimit.of(rate_limit)
+    path = None if results is None else os.fspath(results)
+    if path is not None and is_parquet(path):
+        from .parquet import check_there
+
+        check_there()
+    name = digest(worker)
+    with Journal(None if path is None else journal_of(path), name) as journal:
+        _check(jobs, journal)
+        pool = Pool(executor, concurrency)
+        try:
+            if pool.pickles:
+                check_pickles(worker)
+            work = _Coordinator(iter(jobs), worker, pool, journal, name, rate, retries, on_result)
+            work.run()
+        except BaseException:
+            pool.close(wait=False)
+            raise
+        pool.close(wait=True)
+    return _summary(work, journal, path, monotonic() - began)
+
+
+def _check(jobs: Iterable[Any], journal: Journal) -> None:
+    """What can be known of the jobs before the first runs."""
+    if not isinstance(jobs, Collection):
+        if not isinstance(jobs, Iterable):
+            raise ConfigurationError(f"jobs: an iterable, not {type(jobs).__name__}")
+        return
+    if isinstance(jobs, (str, bytes)):
+        raise ConfigurationError("jobs: a list of them, not one text")
+    seen: set[JobId] = set()
+    for job in jobs:
+        found = id_of(job)
+        if found in seen:
+            raise _twice(found)
+        seen.add(found)
+        journal.has(found, digest(job))
+    strangers = journal.ids - seen
+    if strangers:
+        raise ConfigurationError(
+            f"results: {journal.path} has {len(strangers)} results of jobs that are not among"
+            f" these, {next(iter(strangers))!r} say: it is a file of another run; name another one"
+        )
+
+
+def _twice(job: JobId) -> ConfigurationError:
+    return ConfigurationError(f"jobs: two have the id {job!r}; each needs one of its own")
+
+
+def _summary(work: _Coordinator, journal: Journal, path: str | None, seconds: float) -> Summary:
+    if path is not None and is_parquet(path):
+        from .parquet import convert
+
+        convert(journal_of(path), path)
+    return Summary(
+        statuses=dict(work.statuses),
+        skipped=work.skipped,
+        seconds=seconds,
+        tokens=work.tokens,
+        minutes=work.minutes,
+        stopped=work.stopped,
+        path=path,
+        _kept=tuple(journal.kept),
+    )
+
+
+class _Coordinator:
+    """One run. All of it in the thread of the caller, but for `_landed`."""
+
+    def __init__(
+        self,
+        jobs: Iterator[Any],
+        worker: Worker,
+        pool: Pool,
+        journal: Journal,
+        name: str,
+        rate: RateLimit,
+        retries: int,
+        on_result: Callable[[Result], object] | None,
+    ) -> None:
+        self._jobs: Iterator[Any] | None = jobs  # None: there are no more
+        self._worker = worker
+        self._pool = pool
+        self._journal = journal
+        self._name = name
+        self._retries = retries
+        self._on_result = on_result
+        self._seen: set[JobId] = set()
+        self._next: Ticket | None = None  # waits for the limits
+        self._flying: set[Ticket] = set()
+        self._later: list[tuple[float, int, Ticket]] = []  # when it is due; a heap
+        self._count = 0  # tickets that were put there, and calls that were made
+        self._suspects: deque[Ticket] = deque()  # each to run alone
+        # from executors' threads
+        self._landings: queue.SimpleQueue[tuple[Ticket, Attempt | BaseException]] = (
+            queue.SimpleQueue()
+        )
+        self.statuses: Counter[str] = Counter()
+        self.skipped = 0
+        self.tokens = 0
+        self.minutes = 0.0
+        self.stopped: str | None = None
+        self._limits = Limits(rate, pool.concurrency, self._so_far())
+
+    def _so_far(self) -> dict[str, float]:
+        """What runs before have used."""
+        used = {"tokens": 0.0, "minutes": 0.0}
+        if self._journal.path is not None:
+            for one in results(self._journal.path):
+                self.statuses[one.status] += 1
+                used["tokens"] += one.tokens
+                used["minutes"] += one.minutes
+        return used
+
+    def run(self) -> None:
+        """Until every job has its result, or a budget is used up."""
+        try:
+            while True:
+                wait = self._admit()
+                if not self._flying and math.isinf(wait):
+                    return
+                self._take(min(wait, _POLL))
+        except BaseException:
+            self._drain()
+            raise
+
+    # --- jobs in
+
+    def _admit(self) -> float:
+        """Give out what may run; seconds until more may, infinite: once something has ended."""
+        while True:
+            now = monotonic()
+            if len(self._flying) >= self._limits.room or (self._suspects and self._flying):
+                return math.inf
+            if self._next is None:
+                self._next = self._due(now)
+            if self._next is None:
+                return self._later[0][0] - now if self._later else math.inf
+            self.stopped = self._limits.used_up()
+            wait = math.inf if self.stopped is not None else self._limits.wait(now)
+            if wait > 0:
+                return wait
+            ticket, self._next = self._next, None
+            self._submit(ticket)
+
+    def _due(self, now: float) -> Ticket | None:
+        """The next that may run; None: there is none now."""
+        if self._suspects:
+            ticket = self._suspects.popleft()
+            ticket.alone = True
+            return ticket
+        if self._later and self._later[0][0] <= now:
+            return heapq.heappop(self._later)[2]
+        while self._jobs is not None:
+            try:
+                job = next(self._jobs)
+            except StopIteration:
+                self._jobs = None
+                return None
+            found, key = id_of(job), digest(job)
+            if found in self._seen:
+                raise _twice(found)
+            self._seen.add(found)
+            if not self._journal.has(found, key):
+                return Ticket(job, found, key)
+            self.skipped += 1
+        return None
+
+    def _submit(self, ticket: Ticket) -> None:
+        self._count += 1
+        number = f"{self._name}-{os.getpid()}-{self._count}"
+        self._flying.add(ticket)
+        self._limits.began(monotonic())
+        try:
+            future = self._pool.submit(attempt, self._worker, ticket.job, number)
+        except BrokenExecutor:
+            self._flying.discard(ticket)
+            raise
+        except Exception as exc:  # the job does not pickle, say
+            self._keep(ticket, failed(exc))
+            self._landings.put((ticket, exc))
+            return
+        ticket.generation = self._pool.generation
+        ticket.future = future
+        future.add_done_callback(lambda done: self._landed(ticket, done))
+
+    # --- results out
+
+    def _landed(self, ticket: Ticket, future: Any) -> None:
+        """An attempt has ended. Runs in whichever thread the executor likes; never raises."""
+        try:
+            came = future.result()
+            if not isinstance(came, Attempt):
+                came = TypeError(f"the executor gave {type(came).__name__}")
+        except (Exception, CancelledError) as exc:
+            came = exc
+        try:
+            # here, not when we come to it: meanwhile jobs may keep us waiting
+            verdict = ticket.verdict(came, self._retries)
+            if verdict is not None and not self._keep(ticket, verdict):
+                return
+        except Exception as exc:  # the disk is full; the run ends with it
+            came = _Unkept(exc)
+        self._landings.put((ticket, came))
+
+    def _keep(self, ticket: Ticket, came: Attempt) -> bool:
+        return self._journal.write(ticket.result(came, self._name))
+
+    def _take(self, timeout: float) -> None:
+        """Wait for what comes back, and see to all that has."""
+        try:
+            landing = self._landings.get(timeout=max(0.0, timeout))
+        except queue.Empty:
+            return
+        while landing is not None:
+            self._see_to(*landing)
+            try:
+                landing = self._landings.get_nowait()
+            except queue.Empty:
+                break
+        self._journal.sync()
+
+    def _see_to(self, ticket: Ticket, came: Attempt | BaseException) -> None:
+        self._flying.discard(ticket)
+        now = monotonic()
+        if isinstance(came, _Unkept):
+            raise came.error
+        verdict = ticket.verdict(came, self._retries)
+        used = {} if not isinstance(came, Attempt) else _used(came)
+        self._limits.ended(now, used, well=verdict is not None and bool(used))
+        if isinstance(came, Attempt):
+            self._limits.told(now, came.told)
+            self.tokens += came.tokens
+            self.minutes += came.minutes
+            if came.fate == "limited":
+                self._limits.refused(now, came.wait)
+        if verdict is not None:
+            self._done(ticket, verdict)
+        elif isinstance(came, Attempt):
+            self._again(ticket, came, now)
+        else:
+            self._broke(ticket, came)
+
+    def _done(self, ticket: Ticket, verdict: Attempt) -> None:
+        if ticket.alone and verdict.status == "crashed":
+            self._pool.broken = self._pool.generation == ticket.generation
+        else:
+            self._pool.bore_fruit()
+        self.statuses[verdict.status] += 1
+        if self._on_result is not None:
+            self._on_result(ticket.result(verdict, self._name))
+
+    def _again(self, ticket: Ticket, came: Attempt, now: float) -> None:
+        if came.fate == "fatal":
+            said = came.error or {}
+            raise RealtimeError(
+                f"no job can be run: {said.get('type')}: {said.get('message')}; what has ended is"
+                " in the results file, and run() goes on from there"
+            )
+        ticket.alone = False
+        if came.fate == "limited":
+            ticket.refusals += 1
+            due = now + self._limits.paused(now)
+        else:
+            ticket.attempts += 1
+            due = now + min(_BACK_OFF[1], _BACK_OFF[0] * 2 ** (ticket.attempts - 1))
+        self._put(ticket, due)
+
+    def _broke(self, ticket: Ticket, came: BaseException) -> None:
+        """The process that had it is gone, or the cluster has given it back."""
+        if isinstance(came, BrokenExecutor) and ticket.generation == self._pool.generation:
+            self._pool.broken = True
+        ticket.breaks += 1
+        if ticket.breaks >= _SUSPECT and isinstance(came, BrokenExecutor):
+            self._suspects.append(ticket)
+        elif ticket.breaks > MOST:
+            raise BrokenExecutor(f"the executor gave job {ticket.id!r} back {ticket.breaks} times")
+        else:
+            self._put(ticket, monotonic())
+
+    def _put(self, ticket: Ticket, due: float) -> None:
+        self._count += 1
+        heapq.heappush(self._later, (due, self._count, ticket))
+
+    def _drain(self) -> None:
+        """The run is stopped: what runs may still end, for a while, and is kept."""
+        end = monotonic() + _GRACE
+        for ticket in tuple(self._flying):
+            if ticket.future is not None:
+                ticket.future.cancel()  # what has not begun
+        try:
+            while self._flying and (left := end - monotonic()) > 0:
+                ticket, _ = self._landings.get(timeout=left)
+                self._flying.discard(ticket)
+        except queue.Empty:
+            return
+
+
+class _Unkept(BaseException):
+    """A result that could not be written."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _used(came: Attempt) -> dict[str, float]:
+    return {"requests": came.requests, "tokens": came.tokens, "minutes": came.minutes}

@@ -1,0 +1,154 @@
+"""An executor, made anew when it breaks; and processes that end with their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import connection
+from typing import Any, TypeAlias
+
+from ..errors import ConfigurationError
+
+__all__ = ["Maker", "Pool", "processes"]
+
+Maker: TypeAlias = Callable[[], Executor]
+
+#: Executors made anew without any job having ended in between: while none ever has, and later.
+_MOST = (6, 20)
+_THREADS = 16  # where nothing says how many
+_OTHERS = 64
+
+
+def processes(count: int | None = None, **arguments: Any) -> Maker:
+    """What makes a pool of processes, for `run`; each runs one job at a time.
+
+    They are started afresh, never forked, so the program needs its `if __name__ == "__main__":`.
+    They end when the program does, however it ends; Ctrl-C is the program's own affair.
+
+    Args:
+        count: Of processes; None: one a core.
+        arguments: More of `ProcessPoolExecutor`'s.
+
+    Raises:
+        ConfigurationError: A count below 1.
+    """
+    if count is not None and (type(count) is not int or count < 1):
+        raise ConfigurationError(f"count: a number of processes from 1 on, not {count!r}")
+    given = {
+        "mp_context": multiprocessing.get_context("spawn"),
+        "initializer": _begin_process,
+        **arguments,
+    }
+    return lambda: ProcessPoolExecutor(count or os.cpu_count(), **given)
+
+
+def _begin_process() -> None:
+    """Runs in each process, first."""
+    # Ctrl-C reaches all processes of a terminal; what runs is to end with a result
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="realtime-batch-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A pool's process never notices by itself that its parent was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+class Pool:
+    """What jobs are given to.
+
+    Args:
+        executor: One of the caller's, what makes one, or None: threads.
+        concurrency: Jobs at a time; None: as many as the executor runs.
+
+    Raises:
+        ConfigurationError: Neither an executor nor what makes one.
+    """
+
+    def __init__(self, executor: Executor | Maker | None, concurrency: int | None) -> None:
+        if executor is None:
+            executor = _threads(concurrency or _THREADS)
+        self._make: Maker | None = None
+        if not hasattr(executor, "submit"):
+            if not callable(executor):
+                raise ConfigurationError(
+                    "executor: a concurrent.futures.Executor, or a function that makes one; not"
+                    f" {type(executor).__name__}"
+                )
+            self._make = executor
+            executor = executor()
+            if not hasattr(executor, "submit"):
+                raise ConfigurationError(
+                    f"executor: the function gave {type(executor).__name__}, not an Executor"
+                )
+        self._executor: Any = executor
+        self.generation = 0  # of executors
+        self.broken = False
+        self._fruitless = 0
+        self._most = _MOST[0]
+        self.concurrency = concurrency or self._size()
+
+    def _size(self) -> int:
+        size = getattr(self._executor, "_max_workers", None)
+        return size if isinstance(size, int) and size > 0 else _OTHERS
+
+    @property
+    def pickles(self) -> bool:
+        """Whether what it is given leaves the process."""
+        return not isinstance(self._executor, ThreadPoolExecutor)
+
+    def submit(self, fn: Callable[..., Any], *arguments: Any) -> Any:
+        """A future of the call.
+
+        Raises:
+            BrokenExecutor: It is broken, and nobody can make it anew.
+        """
+        if self.broken:
+            self._renew()
+        try:
+            return self._executor.submit(fn, *arguments)
+        except BrokenExecutor:
+            self._renew()
+            return self._executor.submit(fn, *arguments)
+
+    def _renew(self) -> None:
+        self._fruitless += 1
+        if self._make is None:
+            raise BrokenExecutor(
+                "the executor is broken, and run() cannot make it anew: give it a function that"
+                " makes one, e.g. processes(4). What has ended is in the results file"
+            )
+        if self._fruitless > self._most:
+            raise BrokenExecutor(
+                f"the executor broke {self._most} times, and no job has ended meanwhile: see what ends"
+                " its processes. What has ended is in the results file"
+            )
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor = self._make()
+        self.generation += 1
+        self.broken = False
+
+    def bore_fruit(self) -> None:
+        """A job has ended, and not the process that ran it."""
+        self._fruitless = 0
+        self._most = _MOST[1]
+
+    def close(self, *, wait: bool) -> None:
+        """End it, if it is ours.
+
+        Args:
+            wait: Until what it runs has ended.
+        """
+        if self._make is not None:
+            self._executor.shutdown(wait=wait, cancel_futures=True)
+
+
+def _threads(count: int) -> Maker:
+    return lambda: ThreadPoolExecutor(count, thread_name_prefix="realtime-batch")

@@ -1,0 +1,83 @@
+"""A job on its way, and what becomes of it. No thread, no executor."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import BrokenExecutor, CancelledError
+from dataclasses import dataclass
+from typing import Any
+
+from .attempt import Attempt
+from .job import JobId
+from .result import Result
+
+__all__ = ["MOST", "Ticket", "failed"]
+
+#: How often one job may be refused for the rate, or be given back by a cluster.
+MOST = 50
+_TEXT_MOST = 2_000  # characters of an error's message
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A job on its way. Changed by the coordinator's thread, while no executor has it."""
+
+    job: Any
+    id: JobId
+    key: str
+    attempts: int = 0  # that came to an end, but for refusals
+    refusals: int = 0
+    breaks: int = 0  # of executors that it was given to
+    generation: int = 0  # of the executor that has it
+    alone: bool = False  # nothing else runs beside it
+    future: Any = None
+
+    def __lt__(self, other: Ticket) -> bool:
+        return False  # those that are due at the same time keep their order
+
+    def verdict(self, came: Attempt | BaseException, retries: int) -> Attempt | None:
+        """What became of the job; None: it runs again, or the run ends. From any thread."""
+        if isinstance(came, Attempt):
+            if came.fate == "fatal":
+                return None
+            if came.fate == "limited":
+                return came if self.refusals >= MOST else None
+            return None if came.fate == "again" and self.attempts < retries else came
+        if isinstance(came, CancelledError):
+            return None
+        if isinstance(came, BrokenExecutor):
+            return _crashed(came) if self.alone else None
+        # Dask's: it took several processes with it
+        return _crashed(came) if type(came).__name__ == "KilledWorker" else failed(came)
+
+    def result(self, came: Attempt, run: str) -> Result:
+        """What is told of it."""
+        return Result(
+            job=self.id,
+            status=came.status,
+            text=came.text,
+            value=came.value,
+            error=came.error,
+            attempts=self.attempts + 1,
+            seconds=came.seconds,
+            tokens=came.tokens,
+            requests=came.requests,
+            minutes=came.minutes,
+            finished=round(time.time(), 3),  # a moment for people: nothing is timed by it
+            worker=came.worker,
+            run=run,
+            key=self.key,
+        )
+
+
+def failed(error: BaseException) -> Attempt:
+    """What is told of a job that no worker has seen the end of."""
+    said = {"type": type(error).__name__, "message": str(error)[:_TEXT_MOST], "code": None}
+    return Attempt("failed", error=said)
+
+
+def _crashed(error: BaseException) -> Attempt:
+    made = failed(error)
+    assert made.error is not None
+    made.error["message"] = f"each process that ran it has ended: {made.error['message']}"
+    return Attempt("crashed", error=made.error)

@@ -1,0 +1,143 @@
+"""The same jobs on threads, processes and a Dask cluster, with whatever is killed meanwhile.
+
+The server, the coordinator and the workers are processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .thousand import jobs
+
+PROGRAM = Path(__file__).with_name("thousand.py")
+SHORT = 60
+
+needs_dask = pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="needs pip install distributed"
+)
+ENGINES = ["threads", "processes", pytest.param("dask", marks=needs_dask)]
+
+Told = set[tuple[str, str, str | None]]
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server in a process of its own, without pacing."""
+    command = [sys.executable, "-m", "realtime_sync", "serve", "--speed", "max"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as serving:
+        assert serving.stdout is not None
+        yield serving.stdout.readline().decode().strip()
+        serving.terminate()
+
+
+class Running:
+    """A coordinator at work."""
+
+    def __init__(self, engine: str, url: str, count: int, path: Path) -> None:
+        self.path = path
+        command = [sys.executable, str(PROGRAM), engine, url, str(count), str(path)]
+        self._log = path.with_suffix(".log").open("a+")
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
+
+    def lines(self) -> list[str]:
+        """The whole lines that are in the file."""
+        if not self.path.exists():
+            return []
+        return self.path.read_text(encoding="utf-8").split("\n")[:-1]
+
+    def wait_for(self, count: int) -> None:
+        """Until so many jobs have ended. Another process's file has no event."""
+        end = time.monotonic() + 120
+        while len(self.lines()) < count:
+            assert self._process.poll() is None, self.said()
+            assert time.monotonic() < end, self.said()
+            time.sleep(0.01)
+
+    def kill_worker(self) -> None:
+        """SIGKILL to the process that has ended the last job."""
+        worker = next(filter(None, (json.loads(line)["worker"] for line in reversed(self.lines()))))
+        pid = int(worker.rpartition(":")[2])
+        assert pid != self._process.pid
+        os.kill(pid, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """SIGKILL to the coordinator."""
+        self._process.kill()
+        self._process.wait(30)
+        self._log.close()
+
+    def end(self) -> Told:
+        """What it tells of the jobs, once it has ended; each has one line."""
+        assert self._process.wait(400) == 0, self.said()
+        self._log.close()
+        told = [json.loads(line) for line in self.lines()]
+        assert len({one["job"] for one in told}) == len(told)
+        return {(one["job"], one["status"], _answer(one["text"])) for one in told}
+
+    def said(self) -> str:
+        """What it has printed."""
+        self._log.flush()
+        return self.path.with_suffix(".log").read_text()[-4000:]
+
+
+def _answer(text: str | None) -> str | None:
+    """Without what the server tells everybody of itself."""
+    return None if text is None else text.partition(". I am")[0]
+
+
+def expected(count: int, url: str) -> Told:
+    """What has to come of the jobs, on whatever engine."""
+    told: Told = set()
+    for n, job in enumerate(jobs(count, url)):
+        failed = n % 20 == 7
+        text = None if failed else f'You said: "{job["text"]}"'
+        told.add((job["id"], "failed" if failed else "completed", text))
+    return told
+
+
+def check(engine: str, url: str, count: int, path: Path, *, kills: tuple[str, ...]) -> None:
+    """Run them all, and kill what is to be killed once a share of them has ended."""
+    running = Running(engine, url, count, path)
+    for n, kind in enumerate(kills, 1):
+        running.wait_for(count * n // (len(kills) + 2))
+        if kind == "worker":
+            running.kill_worker()
+        else:
+            running.kill()
+            running = Running(engine, url, count, path)
+    assert running.end() == expected(count, url)
+
+
+def test_threads(url: str, tmp_path: Path) -> None:
+    """On threads each job has one line, with its status and text."""
+    check("threads", url, SHORT, tmp_path / "results.jsonl", kills=())
+
+
+def test_processes(url: str, tmp_path: Path) -> None:
+    """On processes likewise, one of them and then the coordinator killed meanwhile."""
+    kills = ("worker", "coordinator")
+    check("processes", url, SHORT, tmp_path / "results.jsonl", kills=kills)
+
+
+@needs_dask
+def test_dask(url: str, tmp_path: Path) -> None:
+    """On a Dask cluster of two processes likewise, one of them killed meanwhile."""
+    check("dask", url, SHORT, tmp_path / "results.jsonl", kills=("worker",))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_thousand(engine: str, url: str, tmp_path: Path) -> None:
+    """A thousand on each; on processes and Dask both kinds of process are killed."""
+    kills = () if engine == "threads" else ("worker", "coordinator")
+    check(engine, url, 1000, tmp_path / "results.jsonl", kills=kills)

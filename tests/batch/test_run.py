@@ -1,0 +1,388 @@
+"""Runs on threads, and on executors of the tests': what is kept, tried again, and refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtime_sync import Compatible, RealtimeSession, Response
+from realtime_sync.batch import Outcome, Result, processes, results, run
+from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError
+from realtime_sync.local import LocalServer
+
+ask_limit = 5
+
+
+def echo(job: Any) -> str:
+    """The job's id."""
+    return str(job)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The file, line by line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def by_id(found: Any) -> dict[Any, Result]:
+    """The results by their job."""
+    return {one.job: one for one in found}
+
+
+class Inline(Executor):
+    """Runs what it is given at once, in the thread that gives it; breaks when it is told to."""
+
+    def __init__(self, breaks: Callable[[Any], bool] = lambda job: False) -> None:
+        self._breaks = breaks
+        self.broken = False
+
+    def submit(self, fn: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
+        if self.broken:
+            raise BrokenExecutor("it is broken")
+        future: Future[Any] = Future()
+        if self._breaks(arguments[1]):
+            self.broken = True
+            future.set_exception(BrokenExecutor("a process ended"))
+        else:
+            future.set_result(fn(*arguments))
+        return future
+
+
+# --- results
+
+
+def test_what_a_worker_gives() -> None:
+    """A text is the text, anything else the value, an `Outcome` says more; an error is told."""
+    gives: dict[str, Any] = {
+        "text": "hello",
+        "value": {"a": [1]},
+        "outcome": Outcome("so", 7, "odd", minutes=2),
+        "none": None,
+        "odd": object(),
+    }
+
+    def work(job: str) -> Any:
+        return 1 / 0 if job == "error" else gives[job]
+
+    ended = run([*gives, "error"], work, retries=0)
+    found = by_id(ended)
+    assert {name: (one.status, one.text, one.value) for name, one in found.items()} == {
+        "text": ("completed", "hello", None),
+        "value": ("completed", None, {"a": [1]}),
+        "outcome": ("odd", "so", 7),
+        "none": ("completed", None, None),
+        "odd": ("failed", None, None),
+        "error": ("failed", None, None),
+    }
+    assert (found["error"].error or {})["type"] == "ZeroDivisionError"
+    assert "JSON cannot say" in (found["odd"].error or {})["message"]
+    assert found["outcome"].minutes == 2
+    assert ended.statuses == {"completed": 3, "odd": 1, "failed": 2}
+    assert len(ended) == 6
+
+
+def test_sessions_are_metered_and_closed(server: LocalServer) -> None:
+    """What a job's sessions used is in its result, and one left open is closed."""
+    left: list[RealtimeSession] = []
+
+    def work(job: str) -> Response:
+        session = RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]).open()
+        left.append(session)
+        return session.ask(job)
+
+    (result,) = run(["Count to 3"], work)
+    assert (result.status, result.text) == ("completed", "1, 2, 3.")
+    assert result.tokens == left[0].usage.total_tokens > 0
+    assert result.requests == 1
+    assert result.minutes > 0
+    assert left[0].state == "closed"
+
+
+def test_what_the_jobs_are() -> None:
+    """Texts, numbers, paths, mappings with "id" and objects with `id` are jobs."""
+
+    class Job:
+        id = "object"
+
+    jobs = ["text", 3, Path("a/b.wav"), {"id": "mapping"}, Job()]
+    assert set(by_id(run(jobs, lambda job: None))) == {"text", 3, "a/b.wav", "mapping", "object"}
+
+
+def test_results_come_as_they_are(tmp_path: Path) -> None:
+    """A line is in the file as soon as its job has ended, while others run and jobs are awaited."""
+    path = tmp_path / "results.jsonl"
+    seen = threading.Event()
+
+    def jobs() -> Any:
+        yield "one"
+        while not path.exists() or not path.read_text(encoding="utf-8").endswith("\n"):
+            assert not seen.wait(0.005)
+        seen.set()
+        yield "two"
+
+    told: list[str] = []
+    run(jobs(), echo, results=path, on_result=lambda one: told.append(str(one.job)))
+    assert seen.is_set()
+    assert sorted(told) == ["one", "two"]
+    assert [one["job"] for one in lines(path)] == ["one", "two"]
+
+
+def test_an_endless_generator() -> None:
+    """Jobs are taken when there is room for them: so many run, none waits in memory."""
+    taken = itertools.count()
+    most = 0
+    lock = threading.Lock()
+
+    def jobs() -> Any:
+        for job in taken:
+            with lock:
+                nonlocal most
+                most = max(most, job - done)
+            yield job
+
+    done = 0
+
+    def count(_: Result) -> None:
+        nonlocal done
+        done += 1
+        if done == 50:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs(), echo, concurrency=3, on_result=count)
+    assert 50 <= next(taken) <= 56
+    assert most <= 4
+
+
+# --- going on
+
+
+def test_going_on(tmp_path: Path) -> None:
+    """Run again, only the jobs without a line run; a line that was cut is none."""
+    path = tmp_path / "results.jsonl"
+    run(["a", "b"], echo, results=path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    ran: list[str] = []
+
+    def again(job: str) -> str:
+        ran.append(job)
+        return job
+
+    again.__qualname__, again.__module__ = echo.__qualname__, echo.__module__
+    ended = run(["a", "b", "c"], again, results=path)
+    cut = json.loads(whole.splitlines()[1])["job"]
+    assert sorted(ran) == sorted([cut, "c"])
+    assert sorted(one["job"] for one in lines(path)) == ["a", "b", "c"]
+    assert (ended.skipped, ended.statuses) == (1, {"completed": 3})
+    assert {one.job for one in results(path)} == {"a", "b", "c"}
+
+
+def test_ctrl_c_keeps_what_has_ended(tmp_path: Path) -> None:
+    """Ctrl-C ends the run; what has ended has a line, and the next run does the rest."""
+    path = tmp_path / "results.jsonl"
+
+    def stop(_: Result) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(map(str, range(20)), echo, concurrency=2, results=path, on_result=stop)
+    first = len(lines(path))
+    assert 1 <= first < 20
+    run([str(n) for n in range(20)], echo, results=path)
+    assert sorted(int(one["job"]) for one in lines(path)) == list(range(20))
+
+
+# --- wrong arguments
+
+
+def never(job: Any) -> None:
+    """No job begins."""
+    raise AssertionError(f"{job} has begun")
+
+
+def test_two_of_one_id(tmp_path: Path) -> None:
+    """Among jobs in a list it is an error before the first one; of an iterator, when it comes."""
+    with pytest.raises(ConfigurationError, match="two have the id 'a'"):
+        run(["a", "b", "a"], never, results=tmp_path / "x.jsonl")
+    with pytest.raises(ConfigurationError, match="two have the id 'a'"):
+        run(iter(["a", "b", "a"]), echo)
+
+
+def test_another_runs_file(tmp_path: Path) -> None:
+    """Another worker's file, other jobs', the same ids that say something else, and no results."""
+    path = tmp_path / "results.jsonl"
+    run([{"id": 1, "text": "x"}], echo, results=path)
+    before = path.read_bytes()
+    for jobs, worker, said in (
+        ([{"id": 1, "text": "x"}], never, "another worker"),
+        ([{"id": 2, "text": "x"}], echo, "not among these"),
+        ([{"id": 1, "text": "y"}], echo, "another job of the id 1"),
+        (iter([{"id": 1, "text": "y"}]), echo, "another job of the id 1"),
+    ):
+        with pytest.raises(ConfigurationError, match=said):
+            run(jobs, worker, results=path)
+    assert path.read_bytes() == before
+    path.write_bytes(b"la la la\n")
+    with pytest.raises(ConfigurationError, match=r"line 1: it is no result"):
+        run([1], never, results=path)
+    path.write_bytes(before + before)
+    with pytest.raises(ConfigurationError, match=r"job 1 has a line already"):
+        run([{"id": 1, "text": "x"}], echo, results=path)
+
+
+def test_a_file_that_is_being_written(tmp_path: Path) -> None:
+    """Two runs cannot write one file."""
+    path = tmp_path / "results.jsonl"
+
+    def inner(job: Any) -> None:
+        with pytest.raises(ConfigurationError, match="another run is writing"):
+            run([2], never, results=path)
+
+    assert run([1], inner, results=path).statuses == {"completed": 1}
+
+
+def test_what_does_not_pickle() -> None:
+    """For processes a worker, and what it holds, must pickle; on threads anything will do."""
+    with pytest.raises(ConfigurationError, match=r"worker does not pickle"):
+        run([1], lambda job: job, processes(1))
+    with pytest.raises(ConfigurationError, match=r"args|keywords|does not pickle"):
+        run([1], partial(echo_with, tool=lambda: 1), processes(1))
+    assert run([1], lambda job: job).statuses == {"completed": 1}
+
+
+def echo_with(job: Any, tool: Any) -> Any:
+    """A worker with a tool."""
+    return job, tool
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"concurrency": 0}, "concurrency"),
+        ({"retries": -1}, "retries"),
+        ({"rate_limit": -1}, "rate_limit"),
+        ({"rate_limit": {"token": 1}}, "no 'token'"),
+        ({"executor": 3}, "executor"),
+        ({"executor": lambda: 3}, "executor"),
+        ({"jobs": "abc"}, "jobs"),
+        ({"jobs": [{"name": 1}]}, "jobs: each needs an id"),
+        ({"worker": "abc"}, "worker"),
+    ],
+)
+def test_wrong_arguments(wrong: dict[str, Any], said: str) -> None:
+    """Each is named."""
+    with pytest.raises(ConfigurationError, match=said):
+        run(**{"jobs": [1], "worker": never, **wrong})
+
+
+# --- failures
+
+
+def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost link is, as often as `retries` says; a wrong argument never."""
+    monkeypatch.setattr("realtime_sync.batch.coordinator._BACK_OFF", (0.001, 0.001))
+    left = {"lost twice": 2, "lost": 9}
+
+    def work(job: str) -> str:
+        if job == "wrong":
+            raise ConfigurationError("no such thing")
+        left[job] -= 1
+        if left[job] >= 0:
+            raise ConnectionLost("gone")
+        return "there"
+
+    found = by_id(run([*left, "wrong"], work, retries=2))
+    assert {name: (one.status, one.attempts) for name, one in found.items()} == {
+        "lost twice": ("completed", 3),
+        "lost": ("failed", 3),
+        "wrong": ("failed", 1),
+    }
+
+
+def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
+    """No job would fare better: it is said once, and the jobs have no lines."""
+    path = tmp_path / "results.jsonl"
+    with LocalServer(speed=None, voice="tones", api_key="right") as server:
+
+        def work(job: str) -> Response:
+            with RealtimeSession(endpoint=Compatible(server.url, "wrong")) as session:
+                return session.ask(job)
+
+        with pytest.raises(RealtimeError, match=r"no job can be run: AuthenticationError"):
+            run(map(str, range(100)), work, results=path)
+    assert path.read_bytes() == b""
+
+
+def test_a_job_that_ends_its_process() -> None:
+    """Executors are made anew; the job that breaks them, alone too, is told as crashed."""
+    made: list[Inline] = []
+
+    def make() -> Inline:
+        made.append(Inline(lambda job: job == 3))
+        return made[-1]
+
+    found = by_id(run(range(10), echo, make))
+    assert {job: one.status for job, one in found.items()} == {
+        n: "crashed" if n == 3 else "completed" for n in range(10)
+    }
+    assert len(made) == 3
+
+
+def test_an_executor_that_cannot_be_made_anew() -> None:
+    """It ends the run, and the error says what to do; one that always breaks ends it as well."""
+    with pytest.raises(BrokenExecutor, match="a function that makes one"):
+        run(range(10), echo, Inline(lambda job: job == 3))
+    with pytest.raises(BrokenExecutor, match="no job has ended meanwhile"):
+        run(range(10), echo, lambda: Broken())
+
+
+class Broken(Executor):
+    """Never works."""
+
+    def submit(self, fn: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenExecutor("again"))
+        return future
+
+
+def test_what_an_executor_gives_back_runs_again() -> None:
+    """A future that is cancelled under us, as a cluster does, is no result."""
+
+    class Forgetful(Inline):
+        forgets = 3
+
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if self.forgets:
+                self.forgets -= 1
+                future: Future[Any] = Future()
+                future.cancel()
+                future.set_running_or_notify_cancel()
+                return future
+            return super().submit(fn, *arguments, **more)
+
+    ended = run(range(5), echo, Forgetful(), concurrency=2)
+    assert (ended.statuses, {one.attempts for one in ended}) == ({"completed": 5}, {1})
+
+
+def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is lost unsaid: the error is raised, and nothing half stays in the file."""
+    path = tmp_path / "results.jsonl"
+    monkeypatch.setattr(Result, "line", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
+    with pytest.raises(OSError, match="full"):
+        run(range(5), echo, results=path)
+    assert path.read_bytes() == b""
+
+
+def test_an_executor_of_the_callers_stays() -> None:
+    """It is not shut down."""
+    with ThreadPoolExecutor(2) as pool:
+        assert run(range(5), echo, pool).statuses == {"completed": 5}
+        assert pool.submit(echo, 1).result(ask_limit) == "1"
