@@ -127,8 +127,8 @@ class Pool:
             )
         if self._fruitless > self._most:
             raise BrokenExecutor(
-                f"the executor broke {self._most} times, and no job has ended meanwhile: see what ends"
-                " its processes. What has ended is in the results file"
+                f"the executor broke {self._most} times, and no job has ended meanwhile: see what"
+                " ends its processes. What has ended is in the results file"
             )
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = self._make()
