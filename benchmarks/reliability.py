@@ -131,8 +131,8 @@ def hours(server: Server, count: float) -> list[Figure]:
     ]
 
 
-def crowd(server: Server, sessions: int, seconds: float) -> list[Figure]:
-    """Sessions with ten deltas of audio a second each."""
+def crowd(server: Server, sessions: int, seconds: float, settle: float = 2.0) -> list[Figure]:
+    """Sessions with ten deltas of audio a second each; `settle` seconds to begin, and to end."""
     late: list[float] = []
     with server.session() as session:
         told(session, type="bench.flood", count=10)  # what is made once a process is made
@@ -145,14 +145,14 @@ def crowd(server: Server, sessions: int, seconds: float) -> list[Figure]:
     for number, one in enumerate(made):
         one.send({"type": "bench.pace", "seconds": seconds, "late": number % 100 / 1000})
     over = threading.Event()
-    over.wait(2)
+    over.wait(settle)
     early = len(late)  # while their threads of callbacks begin
     cpu, began = time.process_time(), time.monotonic()
-    over.wait(max(0.0, seconds - 3))
+    over.wait(seconds - settle - 1)
     cores = (time.process_time() - cpu) / (time.monotonic() - began)
     threads, descriptors = counts()
     grown = resident() - memory
-    over.wait(2)
+    over.wait(settle + 1)
     began = time.monotonic()
     closing = [threading.Thread(target=one.close) for one in made]
     for thread in closing:
@@ -291,7 +291,10 @@ def _close(session: RealtimeSession) -> float:
 #: Name -> what measures it, given a server and hours of audio; and in small, for a test.
 PARTS: dict[str, tuple[Callable[[Server, float], list[Figure]], ...]] = {
     "one": (lambda server, _: one(server, 100_000), lambda server, _: one(server, 2_000)),
-    "crowd": (lambda server, _: crowd(server, 200, 60.0), lambda server, _: crowd(server, 3, 4.0)),
+    "crowd": (
+        lambda server, _: crowd(server, 200, 60.0),
+        lambda server, _: crowd(server, 3, 1.5, 0.3),
+    ),
     "cycles": (lambda server, _: cycles(server, 1_000), lambda server, _: cycles(server, 10)),
     "cuts": (lambda server, _: reconnects(server, 500), lambda server, _: reconnects(server, 5)),
     "hours": (hours, hours),

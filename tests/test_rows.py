@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import pathlib
 import textwrap
 from collections.abc import Iterator
@@ -52,27 +53,32 @@ class Shown:
     test: str
 
 
-def shown() -> list[Shown]:
-    """All tests with the marker, in the order of files and lines."""
-    return [one for path in sorted(TESTS.rglob("test_*.py")) for one in of_file(path)]
+@functools.cache
+def functions() -> list[tuple[str, ast.FunctionDef]]:
+    """Every test, and where it stands, in the order of files and lines."""
+    return [
+        (f"{path.relative_to(TESTS)}::{node.name}", node)
+        for path in sorted(TESTS.rglob("test_*.py"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
 
 
-def of_file(path: pathlib.Path) -> Iterator[Shown]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.FunctionDef):
-            continue
+def shown() -> Iterator[Shown]:
+    """All tests with the marker."""
+    for where, node in functions():
         for mark in node.decorator_list:
             if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.row":
                 rows = tuple(ast.literal_eval(argument) for argument in mark.args)
                 named = {key.arg: ast.literal_eval(key.value) for key in mark.keywords}
                 said = (ast.get_docstring(node) or "").partition("\n\n")[0]
-                where = f"{path.relative_to(TESTS)}::{node.name}"
                 yield Shown(rows, " ".join(said.split()), named.get("bound", ""), where)
 
 
 def table() -> str:
     figures = measured.read()
-    lines, marked = [HEAD.format(about=textwrap.fill(figures.about, 100))], shown()
+    marked = list(shown())
+    lines = [HEAD.format(about=textwrap.fill(figures.about, 100))]
     for row, what in ROWS.items():
         tests = [one for one in marked if row in one.rows]
         if row in OPEN:
@@ -106,12 +112,9 @@ def test_what_is_measured_has_been_measured() -> None:
 
 def measuring() -> Iterator[str]:
     """The tests that take the fixture `measured`."""
-    for path in sorted(TESTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
-                continue
-            if "measured" in [one.arg for one in node.args.args]:
-                yield f"{path.relative_to(TESTS)}::{node.name}"
+    for where, node in functions():
+        if "measured" in [one.arg for one in node.args.args]:
+            yield where
 
 
 def test_the_table_is_that_of_the_tests() -> None:

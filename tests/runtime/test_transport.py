@@ -369,8 +369,7 @@ def test_f2_black_hole(serve, monkeypatch, measured):
     try:
         error = refused(port, 0.5)
         assert "no WebSocket handshake with" in str(error)
-        assert "within 0.5 s" in str(error)
-        assert "while connecting" in str(error)
+        assert " s: time ran out while connecting" in str(error)
         measured(abs(error.elapsed - 0.5), "s beside the deadline")
         assert error.elapsed == pytest.approx(0.5, abs=0.2)
         server = serve(lambda server, connection: server.upgrade(connection))
