@@ -16,10 +16,12 @@ from ..resources.calls import running_turn
 from ..resources.routing import Routing
 
 if TYPE_CHECKING:
+    from ..calling import Calling
     from ..core.state import SessionState
     from ..core.turns import Turn
     from ..routing import Step
     from ..tools import ToolContext
+    from .setup import TextSetup
 
 __all__ = ["MOST_HOPS", "TextRouting"]
 
@@ -37,13 +39,14 @@ class _Hops:
 
 
 class TextRouting(Routing):
-    """Drives a router in a text session.
+    """Drives a router in a text session."""
 
-    Attributes:
-        hidden: Ids of calls whose answer takes them along. The host reads and empties it.
-    """
-
-    hidden: set[str]
+    def __init__(self, session: Calling, router: Any, setup: TextSetup) -> None:
+        """See `Routing`."""
+        # ids of calls whose answer takes them along; the host reads and empties it
+        self._hidden = setup.hidden
+        self._hops: weakref.WeakKeyDictionary[Turn, _Hops] = weakref.WeakKeyDictionary()
+        super().__init__(session, router, setup)
 
     def move(self, plan: Callable[[], Step], context: ToolContext) -> Any:
         """See `Routing`."""
@@ -59,25 +62,19 @@ class TextRouting(Routing):
             answer = super().move(planned, context)
         except ToolError:
             if context.call_id in hops.beside:
-                self.hidden.add(context.call_id)  # made where the conversation is no longer
+                self._hidden.add(context.call_id)  # made where the conversation is no longer
             else:
                 hops.failed.add(context.call_id)
             raise
         if not steps[-1].ends:
-            self.hidden.add(context.call_id)
+            self._hidden.add(context.call_id)
             self._session._connection.do(lambda state: self._count(state, turn, hops))
         return answer
 
     def _hops_of(self, turn: Turn | None) -> _Hops:
         if turn is None:
             return _Hops()
-        return self._all.setdefault(turn, _Hops())
-
-    @property
-    def _all(self) -> weakref.WeakKeyDictionary[Turn, _Hops]:
-        known: weakref.WeakKeyDictionary[Turn, _Hops]
-        known = self.__dict__.setdefault("_hops", weakref.WeakKeyDictionary())
-        return known
+        return self._hops.setdefault(turn, _Hops())
 
     def _count(self, state: SessionState, turn: Turn | None, hops: _Hops) -> None:
         """The conversation has moved on. Hold the lock."""

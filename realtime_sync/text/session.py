@@ -77,8 +77,7 @@ class TextSession(Calling):
             model, name, config=settings(fields), tools=tools, history=history
         )
         if router is not None:
-            self._routing = routing = TextRouting(self, router, setup)
-            routing.hidden = setup.hidden
+            self._routing = TextRouting(self, router, setup)
         self._begin_calling(
             threads=tool_threads, approver=approver, approval_timeout=approval_timeout
         )
