@@ -20,7 +20,7 @@ from .formats import RATE
 from .hardware import Backend, Device, DeviceChoice, Direction, RateRefused, backend_named
 from .hardware import find_device as find
 from .owner import StreamOwner
-from .quiet import give_up
+from .quiet import give_up, hush_alsa
 from .rates import Resampler
 
 __all__ = ["Changes", "DeviceChange", "InputPort", "OutputPort"]
@@ -132,6 +132,7 @@ class _Port:
             if owner.left:
                 self._left()
             raise
+        hush_alsa()
         self._owner = owner
         self.device, self.rate, self.channels = found
         self._resampler = None if self.rate == RATE else self._converter(self.rate)

@@ -6,6 +6,8 @@ is not there. Python cannot reach that; the descriptor can be led elsewhere for 
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import logging
 import os
 import re
@@ -14,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["give_up", "quiet"]
+__all__ = ["give_up", "hush_alsa", "quiet"]
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +63,21 @@ def quiet() -> Iterator[None]:
                 os.close(kept)
                 file.seek(0)
                 _pass_on(file.read())
+
+
+@functools.cache
+def hush_alsa() -> None:
+    """Have ALSA print nothing any more, in this process: it does at each underrun, at any time.
+
+    Once a stream is open; until then what it says is in the log.
+    """
+    try:
+        alsa, libc = ctypes.CDLL("libasound.so.2"), ctypes.CDLL(None)
+        # a function that does nothing and looks at no argument: one of Python's would need the
+        # interpreter, which may have ended
+        alsa.snd_lib_error_set_handler(ctypes.cast(libc.getpid, ctypes.c_void_p))
+    except (OSError, AttributeError):
+        return  # no ALSA here
 
 
 def give_up() -> None:

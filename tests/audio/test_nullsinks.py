@@ -190,6 +190,25 @@ def test_nothing_is_printed(sinks: NullSinks) -> None:
     assert ran.stderr == b""
 
 
+def test_nothing_is_printed_at_an_underrun(sinks: NullSinks) -> None:
+    """A machine that stands still for a moment leaves the speaker dry, and standard error empty."""
+    script = (
+        "import os, signal, subprocess\n"
+        "from realtime_sync.audio import Speaker\n"
+        "with Speaker() as speaker:\n"
+        "    speaker.play(bytes(96000), 'a')\n"
+        "    wake = f'sleep 0.5; kill -CONT {os.getpid()}'\n"
+        "    with subprocess.Popen(['sh', '-c', wake]):\n"
+        "        os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "    speaker.finish('a')\n"
+        "    speaker.wait_playback(timeout=20)\n"
+        "    print(speaker.underruns)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert int(ran.stdout) >= 1
+
+
 def test_a_program_that_closes_nothing_ends(sinks: NullSinks) -> None:
     """Open streams do not hold the interpreter at its end."""
     script = (
