@@ -193,10 +193,11 @@ def test_nothing_is_printed(sinks: NullSinks) -> None:
 def test_nothing_is_printed_at_an_underrun(sinks: NullSinks) -> None:
     """A machine that stands still for a moment leaves the speaker dry, and standard error empty."""
     script = (
-        "import os, signal, subprocess\n"
+        "import os, signal, subprocess, time\n"
         "from realtime_sync.audio import Speaker\n"
         "with Speaker() as speaker:\n"
         "    speaker.play(bytes(96000), 'a')\n"
+        "    while speaker.position('a') < 100: time.sleep(0.01)\n"
         "    wake = f'sleep 0.5; kill -CONT {os.getpid()}'\n"
         "    with subprocess.Popen(['sh', '-c', wake]):\n"
         "        os.kill(os.getpid(), signal.SIGSTOP)\n"
