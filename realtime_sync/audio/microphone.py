@@ -14,6 +14,7 @@ from ..runtime.clock import Condition, Event, may_wait
 from .codecs import level
 from .formats import BYTES_PER_MS, RATE
 from .hardware import DeviceChoice
+from .owner import hasten
 from .ports import Changes, DeviceChange, InputPort
 
 __all__ = ["Microphone", "PreRoll"]
@@ -125,6 +126,7 @@ class Microphone:
 
     def _run(self) -> None:
         assert self._port is not None
+        hasten()
         try:
             self._port.open()
             with self._changed:

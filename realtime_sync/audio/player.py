@@ -19,6 +19,7 @@ from .codecs import Array, Bytes, to_pcm16
 from .formats import RATE
 from .hardware import DeviceChoice
 from .outputs import AudioSink, DeviceOutput, Output, SinkOutput
+from .owner import hasten
 from .pace import REAL, Clock
 from .playback import ItemId, Playback
 from .ports import Changes, DeviceChange
@@ -207,6 +208,7 @@ class Player:
         return self._error
 
     def _run(self) -> None:
+        hasten()
         try:
             self._output.open()
             with self._changed:

@@ -91,6 +91,7 @@ class _Port:
     """What microphone and loudspeaker have in common."""
 
     direction: Direction
+    PERIOD_MS: int  # what the library is asked to take in or give out at a time
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class _Port:
         for rate, channels in _shapes(device, self.direction):
             try:
                 opened = getattr(self._backend, f"open_{self.direction}")
-                owner.stream = opened(device, rate, channels, rate * FRAME_MS // 1000)
+                owner.stream = opened(device, rate, channels, rate * self.PERIOD_MS // 1000)
             except RateRefused as exc:
                 refused = exc
                 continue
@@ -242,6 +243,7 @@ class InputPort(_Port):
     """A microphone, by the thread that reads it."""
 
     direction = "input"
+    PERIOD_MS = FRAME_MS
     _rest = bytearray()  # what was read and is no frame yet
 
     def _open(self, choice: DeviceChoice) -> None:
@@ -286,6 +288,7 @@ class OutputPort(_Port):
     """A loudspeaker, by the thread that writes it."""
 
     direction = "output"
+    PERIOD_MS = 30  # a device holds about three: less runs dry where the machine is busy
     _begun = False  # something has been written to the stream
     _latency = 0.0  # seconds, after that
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -155,6 +157,17 @@ def test_a_slow_call_is_none_that_hangs() -> None:
     slow.end()
     with pytest.raises(OSError, match="closed"):
         slow.do(act)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread's own priority is Linux's")
+def test_a_thread_of_sound_runs_before_others() -> None:
+    """Where the system lets it; the others stay as they are."""
+    owner = StreamOwner("realtime-quick")
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    there = owner.do(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    owner.end()
+    assert there in (-11, before)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_what_returns_too_late_is_closed(card: Any) -> None:
