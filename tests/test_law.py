@@ -84,7 +84,7 @@ SEES: dict[str, set[str]] = {
     "batch": {"living", "runtime", "core", "errors"},
     "cli": {
         *("session", "voice", "local", "audio", "tools", "recording", "response", "events"),
-        "errors",
+        *("batch", "runtime", "errors"),
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -105,6 +105,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "tomli": ("routing/",),
     "PIL": ("images.py",),
     "espeakng_loader": ("local/speech.py",),
+    "distributed": ("batch/pool.py",),
     "pyarrow": ("batch/parquet.py",),
     "rich": ("cli/",),
     "click": ("cli/",),

@@ -24,7 +24,9 @@ attempt      a job tried once, where the executor runs it
 ticket       a job on its way
 pool         an executor, made anew when it breaks
 coordinator  jobs in, results out
-parquet      results as a table
+conversation conversations as jobs, and what is expected of them
+converse     the worker that holds and scores them; `transcribe`: the one for recordings
+report       a run as a page with charts; `parquet`: as a table
 """
 
 from __future__ import annotations
@@ -33,23 +35,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .conversation import Conversation, Turn, conversations
+    from .converse import Converse
     from .coordinator import run
     from .job import Outcome
     from .limits import RateLimit
     from .pool import processes
+    from .report import report
     from .result import Result, Summary, results
+    from .transcribe import Recording, Transcribe, recordings
 
 __all__ = [
+    "Conversation",
+    "Converse",
     "Outcome",
     "RateLimit",
+    "Recording",
     "Result",
     "Summary",
+    "Transcribe",
+    "Turn",
+    "conversations",
     "processes",
+    "recordings",
+    "report",
     "results",
     "run",
 ]
 
 _HOMES = {
+    "Conversation": "conversation",
+    "Turn": "conversation",
+    "conversations": "conversation",
+    "Converse": "converse",
+    "Recording": "transcribe",
+    "Transcribe": "transcribe",
+    "recordings": "transcribe",
+    "report": "report",
     "Summary": "result",
     "run": "coordinator",
     "Outcome": "job",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import connection
 from typing import Any, TypeAlias
@@ -44,6 +45,22 @@ def processes(count: int | None = None, **arguments: Any) -> Maker:
         **arguments,
     }
     return lambda: ProcessPoolExecutor(count or os.cpu_count(), **given)
+
+
+@contextlib.contextmanager
+def dask(address: str) -> Iterator[Executor]:
+    """The cluster at an address, e.g. "tcp://10.0.0.1:8786".
+
+    Raises:
+        ConfigurationError: The package distributed is missing.
+        OSError: Nobody is there.
+    """
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError("a Dask cluster needs: pip install distributed") from exc
+    with Client(address) as client:
+        yield client.get_executor()
 
 
 def _begin_process() -> None:

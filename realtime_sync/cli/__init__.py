@@ -11,6 +11,7 @@ transcribe  sound files, written down
 translate   a sound file, in another language
 record      a microphone, into a file
 devices     microphones and loudspeakers
+batch       many recordings or conversations, and a report
 serve       the embedded server alone
 replay      a recording, in its own time
 target      whom `chat` and `ask` talk to, and with which key

@@ -6,6 +6,7 @@ import click
 
 from .. import __version__
 from .ask import ask
+from .batch import batch
 from .chat import chat
 from .demo import demo
 from .devices import devices
@@ -37,5 +38,18 @@ def group() -> None:
     """
 
 
-for command in (demo, chat, ask, talk, say, transcribe, translate, record, devices, serve, replay):
+for command in (
+    demo,
+    chat,
+    ask,
+    talk,
+    say,
+    transcribe,
+    translate,
+    record,
+    devices,
+    serve,
+    replay,
+    batch,
+):
     group.add_command(command)

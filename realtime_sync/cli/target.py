@@ -107,10 +107,11 @@ class Target:
         from ..local import LocalServer
 
         server = stack.enter_context(LocalServer())
-        click.echo(self._notice(), err=True)
+        click.echo(self.notice(), err=True)
         return server.endpoint
 
-    def _notice(self) -> str:
+    def notice(self) -> str:
+        """What is said where the embedded server answers."""
         unused = ", so OPENAI_BASE_URL is not used" if os.environ.get("OPENAI_BASE_URL") else ""
         return (
             f"No OPENAI_API_KEY and no --url{unused}: the embedded server answers, "

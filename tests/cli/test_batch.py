@@ -1,0 +1,65 @@
+"""`realtime-sync batch`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from realtime_sync.audio import write_wav
+from realtime_sync.local import LocalServer
+from realtime_sync.local.speech import tones
+
+from .conftest import Run
+
+
+@pytest.fixture
+def talks(tmp_path: Path) -> Path:
+    """Two conversations, of which one is not as expected."""
+    path = tmp_path / "talks.jsonl"
+    turns = ({"say": "Count to 3", "text": "1, 2, 3"}, {"say": "Count to 3", "text": "four"})
+    lines = (json.dumps({"id": n, "turns": [turn]}) for n, turn in enumerate(turns))
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def test_conversations(run: Run, server: LocalServer, talks: Path, tmp_path: Path) -> None:
+    """Held, scored, and reported; not all as expected is exit code 1, also when run again."""
+    out, page = tmp_path / "results.jsonl", tmp_path / "report.html"
+    command = ["batch", str(talks), "--url", server.url, "--api-key", "any"]
+    command += ["--results", str(out), "--report", str(page)]
+    for _ in "12":
+        done = run(*command)
+        assert (done.returncode, done.stderr) == (1, "")
+        assert done.stdout.startswith("2 of 2 jobs: 2 completed; ")
+        assert "1 not as expected" in done.stdout
+        assert len(out.read_text(encoding="utf-8").splitlines()) == 2
+        assert "1 of 2" in page.read_text(encoding="utf-8")
+    assert len([e for e in server.received if e["type"] == "response.create"]) == 2
+
+
+def test_recordings(run: Run, tmp_path: Path) -> None:
+    """A folder, by the embedded server where there is no key; a file that is none is told."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    write_wav(folder / "a.wav", tones("one"))
+    done = run("batch", str(folder), "--results", str(tmp_path / "x.jsonl"), "--total-minutes", "9")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1 of 1 jobs: 1 completed")
+    assert "the embedded server answers" in done.stderr
+    (folder / "b.wav").write_text("la la la")
+    done = run("batch", str(folder), "--results", str(tmp_path / "x.jsonl"))
+    assert done.returncode == 1
+    assert "b.wav is no" in done.stdout
+
+
+def test_wrong_usage(run: Run, talks: Path, tmp_path: Path) -> None:
+    """Two kinds of jobs, and two places, are too many; a line that is no conversation is named."""
+    write_wav(tmp_path / "a.wav", tones("one"))
+    assert run("batch", str(talks), str(tmp_path / "a.wav")).returncode == 2
+    assert run("batch", str(talks), "--processes", "2", "--dask", "tcp://x").returncode == 2
+    talks.write_text("{}\n")
+    done = run("batch", str(talks), "--url", "http://127.0.0.1:9", "--api-key", "any")
+    assert done.returncode == 1
+    assert "line 1" in done.stderr
