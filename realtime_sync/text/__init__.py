@@ -12,6 +12,7 @@ those of `RealtimeSession`.
 - `model`: what a text model is: requests in, pieces out; `completions` and `responses` are two.
 - `assistants`: the third one, with `options`, `threads`, what makes a thread and a conversation
   alike, `runs`, `uploads` and `threadapi`, its requests.
+- `messages`: messages of chat completions as items.
 - `service`: the `openai` client, and its errors as ours.
 
 Names come in on first use; the package `openai` (extra `text`) with the first request.

@@ -51,7 +51,8 @@ class ChatSession(TextSession):
         instructions: What it is told before everything else.
         tools: Functions, `Tool`s, wire dicts; with "responses" the API's own tools, too.
         router: A `StageRouter`, or the `Agent` that begins.
-        history: Items that the conversation begins with, as `export()` of any session gives them.
+        history: Items that the conversation begins with, as `export()` of any session gives them;
+            or messages as chat completions have them.
         api: "chat": chat completions, which every compatible server has; "responses".
         client: An `openai.OpenAI` of your own: where to, how often, through which proxy.
         endpoint: `OpenAI(...)`, `Compatible(...)` or `Azure(...)`, as of `RealtimeSession`.

@@ -14,6 +14,7 @@ from ..opening import Setup
 from ..runtime.clock import Deadline
 from ..runtime.dialect import Dialect
 from .link import Link, Workers
+from .messages import as_items
 from .model import Model
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class TextSetup(Setup):
             endpoints=(),
             config=config,
             tools=tools,
-            history=history,
+            history=as_items(history),
             pack=False,
             max_message_size=1,
             ssl_context=None,

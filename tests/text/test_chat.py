@@ -243,6 +243,45 @@ def test_history_is_taken(api: Api, chat: Chat) -> None:
         chat(history=[call])
 
 
+def test_messages_are_taken(api: Api, chat: Chat) -> None:
+    """history= takes messages as chat completions have them, too: they go out as they came in."""
+    url = {"url": "https://example.org/a.png", "detail": "low"}
+    function = {"name": "add", "arguments": '{"a": 1, "b": 2}'}
+    given: list[Any] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello!"},
+        {"role": "assistant", "content": "Hi."},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "1 + 2?"},
+                {"type": "image_url", "image_url": url},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "c1", "type": "function", "function": function}],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "3"},
+        {"role": "assistant", "content": "3."},
+    ]
+    session = chat(history=given)
+    session.ask("And now?")
+    assert api.requests[-1]["messages"] == [*given, {"role": "user", "content": "And now?"}]
+    wrong: list[tuple[Any, str]] = [
+        ([{"role": "nobody", "content": "x"}], r"history\[0\].role"),
+        ([{"role": "tool", "content": "x"}], r"history\[0\]"),
+        ([{"role": "assistant", "tool_calls": [{}]}], r"history\[0\]"),
+        ([{"role": "user", "content": [{"type": "file"}]}], r"history\[0\].content\[0\].type"),
+        ({"role": "user", "content": "x"}, r"history: a list"),
+        (["x", 5], r"history\[1\]"),
+    ]
+    for history, words in wrong:
+        with pytest.raises((ConfigurationError, TypeError), match=words):
+            chat(history=history)
+
+
 def test_events(api: Api, chat: Chat) -> None:
     """The events of a turn are those of a Realtime session."""
     api.plan(called(("c1", "add", {"a": 1, "b": 2})), said("3."))
