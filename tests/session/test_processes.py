@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pathlib
 import signal
@@ -113,11 +114,13 @@ session.ask("hello")
 @pytest.mark.long
 def test_many_exits(server: LocalServer) -> None:
     """However busy a session is when its process ends: exit code 0, and not a word."""
+    faulthandler.cancel_dump_traceback_later()  # pytest's, which takes minutes for a hang
     ends = [
         "session.submit('tell me a long story'); print('ready')",
         "session.on('*', lambda e: time.sleep(0.001)); session.submit('x'); print('ready')",
         "session.on('*', print); list(session.stream('x')); print('ready')",
-        "threading.Thread(target=session.ask, args=('x',), daemon=True).start(); print('ready')",
+        "f = session.submit('x')\n"
+        "threading.Thread(target=f.exception, daemon=True).start(); print('ready')",
     ]
     for number in range(200):
         code, _, err, took = run(server, ends[number % len(ends)])
