@@ -6,6 +6,7 @@ a failure, for a machine that is meant to have it all.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import threading
@@ -206,3 +207,26 @@ def test_barge_in(sinks: NullSinks, runs: int) -> None:
     assert median([float(ms) for ms in handed]) <= 40
     assert median([float(ms) for ms in silent]) <= 250
     assert abs(median([float(ms) for ms in position])) <= 100
+
+
+def test_the_sound_server_dies_in_a_talk(
+    sinks: NullSinks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both devices are told as lost and as restored, and what is said then is answered aloud."""
+    with (
+        caplog.at_level(logging.CRITICAL, "realtime_sync"),
+        LocalServer() as server,
+        RealtimeSession(endpoint=server.endpoint, turn_detection=SERVER_VAD) as session,
+        session.talk(echo="none") as talk,
+        session.events("device.*", timeout=LIMIT) as events,
+    ):
+        sinks.stop()
+        lost = {(next(events).type, next(events).type)}
+        assert lost == {("device.lost", "device.lost")}
+        sinks.start()
+        assert {next(events).type, next(events).type} == {"device.restored"}
+        with session.expect("response.done") as done:
+            sinks.say(SPOKEN).wait(LIMIT)
+            done.result(timeout=LIMIT)
+        talk.output.player.wait_playback(timeout=LIMIT)
+        assert not talk.ended
