@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from ..errors import RealtimeTimeout
+from ..errors import AudioUnavailable, DeviceNotFound, RealtimeTimeout
 from .failures import reported
-from .screen import loudness
+from .screen import loudness, printable
 from .target import Target, target_options
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = ["talk"]
 
 _LABELS = {"user": "you   ", "assistant": "model "}
 _STYLES = {"user": "bold cyan", "assistant": "bold green"}
+_DEVICES = {"input": "microphone", "output": "speaker"}
 _LOOK = 0.1  # seconds between two looks at what has changed
 _TWICE = 2.0  # seconds within which a second Ctrl-C ends it
 _LATE = 30  # looks that a transcript may hold up what was said after it
@@ -99,11 +100,15 @@ def talk(
             (Path(source) if source else _device(microphone)),
             (Path(sink) if sink else _device(speaker)),
         )
-        held: Talk | PushToTalk = (
-            session.push_to_talk(*ends, record=record)
-            if key
-            else session.talk(*ends, echo=echo, record=record)
-        )
+        session.on("device.*", _tell)
+        try:
+            held: Talk | PushToTalk = (
+                session.push_to_talk(*ends, record=record)
+                if key
+                else session.talk(*ends, echo=echo, record=record)
+            )
+        except (AudioUnavailable, DeviceNotFound) as exc:
+            raise type(exc)(f"{exc}; files will do: --input SAID.WAV --output REPLY.WAV") from exc
         try:
             _shown(session, held)
         finally:
@@ -113,6 +118,15 @@ def talk(
 
 def _device(given: str | None) -> int | str | None:
     return int(given) if given is not None and given.isdecimal() else given
+
+
+def _tell(event: Any) -> None:
+    """A device went away, or is there again: a line on stderr."""
+    device = f"{_DEVICES[event.direction]} {printable(repr(event.device))}"
+    if event.type == "device.restored":
+        click.echo(f"The {device} goes on.", err=True)
+    elif event.retrying:  # else the talk ends, and says so
+        click.echo(f"The {device} is gone; looking for it, or another.", err=True)
 
 
 def _shown(session: RealtimeSession, held: Talk | PushToTalk) -> None:

@@ -10,6 +10,9 @@ import pytest
 from nullsinks import NullSinks, missing
 
 from realtime_sync.audio import read_wav, write_wav
+from realtime_sync.cli.talk import _tell
+from realtime_sync.errors import DeviceLost
+from realtime_sync.events import local as events_of
 from realtime_sync.local import LocalServer
 from realtime_sync.local.speech import tones
 
@@ -164,3 +167,28 @@ def test_push_to_talk(
             terminal.expect("what is it")
             terminal.expect("it is a test")
             assert terminal.ended_by("\x03") == 0
+
+
+def test_no_microphone(run: Run, here: list[str]) -> None:
+    """One line that says so, and that files will do."""
+    if missing():
+        pytest.skip(missing() or "")
+    done = run("talk", *here, "--microphone", "no such microphone")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "--input SAID.WAV" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["lost", "restored"])
+def test_a_device_that_goes_away(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever sits there is told; what a device is called steers no terminal."""
+    error = DeviceLost("gone")
+    events = {
+        "lost": events_of.DeviceLost(
+            direction="input", device="\x1b[31m", error=error, retrying=True
+        ),
+        "restored": events_of.DeviceRestored(direction="output", device="USB"),
+    }
+    _tell(events[kind])
+    said = capsys.readouterr().err
+    assert "\x1b" not in said
+    assert ("microphone" in said and "gone" in said) or said == "The speaker 'USB' goes on.\n"
