@@ -46,6 +46,7 @@ SHOWS = {
         "(payment -> _end_)",
         "(went through ('order', 'question', 'order', 'payment'))",
     ],
+    "batch.py": ["3 completed 1, 2, 3.\n", "{'completed': 10} "],
     "transcribe.py": ["speech.wav: [speech, "],
     "translate.py": ["heard: [speech, ", "es: [speech, ", "translated.wav: "],
 }

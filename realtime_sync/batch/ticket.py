@@ -15,6 +15,8 @@ __all__ = ["MOST", "Ticket", "failed"]
 
 #: How often one job may be refused for the rate, or be given back by a cluster.
 MOST = 50
+#: What Dask and Ray say of a job that took several processes with it.
+_KILLERS = ("KilledWorker", "WorkerCrashedError")
 _TEXT_MOST = 2_000  # characters of an error's message
 
 
@@ -47,8 +49,7 @@ class Ticket:
             return None
         if isinstance(came, BrokenExecutor):
             return _crashed(came) if self.alone else None
-        # Dask's: it took several processes with it
-        return _crashed(came) if type(came).__name__ == "KilledWorker" else failed(came)
+        return _crashed(came) if type(came).__name__ in _KILLERS else failed(came)
 
     def result(self, came: Attempt, run: str) -> Result:
         """What is told of it."""
