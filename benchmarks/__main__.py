@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
-from . import imports, links, resampling
+from . import batches, imports, links, resampling
 from .race import Row
 
 #: Name -> what gives its rows, from a number of rounds.
@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "hour": links.hour,
     "reconnect": links.reconnect,
     "resampling": resampling.rows,
+    "batch": batches.rows,
 }
 
 _PACKAGES = (

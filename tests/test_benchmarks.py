@@ -155,3 +155,21 @@ def test_jobs_do_their_work(
     taken = run(job, plan, **given)
     assert taken
     assert taken.get("lost", 0) == taken.get("deltas lost", 0) == 0
+
+
+def test_when_a_batch_holds(benchmarks: Any) -> None:
+    """Nine tenths of as many times one, unless the processors are busy."""
+    from benchmarks.batches import holds
+
+    assert [holds(*one) for one in ((90, 50), (89, 50), (50, 90))] == [True, False, True]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not pathlib.Path("/proc/stat").exists(), reason="no /proc here")
+def test_a_batch_at_the_pace_of_the_service(benchmarks: Any) -> None:
+    """Four at once have half of four times the throughput of one, on however busy a machine."""
+    from benchmarks import batches
+
+    one, four = (batches._run(count, 1) for count in (1, 4))
+    share = four["jobs a second"] / (4 * one["jobs a second"]) * 100
+    assert share > 50, (one, four)
