@@ -21,7 +21,7 @@ from .assistants import Assistants
 from .options import Create, Load
 from .service import Service
 from .session import TextSession
-from .setup import check_model
+from .setup import check_model, checked_options
 from .uploads import UploadedFile, Uploads
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AssistantSession(TextSession):
     or "expired"); one that is cancelled or incomplete is a response that is. `run` says more.
 
     Args:
-        assistant: `create(...)`, or `load(assistant_id, thread_id=None)`; the messages of a
+        assistant: `create(...)`, or `load(id, thread_id=None)`; the messages of a
             loaded thread are the history.
         image_size: Width and height that uploaded images are made to fit in; needs Pillow.
         on_file_uploaded: Called with an `UploadedFile` for each upload, on the thread of the
@@ -240,8 +240,9 @@ def _check_assistant(assistant: Any) -> None:
         raise ConfigurationError("assistant: create(...) or load(...), not both")
     if not isinstance(assistant, (Create, Load)):
         raise ConfigurationError(
-            f"assistant: create(model, ...) or load(assistant_id, thread_id=None), not "
+            f"assistant: create(model, ...) or load(id, thread_id=None), not "
             f"{type(assistant).__name__}"
         )
     if isinstance(assistant, Create):
         check_model(assistant.model)
+        checked_options(assistant.fields)

@@ -48,13 +48,14 @@ def create(
     return Create(model, {key: value for key, value in given.items() if value is not None})
 
 
-def load(assistant_id: str, thread_id: str | None = None) -> Load:
+def load(id: str, thread_id: str | None = None) -> Load:
     """An assistant that there is.
 
     Args:
-        assistant_id: Its id.
+        id: Its id.
         thread_id: The thread to go on with, whose messages become the history; None: a new one.
     """
-    if not isinstance(assistant_id, str) or not assistant_id.strip():
-        raise ConfigurationError("load: the id of an assistant is needed")
-    return Load(assistant_id, thread_id)
+    for name, given in (("id", id), ("thread_id", thread_id)):
+        if (given is not None or name == "id") and not (isinstance(given, str) and given.strip()):
+            raise ConfigurationError(f"load: {name}: an id is needed, not {given!r}")
+    return Load(id, thread_id)

@@ -282,6 +282,29 @@ def test_interruption_cancels_the_request(session: RealtimeSession, back: LocalS
     assert session.ask("go on").text == "Four."
 
 
+def test_speech_interrupts(front: LocalServer, back: LocalServer) -> None:
+    """Who begins to speak ends the request, and is answered when he has ended."""
+    front.script.transcripts(["stop"])
+    back.reply("One two three.", "Stopped.")
+    back.script.hold(after=2)
+    loud = (b"\x00\x40\x00\xc0" * 12) * 500  # half a second
+    with RealtimeSession(
+        endpoint=front.endpoint, output_modalities=["text"], transcription="any"
+    ) as session:
+        response = session.response.create(input=[items.user("count")])
+        deltas = response.text_deltas()
+        assert [next(deltas), next(deltas)] == ["One", " two"]
+        with session.expect("input_audio_buffer.speech_stopped") as stopped:
+            session.input_audio_buffer.append(loud)
+            assert response.wait(timeout=5).status == "cancelled"
+            await_end()
+            with session.expect("response.done") as done:
+                session.input_audio_buffer.append(bytes(48_000))
+                stopped.result()
+                assert done.result().response.output[0].text == "Stopped."
+        assert response.status_details.reason == "turn_detected"
+
+
 def test_interruption_before_the_first_word() -> None:
     """A request is ended at once also while the endpoint says nothing at all."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -148,12 +148,17 @@ def test_load(server: LocalServer, new: New) -> None:
         (None, "create.*or load"),
         ("asst_1", "create.*or load"),
         (create("gpt-realtime"), "RealtimeSession"),
+        (create("gpt-text", tools=[len]), "tools: it goes to the API as JSON"),
+        (create("gpt-text", voice="marin"), "voice: a text model is not heard"),
     ],
 )
 def test_wrong_assistants(assistant: Any, message: str) -> None:
     """Both, neither, and a realtime model are refused before anything is sent."""
     with pytest.raises(ConfigurationError, match=message):
-        AssistantSession(assistant, api_key="x")
+        AssistantSession(assistant=assistant, api_key="x")
+    for wrong in ({"id": ""}, {"id": "asst_1", "thread_id": " "}):
+        with pytest.raises(ConfigurationError, match="an id is needed"):
+            load(**wrong)
 
 
 def test_a_failed_open_makes_no_second_assistant(server: LocalServer) -> None:
