@@ -183,8 +183,8 @@ class AssistantSession(TextSession):
             return
         running = self._assistants.running  # now: the next one may begin at once
         super().interrupt()
-        if running is not None:
-            self._setup.workers.start(running.abandon)
+        if running is not None and running.waits:  # else whoever reads its stream ends it
+            self._setup.workers.start(running.cancel)
 
     def to_chat(self, model: str | None = None, **chat: Any) -> ChatSession:
         """The same conversation without the Assistants API: history, tools and stage go along.
