@@ -107,8 +107,13 @@ def bargein(rounds: int) -> list[Row]:
 
 
 def memory(rounds: int) -> list[Row]:
-    """Resident memory that one of a hundred idle sessions takes."""
-    return _race("idle session", "memory", {}, min(rounds, 5), sessions=100)
+    """Resident memory that one of a hundred takes: idle, and with ten seconds of audio heard."""
+    rounds = min(rounds, 5)
+    plan = {"kind": "audio", "count": 100}
+    return [
+        *_race("idle session", "memory", plan, rounds, sessions=100, busy=False),
+        *_race("busy session", "memory", plan, rounds, sessions=100, busy=True),
+    ]
 
 
 def hour(rounds: int) -> list[Row]:

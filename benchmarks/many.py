@@ -116,14 +116,20 @@ def _crowd(
 # --- memory
 
 
-def memory_ours(url: str, sessions: int) -> Json:
-    """Resident memory that each of so many idle sessions adds, stacks included."""
+def memory_ours(url: str, sessions: int, busy: bool) -> Json:
+    """Resident memory that each of so many sessions adds, stacks included.
+
+    An idle one has a handler; a busy one has just heard a response, which it keeps until the next.
+    """
     from realtime_sync import Compatible, RealtimeSession
 
     def begin() -> RealtimeSession:
         session = RealtimeSession(endpoint=Compatible(url, KEY))
         session.on("response.done", lambda _: None)
-        return session.open()
+        session.open()
+        if busy:
+            session.response.create().wait()
+        return session
 
     kept = [begin() for _ in range(5)]  # what the first ones load is not theirs
     before = _resident()
@@ -135,22 +141,26 @@ def memory_ours(url: str, sessions: int) -> Json:
     return told
 
 
-def memory_theirs(url: str, sessions: int) -> Json:
-    """openai-python, with a thread each that waits for events."""
+def memory_theirs(url: str, sessions: int, busy: bool) -> Json:
+    """openai-python, with a thread each that waits for events; it keeps none of them."""
     import openai
 
     client = openai.OpenAI(api_key=KEY, base_url=url)
 
-    def listen(connection: Any) -> None:
+    def listen(connection: Any, over: threading.Event) -> None:
         try:
-            for _ in connection:
-                pass
+            for event in connection:
+                if event.type == "response.done":
+                    over.set()
         except Exception:
             return  # closed
 
     def begin() -> Any:
-        connection = client.realtime.connect(model="m").__enter__()
-        threading.Thread(target=listen, args=(connection,), daemon=True).start()
+        connection, over = client.realtime.connect(model="m").__enter__(), threading.Event()
+        threading.Thread(target=listen, args=(connection, over), daemon=True).start()
+        if busy:
+            connection.response.create()
+            assert over.wait(10)
         return connection
 
     kept = [begin() for _ in range(5)]

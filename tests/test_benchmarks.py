@@ -140,6 +140,7 @@ def test_reliability_in_small(benchmarks: Any, caplog: pytest.LogCaptureFixture)
         ("append_theirs", {}, {"ms": 20, "count": 40}),
         ("ask_ours", {"kind": "text", "count": 3}, {"count": 5, "beside": ""}),
         ("crowd_ours", {"kind": "audio", "pace": 0.1}, {"sessions": 3, "seconds": 0.3}),
+        ("memory_ours", {"kind": "audio", "count": 3}, {"sessions": 2, "busy": True}),
         ("bargein_ours", {"kind": "audio", "count": 50}, {"count": 2}),
         ("hour_ours", {"kind": "audio", "count": 20}, {"minutes": 2, "deltas": 20}),
         ("reconnect_ours", {}, {"items": 5}),
