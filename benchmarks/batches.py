@@ -39,7 +39,7 @@ def rows(rounds: int) -> list[Row]:
             share = taken["jobs a second"] / (count * one)
             made.setdefault((name, "% of as many times one"), []).append(share * 100)
             made.setdefault((name, "% of processors busy"), []).append(taken["busy"] * 100)
-            made.setdefault((name, "% of a core, ours"), []).append(taken["cores"] * 100)
+            made.setdefault((name, "% of a core"), []).append(taken["cores"] * 100)
     return [Row(name, unit, tuple(values), ()) for (name, unit), values in made.items()]
 
 

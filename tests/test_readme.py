@@ -66,6 +66,11 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
             "una pregunta[speech, 0.1 s]  500.0 ms of audio\n",
         ],
     ),
+    "batch-example": (
+        lambda server: None,
+        ["{'completed': 100} ", "completed 1, 2, 3.\n"],
+    ),
+    "score-example": (lambda server: None, ["count True 1.0\n", "tea False 0.0\n"]),
     "calls-example": (
         lambda server: Path("offer.sdp").write_text(OFFER, encoding="ascii"),
         ["1, 2, 3.\n"],
