@@ -5,8 +5,6 @@ Source: wire.md (i), and recorded sidebands: who joins is not greeted, and speak
 
 from __future__ import annotations
 
-from typing import Any
-
 from .state import SessionState
 
 __all__ = ["SidebandState"]
@@ -20,6 +18,3 @@ class SidebandState(SessionState):
     def linked(self) -> None:
         """See `SessionState.linked`."""
         self._set_up()
-
-    def _session_created(self, event: Any) -> None:
-        self._take_session(event)  # a server that greets nevertheless

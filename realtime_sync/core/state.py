@@ -263,7 +263,7 @@ class SessionState:
 
     def _session_created(self, event: Any) -> None:
         self._take_session(event)
-        if not self._set_up():
+        if not self._set_up() and not self.outlives:
             log.warning("a second session.created on one link; its session is taken over")
 
     def _set_up(self) -> bool:

@@ -38,6 +38,14 @@ def test_what_is_logged(text: bytes, level: str | None, caplog: pytest.LogCaptur
     assert [r.levelname for r in caplog.records] == ([level] if level else [])
 
 
+def test_a_call_that_greets_is_no_surprise(caplog: pytest.LogCaptureFixture) -> None:
+    """Beside a call we speak first; a server that greets nevertheless is not warned of."""
+    play = Play(kind="sideband", config={"instructions": "Be brief."})
+    play.wish({"linked": True})
+    play.receive("session")
+    assert caplog.records == []
+
+
 @pytest.mark.row("B22", bound="one WARNING a second")
 def test_nonsense_does_not_fill_a_log(caplog: pytest.LogCaptureFixture) -> None:
     """A flood of it is warned of once a second, with the number of those left out."""
