@@ -41,6 +41,7 @@ BACKENDS = [
     ),
 ]
 
+TRIES = 4  # while the device itself says that the machine is too busy for it
 SPOKEN = tones("What is heard here was said elsewhere, a moment ago.")
 
 
@@ -113,31 +114,39 @@ def check(said: bytes, heard: np.ndarray) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_played_is_heard(sinks: NullSinks, backend: Any, tmp_path: Path) -> None:
-    """Through the loudspeaker, as recorded from its sink: the sound, as long as it was."""
+    """Through the loudspeaker, as recorded from its sink: the sound, as long as it was.
 
-    with (
-        Recording(sinks, "speaker", tmp_path / "heard.raw") as recording,
-        Speaker(backend=backend) as speaker,
-    ):
-        speaker.play(SPOKEN, "a")
-        speaker.finish("a")
-        speaker.wait_playback(timeout=30)
-        assert speaker.position("a") == pytest.approx(len(SPOKEN) / 48)
-        threading.Event().wait(0.3)  # the recorder's own latency
+    Where the machine was too busy for the device the speaker has counted it: then once more. What
+    it calls whole is whole.
+    """
+    for _ in range(TRIES):
+        with (
+            Recording(sinks, "speaker", tmp_path / "heard.raw") as recording,
+            Speaker(backend=backend) as speaker,
+        ):
+            speaker.play(SPOKEN, "a")
+            speaker.finish("a")
+            speaker.wait_playback(timeout=30)
+            assert speaker.position("a") == pytest.approx(len(SPOKEN) / 48)
+            threading.Event().wait(0.3)  # the recorder's own latency
+        if not speaker.underruns:
+            break
     check(SPOKEN, recording.heard)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_is_said_is_captured(sinks: NullSinks, backend: Any) -> None:
-    """What is played into the virtual microphone comes out of `Microphone`."""
-
-    with Microphone(backend=backend) as microphone:
-        microphone.read()
-        player = sinks.say(SPOKEN)
-        heard = b""
-        while len(heard) < len(SPOKEN) + 48_000 * 2:
-            heard += microphone.read()
-        player.wait(20)
+    """What is played into the virtual microphone comes out of `Microphone`, or counts as lost."""
+    for _ in range(TRIES):
+        with Microphone(backend=backend) as microphone:
+            microphone.read()
+            player = sinks.say(SPOKEN)
+            heard = b""
+            while len(heard) < len(SPOKEN) + 48_000 * 2:
+                heard += microphone.read()
+            player.wait(20)
+        if not microphone.overflows:
+            break
     check(SPOKEN, np.frombuffer(heard, "<i2").astype(float))
 
 
