@@ -1,7 +1,7 @@
 """How many conversations at once a batch on threads holds, as a share of as many times one.
 
-Answers are paced as the service paces them, by the embedded server in a process of its own. A job
-is a session of four turns, opened and closed: what a batch adds weighs less in longer ones.
+Answers are paced as the service paces them, by a bare server in a process of its own (`wire`). A
+job is a session of four turns, opened and closed: what a batch adds weighs less in longer ones.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from .race import Row
+from .wire import serving
 
 __all__ = ["rows"]
 
@@ -23,7 +22,9 @@ _HOME = pathlib.Path(__file__).parent.parent
 _AT_ONCE = (4, 16, 64)
 _WAVES = 3  # jobs that each thread has, one after the other
 _TURNS = 4
-_SAYS = "Count to 40"
+_SAYS = "Count to 50"
+#: The service says about 80 words a second.
+_PLAN = {"kind": "text", "count": 50, "gap": 1 / 80}
 #: Processors this busy are the limit, not we.
 _BUSY = 0.9
 
@@ -50,9 +51,9 @@ def holds(share: float, busy: float) -> bool:
 
 def _run(count: int, waves: int = _WAVES) -> dict[str, float]:
     """What so many at once take: a client's process against a server's."""
-    with _serving() as url:
+    with serving(**_PLAN) as server:
         ran = subprocess.run(
-            [sys.executable, "-m", "benchmarks.batches", url, str(count), str(waves)],
+            [sys.executable, "-m", "benchmarks.batches", server.url, str(count), str(waves)],
             capture_output=True,
             text=True,
             timeout=300,
@@ -63,19 +64,6 @@ def _run(count: int, waves: int = _WAVES) -> dict[str, float]:
         raise RuntimeError(ran.stderr[-2000:])
     taken: dict[str, float] = json.loads(ran.stdout)
     return taken
-
-
-@contextmanager
-def _serving() -> Iterator[str]:
-    command = [sys.executable, "-m", "realtime_sync", "serve"]
-    with subprocess.Popen(
-        command, cwd=_HOME, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as serving:
-        assert serving.stdout is not None
-        try:
-            yield serving.stdout.readline().strip()
-        finally:
-            serving.terminate()
 
 
 def converse(url: str, count: int, waves: int) -> dict[str, float]:

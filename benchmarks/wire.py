@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import heapq
 import json
 import os
 import re
@@ -63,6 +64,13 @@ DELTAS = {
 }
 
 
+def _renamed(frames: bytes, names: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """The frames with other ids, as long as theirs."""
+    for known, name in names:
+        frames = frames.replace(known, name)
+    return frames
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a server does.
@@ -71,11 +79,13 @@ class Plan:
         kind: Of the deltas of a response: "audio", "text" or "mixed".
         count: Deltas a response.
         pace: Seconds between deltas that go to every connection by themselves; 0: none do.
+        gap: Seconds between the deltas of a response; 0: they come at once.
     """
 
     kind: str = "text"
     count: int = 0
     pace: float = 0.0
+    gap: float = 0.0
 
 
 class _Peer:
@@ -105,6 +115,8 @@ class Server:
         self._peers: dict[socket.socket, _Peer] = {}
         one = [frame(json.dumps(e).encode()) for e in DELTAS.get(plan.kind, [])]
         self._deltas = b"".join(one[n % len(one)] for n in range(plan.count)) if one else b""
+        self._one = one[0] if one else b""
+        self._later: list[tuple[float, int, _Peer, bytes]] = []  # when it goes to whom; a heap
         self._responses = 0
         self._turn = -1  # whose tenth of the connections it is
         self._cuts: list[float] = []  # seconds from a user's word to the truncate that it brought
@@ -117,7 +129,9 @@ class Server:
         due = time.monotonic()
         while True:
             pace = self._plan.pace
-            wait = max(0.0, due - time.monotonic()) if pace else None
+            soon = self._later[0][0] if self._later else None
+            soon = due if pace and (soon is None or due < soon) else soon
+            wait = None if soon is None else max(0.0, soon - time.monotonic())
             for key, mask in self._selector.select(wait):
                 if key.data == "end":
                     self._tell()
@@ -132,6 +146,7 @@ class Server:
                     self._flush(peer)
                 except OSError:
                     self._drop(peer)
+            self._say_later()
             if pace and time.monotonic() >= due:
                 due += pace / 10  # a tenth of the connections at a time, so that they are spread
                 self._broadcast()
@@ -246,13 +261,49 @@ class Server:
         self._say(peer, event("response.created", response=response))
         self._say(peer, event("response.output_item.added", item=item, **where))
         self._say(peer, event("conversation.item.added", item=item, previous_item_id=None))
-        deltas = self._deltas.replace(known.encode(), response_id.encode())
-        peer.outbox += deltas.replace(str(_WHERE["item_id"]).encode(), item_id.encode())
+        names = (
+            (known.encode(), response_id.encode()),
+            (
+                str(_WHERE["item_id"]).encode(),
+                item_id.encode(),
+            ),
+        )
+        if not self._plan.gap:
+            peer.outbox += _renamed(self._deltas, names)
         part = {"type": "output_text", "text": "done"}
         whole = {**item, "status": "completed", "content": [part]}
-        self._say(peer, event("conversation.item.done", item=whole, previous_item_id=None))
         done = {**response, "status": "completed", "output": [whole]}
-        self._say(peer, event("response.done", response=done))
+        last = b"".join(
+            frame(json.dumps(said).encode())
+            for said in (
+                event("conversation.item.done", item=whole, previous_item_id=None),
+                event("response.done", response=done),
+            )
+        )
+        if self._plan.gap:
+            self._spread(peer, _renamed(self._one, names), last)
+        else:
+            peer.outbox += last
+
+    def _spread(self, peer: _Peer, delta: bytes, last: bytes) -> None:
+        """A response's deltas, each in its time, and what ends it."""
+        now, count = time.monotonic(), self._plan.count
+        for n, said in enumerate([delta] * count + [last], 1):
+            moment = now + min(n, count) * self._plan.gap
+            heapq.heappush(self._later, (moment, self._responses * 1000 + n, peer, said))
+
+    def _say_later(self) -> None:
+        """What is due of responses that come in their time."""
+        now = time.monotonic()
+        while self._later and self._later[0][0] <= now:
+            _, _, peer, said = heapq.heappop(self._later)
+            if not peer.open:
+                continue
+            peer.outbox += said
+            try:
+                self._flush(peer)
+            except OSError:
+                self._drop(peer)
 
     def _say(self, peer: _Peer, said: dict[str, Any]) -> None:
         peer.outbox += frame(json.dumps(said).encode())
