@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -51,6 +52,7 @@ class _Run:
         self._service = service
         self._numbers: dict[Any, int] = {}  # the index of a call -> ours
         self._ids: dict[int, str] = {}  # ours -> the call's id
+        self._arguments: dict[int, list[str]] = {}  # ours -> what has come of them
         self._count = 0
 
     def __iter__(self) -> Iterator[Piece]:
@@ -86,22 +88,39 @@ class _Run:
             function = field_of(call, "function")
             name = field_of(function, "name")
             call_id = field_of(call, "id")
-            number = self._number(field_of(call, "index"), call_id, name)
-            yield Call(number, call_id, name, field_of(function, "arguments") or "")
+            arguments = field_of(function, "arguments") or ""
+            if isinstance(arguments, dict):  # some servers have them read already
+                arguments = json.dumps(arguments)
+            begins = bool(name and arguments)
+            number = self._number(field_of(call, "index"), call_id, name, begins=begins)
+            self._arguments.setdefault(number, []).append(arguments)
+            yield Call(number, call_id, name, arguments)
 
-    def _number(self, index: Any, call_id: str | None, name: str | None) -> int:
+    def _number(self, index: Any, call_id: str | None, name: str | None, *, begins: bool) -> int:
         """Which call a piece belongs to: by its index; another id and a name begin another one.
 
-        Some servers give no index, or every call the same.
+        Some servers give no index, or every call the same. Where they give no ids either, what
+        could begin a call (`begins`) does so once the arguments before it are whole.
         """
         known = self._numbers.get(index)
-        differs = bool(call_id and name) and known is not None and self._ids.get(known) != call_id
+        if known is not None and name:
+            had = self._ids.get(known)
+            differs = had != call_id if call_id else not had and begins and self._whole(known)
+        else:
+            differs = False
         if known is None or differs:
             known = self._numbers[index] = self._count
             self._count += 1
         if call_id:
             self._ids.setdefault(known, call_id)
         return known
+
+    def _whole(self, number: int) -> bool:
+        try:
+            json.loads("".join(self._arguments[number]))
+        except ValueError:
+            return False
+        return True
 
     def stop(self) -> None:
         """See `Run`."""

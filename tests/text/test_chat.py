@@ -114,6 +114,39 @@ def test_calls_without_an_index(api: Api, chat: Chat) -> None:
         assert outputs == ["2", "4"]
 
 
+@pytest.mark.parametrize("index", [None, 0])
+@pytest.mark.parametrize("apart", [True, False])
+def test_calls_without_ids(api: Api, chat: Chat, index: int | None, apart: bool) -> None:
+    """Two whole calls are two, though nothing but their order tells them apart."""
+    calls = [tool_call(index, None, "add", json.dumps({"a": n, "b": 1})) for n in (1, 2)]
+    if not apart:
+        calls = [{"tool_calls": [call for delta in calls for call in delta["tool_calls"]]}]
+    api.plan(streamed(*map(chunk, calls), chunk(finish="tool_calls")))
+    chat(tools=[add]).ask("Both, please.")
+    outputs = [m["content"] for m in api.requests[-1]["messages"] if m["role"] == "tool"]
+    assert outputs == ["2", "3"]
+
+
+@pytest.mark.parametrize("call_id", [None, "x1"])
+def test_a_name_in_each_piece(api: Api, chat: Chat, call_id: str | None) -> None:
+    """A server that tells a call's name with each piece of it has called once."""
+    pieces = [tool_call(0, call_id, "add", piece) for piece in ('{"a": 1,', ' "b": 1}', "")]
+    api.plan(streamed(*map(chunk, pieces), chunk(finish="tool_calls")))
+    chat(tools=[add]).ask("Once, please.")
+    outputs = [m["content"] for m in api.requests[-1]["messages"] if m["role"] == "tool"]
+    assert outputs == ["2"]
+
+
+def test_arguments_that_are_read_already(api: Api, chat: Chat) -> None:
+    """A server that sends arguments as an object, not as JSON text, is understood."""
+    (call,) = tool_call(0, "x1", "add")["tool_calls"]
+    call["function"]["arguments"] = {"a": 1, "b": 1}
+    api.plan(streamed(chunk({"tool_calls": [call]}), chunk(finish="tool_calls")))
+    chat(tools=[add]).ask("Once, please.")
+    outputs = [m["content"] for m in api.requests[-1]["messages"] if m["role"] == "tool"]
+    assert outputs == ["2"]
+
+
 def test_ids_that_come_again(api: Api, chat: Chat) -> None:
     """A server that counts its calls from 0 in each response has each of them run."""
     api.plan(*[called(("call_0", "add", {"a": n, "b": 0})) for n in (1, 2)], said("Done."))
