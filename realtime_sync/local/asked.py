@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,6 +87,9 @@ def _messages(entries: Sequence[Entry], instructions: str, convert: Convert) -> 
             said = said or {"role": "assistant", "content": None}
             said.setdefault("tool_calls", []).append(_call(item))
             continue
+        if item["type"] == "function_call_output" and said is not None:
+            yield from _whole(said, outputs)  # what is called now is called in another round
+            said = None
         if item["type"] != "message":
             continue
         if said is not None:
@@ -173,6 +177,29 @@ Heard = str | Call | Fail | Ended
 
 
 @dataclass(slots=True)
+class _Called:
+    """A call, as far as it has come."""
+
+    call_id: str | None = None
+    name: str = ""
+    arguments: str = ""
+
+    def differs(self, call_id: str | None, arguments: str) -> bool:
+        """Whether a piece with a name begins another call: by id, else after whole arguments."""
+        if call_id:
+            return bool(self.name) and self.call_id != call_id
+        return not self.call_id and bool(arguments) and _is_json(self.arguments)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(slots=True)
 class Chunks:
     """Reads the chunks of one streamed completion.
 
@@ -185,7 +212,8 @@ class Chunks:
     reason: str | None = None
     taken: int | None = None
     made: int | None = None
-    _calls: dict[int, list[str]] = field(default_factory=dict)  # index -> name and arguments
+    _calls: list[_Called] = field(default_factory=list)
+    _open: dict[Any, _Called] = field(default_factory=dict)  # index -> what its pieces belong to
 
     def read(self, chunk: Any) -> Iterator[str]:
         """The words in a chunk.
@@ -200,27 +228,33 @@ class Chunks:
             delta = choice.get("delta") or {}
             for call in delta.get("tool_calls") or ():
                 self._add(call)
-            if delta.get("content"):
-                yield str(delta["content"])
+            for name in ("content", "refusal"):
+                if delta.get(name):
+                    yield str(delta[name])
             self.reason = choice.get("finish_reason") or self.reason
 
     def calls(self) -> list[Call]:
         """The calls, once the model has stopped."""
-        return [
-            Call(name, arguments or "{}") for _, (name, arguments) in sorted(self._calls.items())
-        ]
+        return [Call(call.name, call.arguments or "{}") for call in self._calls]
 
     def ended(self) -> Ended:
         """How it has ended."""
         return Ended(_REASONS.get(self.reason or ""))
 
     def _add(self, delta: Any) -> None:
-        # some endpoints leave the index out, and send each call whole
-        index = delta.get("index")
-        call = self._calls.setdefault(len(self._calls) if index is None else index, ["", ""])
+        # some endpoints give no index, or every call the same; some repeat the name in each piece
+        index, call_id = delta.get("index"), delta.get("id")
         function = delta.get("function") or {}
-        call[0] += function.get("name") or ""
-        call[1] += function.get("arguments") or ""
+        name, arguments = function.get("name"), function.get("arguments") or ""
+        if isinstance(arguments, dict):
+            arguments = json.dumps(arguments)
+        call = self._open.get(index)
+        if call is None or (name and call.differs(call_id, arguments)):
+            call = self._open[index] = _Called()
+            self._calls.append(call)
+        call.call_id = call.call_id or call_id
+        call.name = call.name or name or ""
+        call.arguments += arguments
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, dict):

@@ -113,6 +113,20 @@ def test_tools(session: RealtimeSession, back: LocalServer) -> None:
     assert [one["content"] for one in said[1:]] == ["rain in Oslo", "rain in Rome"]
 
 
+def test_rounds_of_calls(session: RealtimeSession, back: LocalServer) -> None:
+    """A call that was made for what another one has brought stands behind that."""
+
+    def same(n: int) -> int:
+        """The same number."""
+        return n
+
+    session.tools.add(same)
+    back.reply(back.call("same", n=1), back.call("same", n=2), "Both.")
+    assert session.ask("One after the other.").text == "Both."
+    roles = [one["role"] for one in asked(back)["messages"][1:]]
+    assert roles == ["user", "assistant", "tool", "assistant", "tool"]
+
+
 def test_a_call_without_output(front: LocalServer, back: LocalServer) -> None:
     """A call that nobody has answered yet does not keep the model from answering."""
     plain = {"type": "function", "name": "slow", "parameters": {}}
