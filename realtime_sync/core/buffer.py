@@ -5,7 +5,10 @@ from __future__ import annotations
 from ..events.base import ClientEvent
 from ..events.client import InputAudioBufferAppend
 
-__all__ = ["Buffer"]
+__all__ = ["COMMIT_MS", "Buffer"]
+
+#: Milliseconds of audio that a commit needs. Source: wire.md (b).
+COMMIT_MS = 100
 
 
 class Buffer:

@@ -57,6 +57,29 @@ class Held:
             dropped += oldest.size
         return dropped
 
+    def starved(self, least: int) -> tuple[list[ClientEvent], int]:
+        """Takes out the commits of which hardly any audio is left, and what is left of it.
+
+        Args:
+            least: Bytes of audio that a commit needs.
+
+        Returns:
+            The commits, and how many bytes of audio went with them.
+        """
+        commits: list[ClientEvent] = []
+        dropped, left = 0, list[Audio]()
+        for entry in list(self._entries):
+            if isinstance(entry, Audio):
+                left.append(entry)
+            elif entry.type == "input_audio_buffer.commit":
+                if sum(audio.size for audio in left) >= least:
+                    break  # so have those behind it: the oldest audio goes first
+                self._entries.remove(entry)
+                commits.append(entry)
+                dropped += self._forget(left)
+                left = []
+        return commits, dropped
+
     def withdraw(self, key: str) -> None:
         """Nobody wants the event of this id sent any more."""
         for entry in self._entries:
@@ -66,10 +89,16 @@ class Held:
 
     def clear_audio(self) -> None:
         """Forget the audio behind the last commit."""
-        for audio in self._loose():
+        self._forget(self._loose())
+
+    def _forget(self, audios: list[Audio]) -> int:
+        """Let go of some audio; how many bytes that were."""
+        for audio in audios:
             self._entries.remove(audio)
             self._audio.remove(audio)
-            self._size -= audio.size
+        size = sum(audio.size for audio in audios)
+        self._size -= size
+        return size
 
     @property
     def uncommitted(self) -> int:

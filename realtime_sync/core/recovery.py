@@ -16,7 +16,7 @@ from ..events.base import ClientEvent
 from ..events.client import ConversationItemCreate, InputAudioBufferAppend
 from ..events.items import AUDIO_PARTS, Item
 from ..events.local import ConnectionRestored
-from .buffer import Buffer
+from .buffer import COMMIT_MS, Buffer
 from .conversation import Conversation
 from .creates import Creates
 from .effects import Append, Effect, Emit, Reject, Settle
@@ -315,7 +315,14 @@ class Recovery:
     def hold_audio(self, frames: list[tuple[bytes, int]], bytes_per_ms: int) -> None:
         """User audio waits for the next link: frames, and the bytes of audio in each."""
         limit = self._keep_audio * 1000 * bytes_per_ms
-        self._lost_audio += self._held.put_audio(frames, limit)
+        dropped = self._held.put_audio(frames, limit)
+        if dropped:
+            commits, left = self._held.starved(COMMIT_MS * bytes_per_ms)
+            dropped += left
+            for commit in commits:  # alone it would be refused
+                error = ConnectionLost("its audio had to make room for newer; see keep_audio")
+                self._effects.append(Reject(commit.event_id or "", error))
+        self._lost_audio += dropped
         self.buffer.restart(self._held.uncommitted)
 
     def check_room(self, events: Iterable[ClientEvent]) -> None:
@@ -335,6 +342,8 @@ class Recovery:
     def withdraw(self, key: str) -> None:
         """Nobody waits under this key any more."""
         self._held.withdraw(key)
+        if not self.linked:  # a commit may have gone: its audio waits for the next one
+            self.buffer.restart(self._held.uncommitted)
 
     def check_surviving(self, event: ClientEvent) -> None:
         """Complain about an event sent by hand that cannot wait for the next link.

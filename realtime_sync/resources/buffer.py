@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pybase64
 
 from ..audio.formats import BYTES_PER_MS, duration_ms
+from ..core.buffer import COMMIT_MS
 from ..events.client import InputAudioBufferClear, InputAudioBufferCommit
 from ..events.items import Item
 from ..runtime.clock import Deadline
@@ -18,8 +19,6 @@ __all__ = ["AudioInput", "InputAudioBuffer"]
 
 #: Bytes of audio that go into one event; the server takes 15 MiB.
 APPEND_BYTES = 1024 * 1024
-#: Milliseconds that a commit needs. Source: wire.md (b).
-COMMIT_MS = 100
 
 
 class AudioInput:

@@ -8,12 +8,13 @@ import pybase64
 
 from .. import items
 from ..audio.formats import duration_ms
+from ..core.buffer import COMMIT_MS
 from ..errors import ConfigurationError
 from ..events.base import ClientEvent
 from ..events.client import InputAudioBufferAppend, InputAudioBufferCommit
 from ..events.config import SessionConfig
 from ..items import in_format
-from .buffer import APPEND_BYTES, COMMIT_MS
+from .buffer import APPEND_BYTES
 
 if TYPE_CHECKING:
     from ..listening import Listening

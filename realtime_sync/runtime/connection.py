@@ -460,15 +460,19 @@ class Connection(Relinking):
         self._check_alone()
         payloads = [frame for frame, _ in frames]
         while True:
+            todo = None
             with self._lock:
                 self.check_open()
                 if self.phase == "reconnecting":
-                    self._state.appending(frames)
-                    return
-                waiting = self._link.buffered if self._link else 0
-                full = self._outbox.put_audio(payloads, waiting)
-                if full is None:
-                    self._state.appending(frames)
+                    full, todo = None, self._hold(frames)
+                else:
+                    waiting = self._link.buffered if self._link else 0
+                    full = self._outbox.put_audio(payloads, waiting)
+                    if full is None:
+                        self._state.appending(frames)
+            if todo is not None:
+                self._carry_out(todo)
+                return
             if full is None:
                 self._wake_loop()
                 return
@@ -492,14 +496,24 @@ class Connection(Relinking):
         self._check_alone()
         with self._lock:
             self.check_open()
-            self._state.appending(frames)
-            if self.phase == "reconnecting":
-                return 0
-            dropped = self._outbox.put_live([frame for frame, _ in frames], keep)
-            self._state.buffer.dropped(dropped)
+            todo = self._hold(frames) if self.phase == "reconnecting" else None
+            if todo is None:
+                self._state.appending(frames)
+                dropped = self._outbox.put_live([frame for frame, _ in frames], keep)
+                self._state.buffer.dropped(dropped)
+        if todo is not None:
+            self._carry_out(todo)
+            return 0
         if self._loop is not None:
             self._loop.wake(self._client)
         return dropped
+
+    def _hold(self, frames: list[tuple[bytes, int]]) -> Todo:
+        """Keep audio for the next link; a commit may lose its own by that. Hold the lock."""
+        todo = Todo()
+        self._state.appending(frames)
+        self._collect(todo)
+        return todo
 
     def _carry_out(self, todo: Todo) -> None:
         """Do what is left of effects that no event of the server has brought about."""

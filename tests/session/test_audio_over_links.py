@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 from pipe import LIMIT, Line, Pipe, Task, arrived, greeted
 
 from realtime_sync import RealtimeSession, ReconnectPolicy, items
-from realtime_sync.errors import ConnectionLost, QueueFull
+from realtime_sync.errors import ConnectionLost, QueueFull, RealtimeTimeout
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
 CHUNK = bytes(48 * 100)  # 100 ms
@@ -113,6 +114,72 @@ def test_a_clear_while_there_is_no_link(line: Line) -> None:
         pending.result(timeout=LIMIT)
     arrived(session, fresh)
     assert fresh.types == ["conversation.item.create"]
+
+
+def unlinked(session: RealtimeSession, line: Line, pipe: Pipe) -> Pipe:
+    """The next link, whose server has not greeted yet."""
+    fresh = Pipe()
+    line.plan(fresh)
+    with session.expect("connection.lost") as lost:
+        pipe.cut()
+    lost.result(timeout=LIMIT)
+    return fresh
+
+
+def waiting(session: RealtimeSession, count: int) -> None:
+    """Returns once so many calls wait for the link."""
+    while len(session._connection._carrier._waiters) < count:
+        threading.Event().wait(0.005)
+
+
+@pytest.mark.row("F30", bound="exactly the audio that no server has")
+@pytest.mark.parametrize(
+    ("tail_ms", "lost_ms", "goes"),
+    # of a second that is kept, the commit has 100 ms and these
+    [(100, 100, True), (50, 150, False), (0, 100, False)],
+)
+def test_a_commit_whose_audio_made_room(tail_ms: int, lost_ms: int, goes: bool, line: Line) -> None:
+    """With less left of it than a server takes it fails at once, and no server hears of it."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), keep_audio=1.0))
+    fresh = unlinked(session, line, pipe)
+    session.input_audio_buffer.append(CHUNK)
+    session.input_audio_buffer.append(bytes(48 * tail_ms))
+    first = Task(session.input_audio_buffer.commit)
+    waiting(session, 1)
+    for _ in range(9 if tail_ms else 10):
+        session.input_audio_buffer.append(CHUNK)
+    if not goes:
+        with pytest.raises(ConnectionLost, match="room for newer"):
+            first.result()
+    with session.expect("connection.restored") as pending:
+        fresh.greet(id="sess_2")
+        assert pending.result(timeout=LIMIT).lost_audio_ms == lost_ms
+    if goes:
+        fresh.expect(APPEND)
+        fresh.expect("input_audio_buffer.commit")
+        said_item(fresh)
+        assert first.result().id == "u"
+    for _ in range(9 if tail_ms else 10):
+        fresh.expect(APPEND)
+    arrived(session, fresh)
+    assert fresh.no_more()
+
+
+def test_a_commit_that_gave_up(line: Line) -> None:
+    """The audio of a commit that timed out without a link waits for the next commit."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    fresh = unlinked(session, line, pipe)
+    for _ in range(3):
+        session.input_audio_buffer.append(CHUNK)
+    with pytest.raises(RealtimeTimeout):
+        session.input_audio_buffer.commit(timeout=0.01)
+    second = Task(session.input_audio_buffer.commit)
+    fresh.greet(id="sess_2")
+    for _ in range(3):
+        fresh.expect(APPEND)
+    fresh.expect("input_audio_buffer.commit")
+    said_item(fresh)
+    assert second.result().id == "u"
 
 
 def test_a_turns_audio_is_said_once(line: Line) -> None:
