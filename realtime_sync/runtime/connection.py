@@ -431,7 +431,8 @@ class Connection(Relinking):
                 raise
             # settled just now: it would be lost, and whatever it is would go on unowned
             return reply.result_by(Deadline(SOON))
-        except (KeyboardInterrupt, WouldDeadlock):
+        # BaseException: Ctrl-C, or whatever else a signal handler raises to end the wait
+        except BaseException:
             self.give_up(key)
             raise
 

@@ -301,6 +301,32 @@ def test_ctrl_c_in_ask(session: RealtimeSession, server: LocalServer) -> None:
     assert session.ask("hello").status == "completed"
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no SIGALRM here")
+def test_a_handler_of_ones_own_ends_ask(session: RealtimeSession, server: LocalServer) -> None:
+    """Whatever a signal handler raises gives the turn up, like Ctrl-C: time limits are made so."""
+
+    class TooLong(Exception):
+        pass
+
+    def too_long(*_: object) -> None:
+        raise TooLong
+
+    server.script.hold(after=2)
+    server.reply(STORY)
+    done = session.events("response.done")
+    session.once("response.output_text.delta", lambda _: signal.setitimer(signal.ITIMER_REAL, 0.01))
+    before = signal.signal(signal.SIGALRM, too_long)
+    try:
+        with pytest.raises(TooLong):
+            session.ask("x", timeout=LIMIT)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert next(done).response.status == "cancelled"
+    server.script.release()
+    assert session.ask("hello").status == "completed"
+
+
 @pytest.mark.row("F40")
 @pytest.mark.parametrize("call", ["stream", "wait", "wait_for", "events"])
 def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServer) -> None:
