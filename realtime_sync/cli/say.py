@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..session import RealtimeSession
 
 __all__ = ["say"]
+
+_LATE: Final = 10.0  # seconds that the last sound may be behind the end of the response
 
 
 @click.command()
@@ -64,17 +66,24 @@ def _saved(session: RealtimeSession, text: str, path: str) -> Response:
 
 def _played(session: RealtimeSession, text: str, device: str | None) -> Response:
     from ..audio import Decoder, Speaker
+    from ..runtime.clock import Event
 
-    decoder = Decoder(session.output_format)
+    decoder, ended = Decoder(session.output_format), Event()
     with Speaker(_device(device)) as speaker:
+
+        def item_ended(event: Any) -> None:
+            speaker.play(decoder.flush(), event.item_id)
+            speaker.finish(event.item_id)
+
         session.on(
             "response.output_audio.delta",
             lambda event: speaker.play(decoder.feed(event.audio), event.item_id),
         )
-        session.on("response.output_audio.done", lambda event: speaker.finish(event.item_id))
-        with session.expect("response.done") as done:
-            response = session.say(text)
-            done.result()
+        session.on("response.output_audio.done", item_ended)
+        session.on("response.done", lambda _: ended.set())
+        response = session.say(text)
+        # say may return before the callbacks of its own events have run
+        ended.wait(_LATE)
         speaker.wait_playback()
     return response
 
