@@ -197,7 +197,7 @@ def find_device(choice: DeviceChoice, direction: Direction, among: Sequence[Devi
     """
     able = [device for device in among if device.channels(direction)]
     if choice is None and (named := os.environ.get(VARIABLES[direction], "").strip()):
-        choice = int(named) if named.isdigit() else named
+        choice = int(named) if named.isdecimal() else named
         said = f"{VARIABLES[direction]}={named}"
     else:
         said = f"{direction} device {getattr(choice, 'pattern', choice)!r}"
@@ -218,8 +218,11 @@ def _fitting(choice: DeviceChoice, direction: Direction, able: list[Device]) -> 
     if choice is None:
         return [one for one in able if getattr(one, f"default_{direction}")] or able[:1]
     if isinstance(choice, Device):
-        # by name: indices change when something is plugged in
-        return [one for one in able if one.name == choice.name]
+        # by name first: indices change when something is plugged in
+        named = [one for one in able if one.name == choice.name]
+        return sorted(
+            named, key=lambda one: (one.host_api != choice.host_api, one.index != choice.index)
+        )
     if isinstance(choice, int) and not isinstance(choice, bool):
         return [one for one in able if one.index == choice]
     if isinstance(choice, re.Pattern):

@@ -6,6 +6,7 @@ import builtins
 import platform
 import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,11 +35,17 @@ THERE = [
         ("usb", "input", 1),
         ("HDMI", "output", 2),
         (re.compile(r"hw:0,\d"), "input", 0),
-        (THERE[4], "output", 1),
+        (THERE[4], "output", 4),
+        (replace(THERE[4], index=9), "output", 4),
+        (replace(THERE[1], index=9), "output", 1),
+        (replace(THERE[1], host_api="OSS"), "output", 1),
     ],
 )
 def test_the_device_that_is_meant(choice: Any, direction: Any, index: int) -> None:
-    """By index, name, part of a name in any case, pattern, or an entry of devices()."""
+    """By index, name, part of a name in any case, pattern, or an entry of devices().
+
+    Such an entry is the one with its name, by its own way to it where that is still there.
+    """
     assert find_device(choice, direction, THERE).index == index
 
 
@@ -85,6 +92,9 @@ def test_a_variable_that_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     """The message says which variable it was."""
     monkeypatch.setenv("REALTIME_SYNC_INPUT_DEVICE", "Bluetooth")
     with pytest.raises(DeviceNotFound, match="REALTIME_SYNC_INPUT_DEVICE=Bluetooth is not here"):
+        find_device(None, "input", THERE)
+    monkeypatch.setenv("REALTIME_SYNC_INPUT_DEVICE", "\N{SUPERSCRIPT TWO}")
+    with pytest.raises(DeviceNotFound, match="REALTIME_SYNC_INPUT_DEVICE="):
         find_device(None, "input", THERE)
 
 
