@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import threading
 from typing import Any
 
 import numpy as np
 
+from ..errors import AudioError
 from .files import WavSink
 from .formats import RATE
 from .pace import Clock
 
 __all__ = ["MODEL", "USER", "Recording"]
+
+log = logging.getLogger(__name__)
 
 _GAP = 0.2  # seconds that a side may be behind before it is filled up with silence
 USER, MODEL = 0, 1
@@ -21,7 +26,9 @@ USER, MODEL = 0, 1
 class Recording:
     """What the user said and what the model said, side by side.
 
-    Two threads write. A side of which nothing came is silent for as long as it was so.
+    Two threads write. A side of which nothing came is silent for as long as it was so. Where a
+    file cannot be written any more (a full disk), the recording ends, with a warning, and not what
+    is recorded.
 
     Args:
         target: The path of a WAV file, the user left, the model right; or two paths.
@@ -52,16 +59,26 @@ class Recording:
         with self._lock:
             if self._over:
                 return
-            due = int((self._clock.now() - self._began) * RATE) * 2 - len(pcm)
-            behind = due - self._bytes[side]
-            if behind > _GAP * RATE * 2:
-                self._take(side, bytes(behind))
-            self._take(side, pcm)
-            self._write(min(map(len, self._sides)))
-            # a side of which nothing comes at all must not hold up the other
-            ahead = len(self._sides[side]) - len(self._sides[1 - side])
-            if ahead > 5 * _GAP * RATE * 2:
-                self._take(1 - side, bytes(ahead))
+            try:
+                self._add(side, pcm)
+            except (AudioError, OSError) as exc:
+                self._over = True
+                log.warning("the recording ends here: %s", exc)
+                for sink in self._sinks:
+                    with contextlib.suppress(OSError):
+                        sink.close()
+
+    def _add(self, side: int, pcm: bytes) -> None:
+        due = int((self._clock.now() - self._began) * RATE) * 2 - len(pcm)
+        behind = due - self._bytes[side]
+        if behind > _GAP * RATE * 2:
+            self._take(side, bytes(behind))
+        self._take(side, pcm)
+        self._write(min(map(len, self._sides)))
+        # a side of which nothing comes at all must not hold up the other
+        ahead = len(self._sides[side]) - len(self._sides[1 - side])
+        if ahead > 5 * _GAP * RATE * 2:
+            self._take(1 - side, bytes(ahead))
 
     def _take(self, side: int, pcm: bytes) -> None:
         self._sides[side].extend(pcm)

@@ -241,7 +241,8 @@ def _check(
         raise ConfigurationError(f'barge_in: "auto", "manual" or "off", not {barge_in!r}')
     if not isinstance(local_vad, (bool, Mapping)):
         raise ConfigurationError(f"local_vad: True, or numbers by name, not {local_vad!r}")
-    if isinstance(tail_ms, bool) or not 0 <= tail_ms <= 5_000:
+    number = isinstance(tail_ms, (int, float)) and not isinstance(tail_ms, bool)
+    if not (number and 0 <= tail_ms <= 5_000):
         raise ConfigurationError(f"tail_ms: 0 to 5000 milliseconds, not {tail_ms!r}")
     detects = detects_turns(session)
     if detects is False and local_vad is False:

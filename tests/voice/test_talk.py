@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
+from realtime_sync.audio import WavSink
 from realtime_sync.errors import AudioError, AudioUnavailable, ConfigurationError
 from realtime_sync.local import LocalServer
 from realtime_sync.voice.talk import TRANSCRIPTION, _tell_once
@@ -308,6 +309,32 @@ def test_recording(stage: Stages, server: LocalServer, tmp_path: Path) -> None:
     assert model[-1] - model[0] == pytest.approx(1000, abs=30)
 
 
+def test_a_recording_that_cannot_go_on(
+    stage: Stages, server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: Any
+) -> None:
+    """A full disk ends the recording, with one warning, and not the conversation."""
+    real = WavSink.write
+
+    def write(sink: WavSink, pcm: Any) -> None:
+        if sink.played_ms > 1000:
+            raise OSError(28, "No space left on device")
+        real(sink, pcm)
+
+    monkeypatch.setattr(WavSink, "write", write)
+    on = stage()
+    reply = sound(700, 660)
+    server.reply(reply)
+    talk = on.talk(sound(1000), record=tmp_path / "both.wav")
+    on.until(lambda: talk.ended)
+    talk.wait(timeout=LIMIT)
+    assert on.sink.pcm.rstrip(b"\0") == reply.rstrip(b"\0")
+    assert [one for one in caplog.messages if "No space" in one] == [
+        "the recording ends here: [Errno 28] No space left on device"
+    ]
+    with wave.open(str(tmp_path / "both.wav")) as file:
+        assert file.getnframes() == pytest.approx(24_000, rel=0.2)
+
+
 def test_ask_is_heard_too(stage: Stages, server: LocalServer) -> None:
     """While the speaker is in use it plays every response of the default conversation."""
     on = stage()
@@ -389,6 +416,8 @@ def test_a_source_that_raises(stage: Stages, logged_errors: list[Any]) -> None:
         ({"local_vad": 3}, "local_vad"),
         ({"local_vad": True}, "turn_detection"),
         ({"tail_ms": -1}, "tail_ms"),
+        ({"tail_ms": "100"}, "tail_ms: 0 to 5000 milliseconds, not '100'"),
+        ({"tail_ms": None}, "tail_ms"),
     ],
 )
 def test_what_cannot_be(stage: Stages, options: dict[str, Any], says: str) -> None:
