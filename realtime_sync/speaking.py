@@ -61,7 +61,7 @@ class Speaking(Calling):
             ConnectionLost: There is no link now: what was running is lost anyway.
             SessionClosed: There is no session.
         """
-        check_timeout(played_ms, "played_ms")
+        check_timeout(played_ms, "played_ms", "milliseconds")
         self._check_open()
         line = self._line
         heard = None if line is None else line.silence()

@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 monotonic = time.monotonic
 
 
-def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
-    """A caller's timeout, if it is one: seconds from 0 on, or None for ever.
+def check_timeout(
+    timeout: float | None, name: str = "timeout", unit: str = "seconds"
+) -> float | None:
+    """A caller's timeout, or other time, if it is one: from 0 on, or None.
 
     Raises:
         TypeError: Not a number.
@@ -27,13 +29,13 @@ def check_timeout(timeout: float | None, name: str = "timeout") -> float | None:
     if timeout is None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"{name}: seconds as a number, or None; not {type(timeout).__name__}")
+        raise TypeError(f"{name}: {unit} as a number, or None; not {type(timeout).__name__}")
     try:
         fits = math.isfinite(timeout) and timeout >= 0
     except OverflowError:  # an integer beyond every float
         fits = False
     if not fits:
-        raise ValueError(f"{name}: seconds from 0 on, or None to wait for ever; not {timeout}")
+        raise ValueError(f"{name}: {unit} from 0 on, or None; not {timeout}")
     return timeout
 
 

@@ -179,7 +179,7 @@ def test_nothing_to_interrupt(spoken: RealtimeSession, server: LocalServer) -> N
 @pytest.mark.parametrize("wrong", [-1, float("nan"), "100", True])
 def test_no_such_position(spoken: RealtimeSession, wrong: Any) -> None:
     """A position is milliseconds from 0 on."""
-    with pytest.raises((ValueError, TypeError), match="played_ms"):
+    with pytest.raises((ValueError, TypeError), match="played_ms: milliseconds"):
         spoken.interrupt(wrong)
 
 
