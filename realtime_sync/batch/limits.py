@@ -19,6 +19,8 @@ _WINDOW = 60.0
 _KINDS = ("jobs", "requests", "tokens", "minutes")
 #: Seconds of the first pause where the server does not say how long, and of the longest.
 _FIRST, _LONGEST = 1.0, 60.0
+#: Seconds that a server may ask for: who says a day has other jobs to do, and is asked again.
+_ASKED_MOST = 900.0
 _SLACK = 1e-6
 
 _WAIT = re.compile(r"(?:try|retry)(?: again)? (?:in|after) ((?:\d+(?:\.\d+)? ?[a-z]+ ?)+)", re.I)
@@ -193,7 +195,7 @@ class Limits:
             self._room = max(1.0, self.room / 2)
         if seconds is None:
             seconds = min(_LONGEST, _FIRST * 2 ** (self._refused - 1))
-        self._until = max(self._until, now + seconds)
+        self._until = max(self._until, now + min(seconds, _ASKED_MOST))
         return self._until
 
     def told(self, now: float, limits: Iterable[Told]) -> None:

@@ -116,6 +116,13 @@ def test_refusals_that_name_no_time() -> None:
     assert limits.refused(now, None) == now + 1
 
 
+def test_a_refusal_for_days() -> None:
+    """It is asked again after a quarter of an hour."""
+    limits = Limits(RateLimit(), 8)
+    limits.began(0)
+    assert limits.refused(0, 1e9) == 900
+
+
 def test_what_the_server_says_is_left() -> None:
     """Too few tokens for those that run and one more: it waits until so many are back."""
     limits = Limits(RateLimit(), 8)

@@ -372,6 +372,21 @@ def test_what_an_executor_gives_back_runs_again() -> None:
     assert (ended.statuses, {one.attempts for one in ended}) == ({"completed": 5}, {1})
 
 
+def test_a_job_that_cannot_be_given_out() -> None:
+    """It does not pickle, say: it is told, and the others run."""
+
+    class Picky(Inline):
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if arguments[1] == 2:
+                raise TypeError("it does not pickle")
+            return super().submit(fn, *arguments, **more)
+
+    found = by_id(run(range(5), echo, Picky()))
+    assert {job: one.status for job, one in found.items()} == {
+        n: "failed" if n == 2 else "completed" for n in range(5)
+    }
+
+
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is lost unsaid: the error is raised, and nothing half stays in the file."""
     path = tmp_path / "results.jsonl"
