@@ -74,6 +74,7 @@ SEES: dict[str, set[str]] = {
         *("living", "resources", "streams", "opening", "policy"),
         *("runtime", "core", "events", "errors"),
     },
+    "gui": {"errors"},
     "telemetry": {"living", "runtime", "core", "events", "errors"},
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "text": {
@@ -101,6 +102,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "livekit": ("voice/cancelling.py",),
     "websockets": ("local/",),
     "opentelemetry": ("telemetry.py",),
+    "PySide6": ("gui.py",),
     "python_socks": ("runtime/dial.py",),
     "tomli": ("routing/",),
     "PIL": ("images.py",),

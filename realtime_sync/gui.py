@@ -1,0 +1,100 @@
+"""Where callbacks run in programs with a window: dispatchers for Tk and Qt.
+
+A toolkit's widgets belong to one thread. Each function here is called on that thread, and makes what
+`dispatcher=` takes: callbacks then run there, one at a time, in the order of the wire, and may touch
+every widget. A blocking call in one of them freezes the window; `session.submit` does not wait.
+
+A game's loop needs none of this: `dispatcher="manual"` and `session.pump()`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import tkinter
+
+__all__ = ["qt", "tk"]
+
+#: How often Tk looks for callbacks, ms. Another thread has no way to wake it: `after` and
+#: `event_generate` raise there ("main thread is not in main loop") whenever no loop runs.
+TICK = 10
+
+
+def tk(root: tkinter.Misc) -> Callable[[Callable[[], None]], None]:
+    """Run callbacks in Tk's event loop, at most 10 ms after their event.
+
+    Args:
+        root: The window, or any widget. Once it is destroyed no callback runs any more, which is
+            logged; the session lives until it is closed.
+
+    Returns:
+        What `dispatcher=` takes. It may be shared by several sessions.
+
+    Call it on the thread that runs the loop. Before `mainloop()` has begun, callbacks wait.
+    """
+    return _Tk(root)
+
+
+def qt() -> Callable[[Callable[[], None]], None]:
+    """Run callbacks in Qt's event loop (PySide6), as soon as it gets round to it.
+
+    Returns:
+        What `dispatcher=` takes. It may be shared by several sessions.
+
+    Raises:
+        ConfigurationError: PySide6 is not installed.
+
+    Call it on the thread that runs the loop. Before `exec()` has begun, callbacks wait.
+    """
+    try:
+        from PySide6 import QtCore
+    except ImportError as exc:
+        raise ConfigurationError(
+            'callbacks in Qt need PySide6: pip install "realtime_sync[qt]"'
+        ) from exc
+
+    class Relay(QtCore.QObject):  # type: ignore[misc]  # untyped where PySide6 is not installed
+        due = QtCore.Signal(object)
+
+        def run(self, fn: Callable[[], None]) -> None:
+            fn()
+
+    relay = Relay()
+    # queued: across threads always, and not in the middle of whoever is called on this one
+    relay.due.connect(relay.run, QtCore.Qt.ConnectionType.QueuedConnection)
+
+    def dispatch(fn: Callable[[], None]) -> None:
+        relay.due.emit(fn)
+
+    return dispatch
+
+
+class _Tk:
+    """A queue that a window empties."""
+
+    def __init__(self, root: tkinter.Misc) -> None:
+        self._root = root
+        self._due: deque[Callable[[], None]] = deque()
+        self._gone = False
+        root.bind("<Destroy>", self._destroyed, add="+")
+        self._tick()
+
+    def __call__(self, fn: Callable[[], None]) -> None:
+        if self._gone:
+            raise RuntimeError("the window is gone, and its callbacks with it: close the session")
+        self._due.append(fn)
+
+    def _tick(self) -> None:
+        # the next one first: a callback may open a dialogue, whose loop runs inside this one
+        self._root.after(TICK, self._tick)
+        while self._due and not self._gone:
+            self._due.popleft()()
+
+    def _destroyed(self, event: Any) -> None:
+        if event.widget is self._root:  # and not a child of it
+            self._gone = True
