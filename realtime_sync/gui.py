@@ -1,8 +1,9 @@
 """Where callbacks run in programs with a window: dispatchers for Tk and Qt.
 
-A toolkit's widgets belong to one thread. Each function here is called on that thread, and makes what
-`dispatcher=` takes: callbacks then run there, one at a time, in the order of the wire, and may touch
-every widget. A blocking call in one of them freezes the window; `session.submit` does not wait.
+A toolkit's widgets belong to one thread. Each function here is called on that thread, and makes
+what `dispatcher=` takes: callbacks then run there, one at a time, in the order of the wire, and
+may touch every widget. A blocking call in one of them freezes the window; `session.submit` does
+not wait.
 
 A game's loop needs none of this: `dispatcher="manual"` and `session.pump()`.
 """
@@ -58,15 +59,17 @@ def qt() -> Callable[[Callable[[], None]], None]:
             'callbacks in Qt need PySide6: pip install "realtime_sync[qt]"'
         ) from exc
 
-    class Relay(QtCore.QObject):  # type: ignore[misc]  # untyped where PySide6 is not installed
-        due = QtCore.Signal(object)
+    core: Any = QtCore  # the same is checked whether it is installed or not
+
+    class Relay(core.QObject):  # type: ignore[misc]
+        due = core.Signal(object)
 
         def run(self, fn: Callable[[], None]) -> None:
             fn()
 
     relay = Relay()
     # queued: across threads always, and not in the middle of whoever is called on this one
-    relay.due.connect(relay.run, QtCore.Qt.ConnectionType.QueuedConnection)
+    relay.due.connect(relay.run, core.Qt.ConnectionType.QueuedConnection)
 
     def dispatch(fn: Callable[[], None]) -> None:
         relay.due.emit(fn)
