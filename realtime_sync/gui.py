@@ -10,6 +10,7 @@ A game's loop needs none of this: `dispatcher="manual"` and `session.pump()`.
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ def tk(root: tkinter.Misc) -> Callable[[Callable[[], None]], None]:
     Returns:
         What `dispatcher=` takes. It may be shared by several sessions.
 
-    Call it on the thread that runs the loop. Before `mainloop()` has begun, callbacks wait.
+    Call it on the thread that runs the loop. Before `mainloop()` has begun, callbacks wait. Keep
+    `root` until your sessions are closed: Tcl aborts a process in which another thread drops it.
     """
     return _Tk(root)
 
@@ -81,7 +83,8 @@ class _Tk:
     """A queue that a window empties."""
 
     def __init__(self, root: tkinter.Misc) -> None:
-        self._root = root
+        # Tcl aborts the process where the last to hold its window is another thread
+        self._root = weakref.ref(root)
         self._due: deque[Callable[[], None]] = deque()
         self._gone = False
         root.bind("<Destroy>", self._destroyed, add="+")
@@ -93,11 +96,15 @@ class _Tk:
         self._due.append(fn)
 
     def _tick(self) -> None:
+        root = self._root()
+        if root is None or self._gone:
+            return
         # the next one first: a callback may open a dialogue, whose loop runs inside this one
-        self._root.after(TICK, self._tick)
+        root.after(TICK, self._tick)
         while self._due and not self._gone:
             self._due.popleft()()
 
     def _destroyed(self, event: Any) -> None:
-        if event.widget is self._root:  # and not a child of it
+        if event.widget is self._root():  # and not a child of it
             self._gone = True
+            self._due.clear()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,14 +19,13 @@ tkinter = pytest.importorskip("tkinter")
 @pytest.fixture
 def root(screen: str) -> Iterator[Any]:
     """A window; its loop ends after ten seconds whatever happens."""
-    window = tkinter.Tk(screenName=screen)
-    window.after(10_000, window.quit)
-    yield window
-    if window.children is not None:  # not destroyed by the test
-        try:
-            window.destroy()
-        except tkinter.TclError:
-            pass
+    windows = [tkinter.Tk(screenName=screen)]
+    windows[0].after(10_000, windows[0].quit)
+    yield windows[0]
+    with suppress(tkinter.TclError):  # the test may have destroyed it
+        windows[0].destroy()
+    windows.clear()
+    gc.collect()  # here: Tcl aborts where another thread collects it
 
 
 @pytest.fixture
