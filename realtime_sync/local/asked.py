@@ -104,7 +104,9 @@ def _messages(entries: Sequence[Entry], instructions: str, convert: Convert) -> 
 
 
 def _call(item: Wire) -> Wire:
-    function = {"name": item["name"], "arguments": item["arguments"]}
+    # some endpoints refuse every request with arguments in it that are no object
+    arguments = item["arguments"] if _is_object(item["arguments"]) else "{}"
+    function = {"name": item["name"], "arguments": arguments}
     return {"id": item["call_id"], "type": "function", "function": function}
 
 
@@ -188,15 +190,14 @@ class _Called:
         """Whether a piece with a name begins another call: by id, else after whole arguments."""
         if call_id:
             return bool(self.name) and self.call_id != call_id
-        return not self.call_id and bool(arguments) and _is_json(self.arguments)
+        return not self.call_id and bool(arguments) and _is_object(self.arguments)
 
 
-def _is_json(text: str) -> bool:
+def _is_object(text: str) -> bool:
     try:
-        json.loads(text)
-    except ValueError:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
         return False
-    return True
 
 
 @dataclass(slots=True)
