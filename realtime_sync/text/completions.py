@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ConnectionLost, ProtocolError, RealtimeError
 from ..events.items import Item
-from .model import OUTPUT, Call, Counted, Ended, Model, Piece, Request, Run, Text, whole
+from .model import OUTPUT, Call, Counted, Ended, Model, Piece, Request, Run, Text, call_of, whole
 from .service import Service, hang_up
 
 __all__ = ["ChatCompletions", "field_of", "messages_of"]
@@ -230,8 +230,7 @@ def messages_of(request: Request) -> list[Wire]:
 
 
 def _call(item: Item) -> Wire:
-    function = {"name": item.name, "arguments": item.arguments or "{}"}
-    return {"id": item.call_id, "type": "function", "function": function}
+    return {"id": item.call_id, "type": "function", "function": call_of(item)}
 
 
 def _output(item: Item) -> Wire:

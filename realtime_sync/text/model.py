@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ..errors import ConfigurationError, ProtocolError
@@ -15,11 +17,12 @@ Wire = dict[str, Any]
 
 __all__ = [
     *("OUTPUT", "Call", "Changed", "Counted", "Ended", "Model", "Piece", "Request", "Run", "Text"),
-    *("Asker", "asker", "check", "whole"),
+    *("Asker", "asker", "call_of", "check", "whole"),
 ]
 
 #: The type of an item that answers a call.
 OUTPUT = "function_call_output"
+_NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,22 +202,39 @@ class Model(ABC):
 
 
 def check(piece: Piece) -> Piece:
-    """The piece itself, if it holds what it should.
+    """The piece, if it holds what it should.
+
+    Half a surrogate pair becomes "?": as a part of the conversation it could never be sent again.
 
     Raises:
         ProtocolError: The API has sent something else in its place.
     """
     match piece:
-        case Text():
-            sound = isinstance(piece.delta, str)
-        case Call():
-            named = all(isinstance(one, str | None) for one in (piece.call_id, piece.name))
-            sound = named and isinstance(piece.arguments, str)
-        case _:
-            sound = True
-    if not sound:
-        raise ProtocolError(f"a piece of the answer has another shape: {piece!r:.200}")
+        case Text(delta=str()):
+            return replace(piece, delta=_sendable(piece.delta))
+        case Call(call_id=str() | None, name=str() | None, arguments=str()):
+            return replace(piece, arguments=_sendable(piece.arguments))
+        case Text() | Call():
+            raise ProtocolError(f"a piece of the answer has another shape: {piece!r:.200}")
     return piece
+
+
+def _sendable(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def call_of(item: Item) -> Wire:
+    """Name and arguments of a call as every API takes them back.
+
+    A model may have called what is no name, with what is no object. Some servers refuse every
+    request with such a call in it; its output says what was wrong.
+    """
+    name = _NO_NAME.sub("_", item.name or "")[:64] or "unknown"
+    try:
+        whole = isinstance(json.loads(item.arguments or ""), dict)
+    except (ValueError, RecursionError):
+        whole = False
+    return {"name": name, "arguments": (item.arguments or "") if whole else "{}"}
 
 
 def whole(items: Iterable[Item]) -> list[Item]:

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ConfigurationError, ConnectionLost, ProtocolError, ResponseFailed
 from ..events.items import Item
 from .completions import field_of
-from .model import OUTPUT, Call, Counted, Ended, Model, Piece, Request, Run, Text, whole
+from .model import OUTPUT, Call, Counted, Ended, Model, Piece, Request, Run, Text, call_of, whole
 from .service import Service, hang_up
 
 __all__ = ["ResponsesApi", "input_of"]
@@ -89,6 +89,8 @@ class _Run:
                 yield Call(index, field_of(item, "call_id"), field_of(item, "name"))
             if last == "done":
                 yield from self._argued(index, field_of(item, "arguments"), whole=True)
+        elif base == "response.output_item" and last == "done":
+            yield from self._written(index, item)
         elif base == "response.function_call_arguments":
             piece = field_of(event, "delta" if last == "delta" else "arguments")
             yield from self._argued(index, piece, whole=last != "delta")
@@ -105,7 +107,19 @@ class _Run:
             self._seen.add(place)
             yield Call(index, arguments=piece)
 
+    def _written(self, index: Any, item: Any) -> Iterator[Piece]:
+        """The text of a message of which no piece has come."""
+        for at, part in enumerate(field_of(item, "content") or ()):
+            piece = field_of(part, "text") or field_of(part, "refusal")
+            place = ("text", index, at)
+            if field_of(item, "type") == "message" and piece and place not in self._seen:
+                self._seen.add(place)
+                yield Text(piece)
+
     def _over(self, status: str, response: Any) -> Iterator[Piece]:
+        # some servers tell of the output at the end only
+        for at, item in enumerate(field_of(response, "output") or () if not self._seen else ()):
+            yield from self._pieces("response.output_item.done", {"output_index": at, "item": item})
         usage = field_of(response, "usage")
         if usage is not None:
             yield Counted(usage_of(usage))
@@ -184,8 +198,7 @@ def input_of(request: Request) -> list[Wire]:
 
 def _item(item: Item) -> Wire:
     if item.type == "function_call":
-        called = {"call_id": item.call_id, "name": item.name}
-        return {"type": "function_call", **called, "arguments": item.arguments or "{}"}
+        return {"type": "function_call", "call_id": item.call_id, **call_of(item)}
     if item.type == OUTPUT:
         return {"type": OUTPUT, "call_id": item.call_id, "output": item.output or ""}
     if not any(part.image_url for part in item.content or ()):

@@ -24,7 +24,7 @@ from realtime_sync import Item, items, tool
 from realtime_sync.errors import ConfigurationError
 from realtime_sync.text import ChatSession
 
-from .api import USAGE, Api, called, chunk, said, streamed, tool_call
+from .api import USAGE, Api, called, chunk, events, said, streamed, tool_call
 
 Chat = Callable[..., ChatSession]
 
@@ -125,6 +125,24 @@ def test_calls_without_ids(api: Api, chat: Chat, index: int | None, apart: bool)
     chat(tools=[add]).ask("Both, please.")
     outputs = [m["content"] for m in api.requests[-1]["messages"] if m["role"] == "tool"]
     assert outputs == ["2", "3"]
+
+
+def test_output_that_comes_at_the_end(api: Api, chat: Chat) -> None:
+    """A server of the Responses API that streams no pieces is understood, text and calls."""
+    part = {"type": "output_text", "text": "Done.", "annotations": []}
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "content": [part]}
+    call = {"id": "fc_1", "type": "function_call", "call_id": "c", "name": "add"}
+    call["arguments"] = '{"a": 1, "b": 2}'
+    ended = {"id": "r", "object": "response", "status": "completed"}
+    api.plan(events({"type": "response.completed", "response": {**ended, "output": [call]}}))
+    api.plan(events({"type": "response.completed", "response": {**ended, "output": [message]}}))
+    told = {"type": "response.output_item.done", "output_index": 0, "item": message}
+    end = {"type": "response.completed", "response": {**ended, "output": [message]}}
+    api.plan(events(told, end))
+    session = chat(api="responses", tools=[add])
+    assert session.ask("Add.").text == "Done."
+    assert session.ask("Again.").text == "Done."
+    assert [item.output for item in session.history if item.output] == ["3"]
 
 
 @pytest.mark.parametrize("call_id", [None, "x1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 from collections.abc import Callable
@@ -332,6 +333,41 @@ def test_responses_that_break(api: Api, chat: Chat) -> None:
         api.plan(responded("There."))
         assert session.ask("Again!").text == "There."
         assert [one["content"] for one in api.requests[-1]["input"]] == ["Again!"]
+
+
+@pytest.mark.parametrize("which", ["chat", "responses"])
+def test_calls_that_could_not_be_sent_again(api: Api, chat: Chat, which: str) -> None:
+    """Servers refuse odd names and arguments that are no object: a later request has neither."""
+    calls = [("a", "functions.add", {"a": 1}), ("b", "", {"a": 1})]
+    api.plan(responded(calls=calls) if which == "responses" else called(*calls))
+    if which == "chat":
+        api.plan(called(("c", "add", '{"a": 1, '), ("d", "add", "[1]")), said("Sorry."))
+    else:
+        api.plan(responded("Sorry."))
+    session = chat(api=which, tools=[add])
+    assert session.ask("Add.").text == "Sorry."
+    told = [f for f in _functions(api.requests[-1]) if f is not None]
+    names = ["functions_add", "unknown", "add", "add"]
+    assert [f["name"] for f in told] == names[: len(told)]
+    assert all(isinstance(json.loads(f["arguments"]), dict) for f in told)
+    first = next(i for i in session.history if i.type == "function_call")
+    assert first.name == "functions.add"  # as it was called
+
+
+def _functions(request: Any) -> Any:
+    for one in request.get("input") or ():
+        yield one if one.get("type") == "function_call" else None
+    for one in request.get("messages") or ():
+        for call in one.get("tool_calls") or ():
+            yield call["function"]
+
+
+def test_half_a_surrogate_pair(api: Api, chat: Chat) -> None:
+    """What no UTF-8 can say leaves a conversation that can go on."""
+    api.plan(said("a\ud800b"))
+    session = chat()
+    assert session.ask("Hello!").text == "a?b"
+    assert session.ask("Again!").text == "Hello."
 
 
 def test_events_by_hand_that_cannot_be(chat: Chat) -> None:
