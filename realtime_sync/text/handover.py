@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ __all__ = ["to_chat", "to_realtime"]
 
 log = logging.getLogger(__name__)
 
+_ID_MOST = 32  # characters of an id. Source: wire.md (d)
 #: Items that every API has.
 _KEPT = frozenset({"message", "function_call", "function_call_output"})
 #: Arguments that say where to; where one is given, ours does not go along.
@@ -105,9 +107,17 @@ def _read(item: Item) -> Item:
 
 
 def _told(item: dict[str, Any]) -> dict[str, Any]:
-    """An item as a Realtime server takes it: it loads no images from elsewhere."""
+    """An item as a Realtime server takes it: short ids, and it loads no images from elsewhere."""
+    item = {**item, **{name: _short(item[name]) for name in ("id", "call_id") if item.get(name)}}
     parts = [_shown(part) for part in item.get("content") or ()]
     return {**item, "content": parts} if parts else item
+
+
+def _short(given: str) -> str:
+    """An id of at most 32 characters; the same one for a call and its output."""
+    if len(given) <= _ID_MOST:
+        return given
+    return f"id_{hashlib.sha256(given.encode()).hexdigest()[: _ID_MOST - 3]}"
 
 
 def _shown(part: dict[str, Any]) -> dict[str, Any]:

@@ -168,6 +168,27 @@ def test_images_go_along(api: Api, chat: Chat, server: LocalServer) -> None:
     assert str(second.content[0].image_url).startswith("data:image/png")
 
 
+def test_long_ids_of_calls(api: Api, chat: Chat, server: LocalServer) -> None:
+    """Some servers give calls longer ids than a Realtime server takes: they go along shorter."""
+
+    def add(a: int, b: int) -> int:
+        """Adds two numbers."""
+        return a + b
+
+    api.plan(called(*[(f"chatcmpl-tool-{n:032}", "add", {"a": n, "b": 1}) for n in (1, 2)]))
+    session = chat(tools=[add])
+    session.ask("Both, please.")
+    place = {"endpoint": server.endpoint, "output_modalities": ["text"]}
+    with session.to_realtime(**place) as voice:
+        calls = [item for item in voice.conversation.items if item.call_id]
+        assert all(len(item.call_id or "") <= 32 for item in calls)
+        outputs = {item.call_id: item.output for item in calls if item.output}
+        assert [outputs[i.call_id] for i in calls if i.name] == ["2", "3"]
+        voice.ask("Hello!")
+        with voice.to_chat("gpt-text", base_url=api.url) as back:
+            back.ask("Again!")
+
+
 def test_where_it_goes_on(chat: Chat, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a place of its own the other session is at the same server, with the same key."""
     session = chat(api_key="sk-of-this-server")
