@@ -71,6 +71,7 @@ class Relinking:
         self._attempt: Attempt | None = None  # the one under way
         self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
         self._renewer: io.Timer | None = None  # what a renewal does next
+        self._renewal_due: float | None = None  # when this session is to be renewed; None: never
         self._parting: float | None = None  # until when a renewal waits for an idle moment
         self._told = False  # connection.lost has been told, connection.restored has not
         self._resetting = False  # the next session begins with an empty conversation
@@ -199,7 +200,13 @@ class Relinking:
             expires_at = self._state.session.expires_at
         self._carrier.carry_out(todo)
         seconds = self._relink.renewal(None if expires_at is None else until(expires_at))
-        if seconds is not None and self._loop is not None:
+        self._renewal_due = None if seconds is None else monotonic() + seconds
+        self._plan_renewal(0.0)
+
+    def _plan_renewal(self, least: float) -> None:
+        """Renew the session when that is due, but not within so many seconds."""
+        if self._renewal_due is not None and self._loop is not None:
+            seconds = max(least, self._renewal_due - monotonic())
             self._renewer = self._loop.call_later(seconds, weakly(self._expiring))
 
     # --- a session that is renewed
@@ -217,6 +224,8 @@ class Relinking:
         loop = self._loop
         assert loop is not None
         self._parting = monotonic() + patience
+        if self._renewer is not None:
+            self._renewer.cancel()  # of a reset session the end that was planned is no matter
         self._renewer = loop.call_later(patience, weakly(self._renew_if_idle))
         self._renew_if_idle()
 
@@ -259,8 +268,11 @@ class Relinking:
             self._carrier.reject(RESET, error, todo)
         self._carrier.carry_out(todo)
         loop = self._loop
+        if self._renewer is not None:
+            self._renewer.cancel()
         if self._resetting:
             self._resetting = False
+            self._plan_renewal(PAUSE)
         elif loop is not None:
             log.warning("the session could not be renewed: %s; trying again", error)
             self._renewer = loop.call_later(PAUSE, weakly(self._expiring))

@@ -275,6 +275,36 @@ def test_reset_without_reconnect(line: Line) -> None:
     assert session.id == "sess_2"
 
 
+def test_reset_puts_the_renewal_off(line: Line) -> None:
+    """The session that it makes is as young as any: the old one's end is not its own."""
+    session, _ = line.open(reconnect=ReconnectPolicy(delays=(0,), renew_every=3600))
+    planned = session._connection._renewer
+    assert planned is not None
+    session.reset(timeout=LIMIT)
+    assert planned.cancelled
+    assert session._connection._renewer is not None
+    assert not session._connection._renewer.cancelled
+    assert session._connection._renewer.due > planned.due
+
+
+def test_reset_that_fails_while_a_renewal_waits(line: Line) -> None:
+    """The session is renewed all the same, somewhat later."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), renew_every=3600))
+    asking = Task(session.ask, "x")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    response_id = pipe.begin(pipe.expect("response.create"))
+    come(session)
+    line.plan(ConnectError("no route"))
+    with pytest.raises(ConnectError, match="no route"):
+        session.reset(timeout=LIMIT)
+    pipe.finish(response_id, "x")
+    asking.result()
+    arrived(session, pipe)
+    assert session.state == "open"
+    assert session._connection._renewer is not None
+    assert not session._connection._renewer.cancelled
+
+
 def test_reset_in_a_turn(line: Line) -> None:
     """What runs is lost; what is queued goes on in the new session."""
     session, pipe = line.open(reconnect=AT_ONCE)
