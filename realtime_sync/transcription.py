@@ -71,8 +71,8 @@ class TranscriptionSession(Living):
             pauses. Left out: None for the models that want it so, else the server's default.
         noise_reduction, input_format: As for `RealtimeSession`.
         config: A `SessionConfig`, or a dict of its shape; the fields above beat it.
-        api_key, base_url, endpoint, dispatcher, reconnect, ping_interval, max_message_size,
-            ssl_context, proxy: As for `RealtimeSession`.
+        api_key, base_url, endpoint, dispatcher, reconnect: As for `RealtimeSession`.
+        ping_interval, max_message_size, ssl_context, proxy: Likewise.
 
     Raises:
         ConfigurationError, TypeError: As `RealtimeSession`.

@@ -97,8 +97,8 @@ class TranslationSession(Living):
         transcription: A model's name, or None: whether, and by which, the input is written down
             too.
         noise_reduction: As for `RealtimeSession`.
-        api_key, base_url, endpoint, dispatcher, reconnect, ping_interval, max_message_size,
-            ssl_context, proxy: As for `RealtimeSession`.
+        api_key, base_url, endpoint, dispatcher, reconnect: As for `RealtimeSession`.
+        ping_interval, max_message_size, ssl_context, proxy: Likewise.
 
     Raises:
         ConfigurationError, TypeError: As `RealtimeSession`.
