@@ -106,8 +106,7 @@ def copy_of(error: E, response: Any = None) -> E:
 class ConfigurationError(RealtimeError, ValueError):
     """What was asked for cannot be; nothing was sent. The message names the field and the cure.
 
-    Cure: Change the argument that the message names.
-    """
+    Cure: Change the argument that the message names."""
 
 
 class ConnectError(RealtimeError, ConnectionError):
@@ -138,29 +137,25 @@ class ConnectError(RealtimeError, ConnectionError):
 class AuthenticationError(ConnectError):
     """The server did not accept the key.
 
-    Cure: Check the key: `OPENAI_API_KEY`, `api_key=`, or the endpoint's.
-    """
+    Cure: Check the key: `OPENAI_API_KEY`, `api_key=`, or the endpoint's."""
 
 
 class PermissionDenied(ConnectError):
     """The key is valid but may not do this.
 
-    Cure: Use a key, or a project, that may use this model.
-    """
+    Cure: Use a key, or a project, that may use this model."""
 
 
 class NotFound(ConnectError):
     """No such path, model or call.
 
-    Cure: Check the URL and the name of the model, the deployment or the call.
-    """
+    Cure: Check the URL and the name of the model, the deployment or the call."""
 
 
 class RateLimited(ConnectError):
     """Too many requests, or no quota left.
 
-    Cure: Wait `.retry_after` seconds, or raise the quota.
-    """
+    Cure: Wait `.retry_after` seconds, or raise the quota."""
 
 
 _BY_STATUS: dict[int, type[ConnectError]] = {
@@ -194,8 +189,7 @@ class ConnectionLost(RealtimeError, ConnectionError):
 class SessionClosed(RealtimeError):
     """The session is not open: never opened, closed, or inherited over a fork.
 
-    Cure: Open it: `with session:`. A closed session stays closed: make a new one.
-    """
+    Cure: Open it: `with session:`. A closed session stays closed: make a new one."""
 
 
 class BudgetExceeded(SessionClosed):
@@ -284,8 +278,7 @@ class ResponseError(RealtimeError):
 class ResponseActive(ResponseError):
     """`on_active="raise"` met a response that is running or queued.
 
-    Cure: Wait for it, or say `on_active="queue"` or `"cancel"`.
-    """
+    Cure: Wait for it, or say `on_active="queue"` or `"cancel"`."""
 
 
 class ResponseFailed(ResponseError):
@@ -318,29 +311,25 @@ class ResponseFailed(ResponseError):
 class ResponseIncomplete(ResponseError):
     """The response ended early: out of tokens, or stopped by the content filter.
 
-    Cure: Raise `max_output_tokens`, or ask for less.
-    """
+    Cure: Raise `max_output_tokens`, or ask for less."""
 
 
 class ResponseCancelled(ResponseError):
     """The response was cancelled, by a client or by the user's speech.
 
-    Cure: None is needed where you, or the user, wanted it so; else ask again.
-    """
+    Cure: None is needed where you, or the user, wanted it so; else ask again."""
 
 
 class RealtimeTimeout(RealtimeError, TimeoutError):
     """The time given to a blocking call has passed. The session lives.
 
-    Cure: Ask again, or give it more time by `timeout=`.
-    """
+    Cure: Ask again, or give it more time by `timeout=`."""
 
 
 class WouldDeadlock(RealtimeError, RuntimeError):
     """A blocking call inside a tap, which runs on the thread that would bring the answer.
 
-    Cure: Make the call in a callback (`session.on`), or on a thread of your own.
-    """
+    Cure: Make the call in a callback (`session.on`), or on a thread of your own."""
 
 
 class ProtocolError(RealtimeError):
@@ -360,36 +349,31 @@ class ProtocolError(RealtimeError):
 class QueueFull(RealtimeError):
     """No room in the writer queue within the time given; nothing of the call was queued.
 
-    Cure: Wait for room, `append(..., timeout=seconds)`, or send less.
-    """
+    Cure: Wait for room, `append(..., timeout=seconds)`, or send less."""
 
 
 class AudioError(RealtimeError):
     """Base of what can go wrong with sound.
 
-    Cure: Give the file, format or rate that the message asks for.
-    """
+    Cure: Give the file, format or rate that the message asks for."""
 
 
 class AudioUnavailable(AudioError):
     """An audio package or library is not installed; the message says how to install it.
 
-    Cure: Install what the message names: `pip install "realtime_sync[audio]"`, mostly.
-    """
+    Cure: Install what the message names: `pip install "realtime_sync[audio]"`, mostly."""
 
 
 class DeviceNotFound(AudioError):
     """No such audio device.
 
-    Cure: Take one of those that `realtime-sync devices` lists.
-    """
+    Cure: Take one of those that `realtime-sync devices` lists."""
 
 
 class DeviceLost(AudioError):
     """An audio device went away while it was in use.
 
-    Cure: Plug it in again and open it anew.
-    """
+    Cure: Plug it in again and open it anew."""
 
 
 class RecordingError(RealtimeError, ValueError):
@@ -411,12 +395,10 @@ class RecordingError(RealtimeError, ValueError):
 class ToolError(RealtimeError):
     """Raise it in a tool: its text, unlike that of other exceptions, is shown to the model.
 
-    Cure: None is needed: the model reads the text and goes on.
-    """
+    Cure: None is needed: the model reads the text and goes on."""
 
 
 class ToolRetry(ToolError):
     """Raise it in a tool: its text tells the model why, and how, to try again.
 
-    Cure: None is needed: the model corrects its call.
-    """
+    Cure: None is needed: the model corrects its call."""
