@@ -97,10 +97,10 @@ class ErrorTable(SphinxDirective):
 
 
 def cured(error: type[BaseException]) -> tuple[str, str]:
-    """The first paragraph of an error's docstring, and what follows "Cure:" in it."""
-    paragraphs = inspect.cleandoc(error.__doc__ or "").split("\n\n")
-    cures = [part.removeprefix("Cure:").strip() for part in paragraphs if part.startswith("Cure:")]
-    return paragraphs[0], cures[0] if cures else ""
+    """What an error's docstring says first, and what follows "Cure:" there."""
+    paragraph = inspect.cleandoc(error.__doc__ or "").partition("\n\n")[0]
+    meaning, _, cure = paragraph.partition("Cure: ")
+    return meaning.strip(), cure
 
 
 class ErrorTexts(SphinxDirective):

@@ -105,13 +105,12 @@ def copy_of(error: E, response: Any = None) -> E:
 
 class ConfigurationError(RealtimeError, ValueError):
     """What was asked for cannot be; nothing was sent. The message names the field and the cure.
-
-    Cure: Change the argument that the message names."""
+    Cure: Change the argument that the message names.
+    """
 
 
 class ConnectError(RealtimeError, ConnectionError):
     """The link could not be made.
-
     Cure: See that the URL is right and the server up; `.status` and `.body` say what it answered.
 
     Attributes:
@@ -136,26 +135,26 @@ class ConnectError(RealtimeError, ConnectionError):
 
 class AuthenticationError(ConnectError):
     """The server did not accept the key.
-
-    Cure: Check the key: `OPENAI_API_KEY`, `api_key=`, or the endpoint's."""
+    Cure: Check the key: `OPENAI_API_KEY`, `api_key=`, or the endpoint's.
+    """
 
 
 class PermissionDenied(ConnectError):
     """The key is valid but may not do this.
-
-    Cure: Use a key, or a project, that may use this model."""
+    Cure: Use a key, or a project, that may use this model.
+    """
 
 
 class NotFound(ConnectError):
     """No such path, model or call.
-
-    Cure: Check the URL and the name of the model, the deployment or the call."""
+    Cure: Check the URL and the name of the model, the deployment or the call.
+    """
 
 
 class RateLimited(ConnectError):
     """Too many requests, or no quota left.
-
-    Cure: Wait `.retry_after` seconds, or raise the quota."""
+    Cure: Wait `.retry_after` seconds, or raise the quota.
+    """
 
 
 _BY_STATUS: dict[int, type[ConnectError]] = {
@@ -168,7 +167,6 @@ _BY_STATUS: dict[int, type[ConnectError]] = {
 
 class ConnectionLost(RealtimeError, ConnectionError):
     """The link broke.
-
     Cure: Ask again: `ask()` without arguments goes on from what came, which is in `.response`.
 
     Attributes:
@@ -188,13 +186,12 @@ class ConnectionLost(RealtimeError, ConnectionError):
 
 class SessionClosed(RealtimeError):
     """The session is not open: never opened, closed, or inherited over a fork.
-
-    Cure: Open it: `with session:`. A closed session stays closed: make a new one."""
+    Cure: Open it: `with session:`. A closed session stays closed: make a new one.
+    """
 
 
 class BudgetExceeded(SessionClosed):
     """The session has ended since it has used up what it was given.
-
     Cure: Make a new session, or give this one more.
 
     Attributes:
@@ -210,7 +207,6 @@ class BudgetExceeded(SessionClosed):
 
 class ServerError(RealtimeError):
     """The server refused an event.
-
     Cure: See `.param` and `.code`, which say what was refused and why.
 
     Attributes:
@@ -277,13 +273,12 @@ class ResponseError(RealtimeError):
 
 class ResponseActive(ResponseError):
     """`on_active="raise"` met a response that is running or queued.
-
-    Cure: Wait for it, or say `on_active="queue"` or `"cancel"`."""
+    Cure: Wait for it, or say `on_active="queue"` or `"cancel"`.
+    """
 
 
 class ResponseFailed(ResponseError):
     """The response ended as failed.
-
     Cure: Ask again; where `.code` speaks of quota or rate, later.
 
     Attributes:
@@ -310,31 +305,30 @@ class ResponseFailed(ResponseError):
 
 class ResponseIncomplete(ResponseError):
     """The response ended early: out of tokens, or stopped by the content filter.
-
-    Cure: Raise `max_output_tokens`, or ask for less."""
+    Cure: Raise `max_output_tokens`, or ask for less.
+    """
 
 
 class ResponseCancelled(ResponseError):
     """The response was cancelled, by a client or by the user's speech.
-
-    Cure: None is needed where you, or the user, wanted it so; else ask again."""
+    Cure: None is needed where you, or the user, wanted it so; else ask again.
+    """
 
 
 class RealtimeTimeout(RealtimeError, TimeoutError):
     """The time given to a blocking call has passed. The session lives.
-
-    Cure: Ask again, or give it more time by `timeout=`."""
+    Cure: Ask again, or give it more time by `timeout=`.
+    """
 
 
 class WouldDeadlock(RealtimeError, RuntimeError):
     """A blocking call inside a tap, which runs on the thread that would bring the answer.
-
-    Cure: Make the call in a callback (`session.on`), or on a thread of your own."""
+    Cure: Make the call in a callback (`session.on`), or on a thread of your own.
+    """
 
 
 class ProtocolError(RealtimeError):
     """The peer broke the rules of WebSocket or of the event protocol.
-
     Cure: See what the server is: it does not speak the protocol. `session.record` shows it.
 
     Attributes:
@@ -348,37 +342,32 @@ class ProtocolError(RealtimeError):
 
 class QueueFull(RealtimeError):
     """No room in the writer queue within the time given; nothing of the call was queued.
-
-    Cure: Wait for room, `append(..., timeout=seconds)`, or send less."""
+    Cure: Wait for room, `append(..., timeout=seconds)`, or send less.
+    """
 
 
 class AudioError(RealtimeError):
     """Base of what can go wrong with sound.
-
-    Cure: Give the file, format or rate that the message asks for."""
+    Cure: Give the file, format or rate that the message asks for.
+    """
 
 
 class AudioUnavailable(AudioError):
     """An audio package or library is not installed; the message says how to install it.
-
-    Cure: Install what the message names: `pip install "realtime_sync[audio]"`, mostly."""
+    Cure: Install what the message names: `pip install "realtime_sync[audio]"`, mostly.
+    """
 
 
 class DeviceNotFound(AudioError):
-    """No such audio device.
-
-    Cure: Take one of those that `realtime-sync devices` lists."""
+    """No such audio device. Cure: Take one of those that `realtime-sync devices` lists."""
 
 
 class DeviceLost(AudioError):
-    """An audio device went away while it was in use.
-
-    Cure: Plug it in again and open it anew."""
+    """An audio device went away while it was in use. Cure: Plug it in again and open it anew."""
 
 
 class RecordingError(RealtimeError, ValueError):
     """A recording cannot be read, or written on: it is cut, spoilt, foreign, newer, or full.
-
     Cure: Record anew; what stands before `.line` can be read.
 
     Attributes:
@@ -394,11 +383,11 @@ class RecordingError(RealtimeError, ValueError):
 
 class ToolError(RealtimeError):
     """Raise it in a tool: its text, unlike that of other exceptions, is shown to the model.
-
-    Cure: None is needed: the model reads the text and goes on."""
+    Cure: None is needed: the model reads the text and goes on.
+    """
 
 
 class ToolRetry(ToolError):
     """Raise it in a tool: its text tells the model why, and how, to try again.
-
-    Cure: None is needed: the model corrects its call."""
+    Cure: None is needed: the model corrects its call.
+    """

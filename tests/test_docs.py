@@ -62,7 +62,7 @@ def test_it_builds_without_a_warning(built: Path) -> None:
 @pytest.mark.parametrize("name", errors.__all__[1:])
 def test_every_error_names_its_cure(name: str) -> None:
     """Its docstring, of which the table of errors is made, says what to do."""
-    assert "\n\n    Cure: " in (getattr(errors, name).__doc__ or "")
+    assert " Cure: " in (getattr(errors, name).__doc__ or "")
 
 
 def test_texts_are_found_in_the_sources(directives: ModuleType) -> None:

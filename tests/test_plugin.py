@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_readme import BLOCKS
+from blocks import BLOCKS
 
 import realtime_sync
 
@@ -72,7 +72,7 @@ def test_the_fixture(run: Any) -> None:
 
 
 def test_the_example(run: Any) -> None:
-    """README's test passes as it stands."""
+    """The documentation's test passes as it stands."""
     run(BLOCKS["plugin-example"]).assert_outcomes(passed=1)
 
 

@@ -1,29 +1,29 @@
 from __future__ import annotations
 
+import base64
 import configparser
 import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
-from textwrap import dedent
+from typing import Any
 
 import pytest
+from blocks import BLOCKS, PLACES, ROOT, UNNAMED
 
 import realtime_sync
 from realtime_sync import errors
 from realtime_sync.audio import read_wav, write_wav
-from realtime_sync.local import LocalServer
+from realtime_sync.local import LocalServer, call
 
-ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
 
-_BLOCK = re.compile(
-    r"^\.\. code-block:: python\n   :name: (?P<name>\S+)\n\n(?P<code>(?:   .*\n|\n)+)", re.MULTILINE
+#: A PNG of one white pixel.
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAG7buVgAAAABJRU5ErkJggg=="
 )
-BLOCKS = {match["name"]: dedent(match["code"]) for match in _BLOCK.finditer(README)}
-
 OFFER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\n"
 
 Prepare = Callable[[LocalServer], object]
@@ -37,6 +37,15 @@ def owe(server: LocalServer) -> None:
         server.call("pay", euros=300.0, to="Ada"),
         "I may not pay 300 euros.",
     )
+
+
+def nothing(server: LocalServer) -> None:
+    """It answers by its rules."""
+
+
+def answers(*replies: Any) -> Prepare:
+    """A model that answers so, one after the other."""
+    return lambda server: server.reply(*replies)
 
 
 #: Block -> what the server is told to answer, and what the block must print.
@@ -150,6 +159,51 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ["chat gpt-realtime-2.1 ", "realtime_session gpt-realtime-2.1 "],
     ),
     "plugin-example": (lambda server: None, []),  # its test is run by tests/test_plugin.py
+    "tutorial-ask": (nothing, ["Hello!", "1, 2, 3.\n"]),
+    "tutorial-stream": (nothing, ["Once upon a", " ...\n"]),
+    "tutorial-tool": (answers(call("free_tables", hour=19), "Yes, two."), ["Yes, two.\n"]),
+    "tutorial-hear": (nothing, ["How can I help you? True\n"]),
+    "tutorial-talk": (nothing, ["user: [speech, ", "assistant: [your speech, "]),
+    "tutorial-test": (nothing, []),
+    "text-howto": (nothing, ["assistant completed\n", "1, 2, 3.\n", "2 items: "]),
+    "many-howto": (nothing, ["True\n"]),
+    "barge-in-howto": (nothing, ["2 items\n"]),
+    "tool-context-howto": (
+        answers(call("find", words="rain"), call("find", words="warm rain"), "Two pages."),
+        ["two or more", '["about cold rain","about warm rain"]', "Two pages.", "('find',)\n"],
+    ),
+    "wire-tool-howto": (answers(call("clock"), "It is noon."), ["It is noon.\n"]),
+    "stage-faults-howto": (
+        nothing,
+        ["2 faults", "stages.order.goal: a text is needed", "no stage 'till'; there are: order"],
+    ),
+    "both-howto": (nothing, ["True\n"]),
+    "compatible-howto": (nothing, ["1, 2, 3.\n"]),
+    "phone-howto": (
+        answers("Good morning.", call("opening_hours", day="Friday"), "From 8 to 6."),
+        ["Good morning.\nFrom 8 to 6.\n"],
+    ),
+    "faults-howto": (nothing, ["cut off: True\n1, 2, 3.\n"]),
+    "metrics-howto": (nothing, ["done\n", "True True\n"]),
+    "frames-howto": (nothing, ["completed\n", "system You may speak of colours.\n", "0 left\n"]),
+    "transcription-howto": (nothing, ["question.wav [speech, 0.5 s]\n"]),
+    "translation-howto": (nothing, ["[speech, 0.5 s]"]),
+    "pump-howto": (nothing, ["1, 2, 3.\n"]),
+    "dispatch-howto": (nothing, ["completed\n"]),
+    "from-openai": (nothing, ["How can I help you?\n1, 2, 3.\n"]),
+    "from-javascript": (
+        answers(call("set_memory", key="name", value="Ada"), "Hello, Ada."),
+        ["user My name is Ada.\n", "assistant Hello, Ada.\n", "{'name': 'Ada'}\n"],
+    ),
+    "from-livekit": (
+        answers(call("transfer_to_kitchen", reason="hungry"), "What would you like?"),
+        ["host -> kitchen\n", "What would you like?\n", "1 created\n"],
+    ),
+    "from-pipecat": (nothing, ["True\n"]),
+    "from-kani": (
+        answers(call("temperature", city="Oslo"), "4.5 degrees."),
+        ['function_call {"city": "Oslo"}\n', "message 4.5 degrees.\n", "['Oslo']\n"],
+    ),
 }
 
 
@@ -158,7 +212,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalSer
     """A server without pacing, which the environment names; a sound and a picture lie around."""
     monkeypatch.chdir(tmp_path)
     write_wav("question.wav", (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 200, 16000)
-    Path("picture.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8))
+    Path("picture.png").write_bytes(PICTURE)
     with LocalServer(speed=None, voice="tones") as running:
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)
         monkeypatch.setenv("OPENAI_API_KEY", "any")
@@ -168,8 +222,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalSer
 
 
 def test_every_python_block_is_run() -> None:
-    """No block of Python without a name and its line here."""
-    assert README.count("code-block:: python") == len(BLOCKS)
+    """No block of Python, in README or docs/, without a name of its own and its line here."""
+    assert UNNAMED == []
     assert set(BLOCKS) == set(EXPECTED)
 
 
@@ -177,10 +231,11 @@ def test_every_python_block_is_run() -> None:
 def test_a_block_does_what_it_shows(name: str, server: LocalServer) -> None:
     """It runs as it stands, and prints what its reader is led to expect."""
     prepare, expected = EXPECTED[name]
+    given = {"incoming": server.incoming_call()} if name == "phone-howto" else {}
     prepare(server)
     output = io.StringIO()
     with redirect_stdout(output):
-        exec(compile(BLOCKS[name], f"README.rst {name}", "exec"), {"__name__": name})
+        exec(compile(BLOCKS[name], f"{PLACES[name]} {name}", "exec"), {"__name__": name, **given})
     for words in expected:
         assert words in output.getvalue()
 
