@@ -159,6 +159,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ["chat gpt-realtime-2.1 ", "realtime_session gpt-realtime-2.1 "],
     ),
     "plugin-example": (lambda server: None, []),  # its test is run by tests/test_plugin.py
+    "shards-example": (lambda server: Path("jobs.jsonl").touch(), []),
     "tutorial-ask": (nothing, ["Hello!", "1, 2, 3.\n"]),
     "tutorial-stream": (nothing, ["Once upon a", " ...\n"]),
     "tutorial-tool": (answers(call("free_tables", hour=19), "Yes, two."), ["Yes, two.\n"]),
@@ -211,6 +212,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalServer]:
     """A server without pacing, which the environment names; a sound and a picture lie around."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["program", "0"])
     write_wav("question.wav", (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 200, 16000)
     Path("picture.png").write_bytes(PICTURE)
     with LocalServer(speed=None, voice="tones") as running:

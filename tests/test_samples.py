@@ -48,8 +48,15 @@ SHOWS = {
     ],
     "batch.py": ["3 completed 1, 2, 3.\n", "{'completed': 10} "],
     "transcribe.py": ["speech.wav: [speech, "],
+    "talk.py": ["Speak.\n", "user: [speech, ", "assistant: [your speech, ", "2 items, "],
+    "pushtotalk.py": ["answer: [your speech, "],
+    "phone.py": ["no call rings", "(opening_hours returned 8 to 6)\n", "hung up\n"],
+    "many.py": ["20 sessions open, 1 I/O thread\n", "3: 1, 2, 3.\n", "20 of 20 have an answer\n"],
     "translate.py": ["heard: [speech, ", "es: [speech, ", "translated.wav: "],
 }
+
+#: Sample -> what it is given; "in.wav" is there, with speech in it.
+GIVEN = {"talk.py": ["in.wav", "out.wav"], "pushtotalk.py": ["in.wav", "out.wav"]}
 
 
 @pytest.fixture
@@ -84,7 +91,8 @@ def test_every_sample_is_tested() -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_a_sample_runs(path: Path, server: LocalServer, tmp_path: Path) -> None:
     """It does what it says, without a word on stderr."""
-    output = run(path, server, tmp_path)
+    write_wav(tmp_path / "in.wav", (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 200, 16000)
+    output = run(path, server, tmp_path, *GIVEN.get(path.name, ()))
     for words in SHOWS[path.name]:
         assert words in output
 
@@ -102,6 +110,14 @@ def test_a_stopped_story_is_cancelled(tmp_path: Path) -> None:
     with LocalServer(voice="tones") as paced:
         run(ROOT / "samples" / "stream.py", paced, tmp_path)
         assert "response.cancel" in [event["type"] for event in paced.received]
+
+
+def test_a_call_that_rings_is_answered(server: LocalServer, tmp_path: Path) -> None:
+    """phone.py CALL_ID accepts the call, joins it beside the caller, and ends it."""
+    call_id = server.incoming_call()
+    output = run(ROOT / "samples" / "phone.py", server, tmp_path, call_id)
+    assert "no call rings" not in output
+    assert output.endswith("hung up\n")
 
 
 def test_speech_takes_a_file(server: LocalServer, tmp_path: Path) -> None:
