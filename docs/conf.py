@@ -24,7 +24,13 @@ html_copy_source = False
 default_role = "name"
 highlight_language = "python"
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # the signatures have them
+autodoc_typehints_format = "short"
+# a type in a signature may be named like attributes of ours: `type`
+suppress_warnings = ["ref.python"]
+html_theme_options = {
+    variables: {"code-font-size": "75%"}  # a hundred characters have room
+    for variables in ("light_css_variables", "dark_css_variables")
+}
 autodoc_preserve_defaults = True
 autodoc_class_signature = "mixed"
 napoleon_use_rtype = False

@@ -50,7 +50,7 @@ SHOWS = {
     "transcribe.py": ["speech.wav: [speech, "],
     "talk.py": ["Speak.\n", "user: [speech, ", "assistant: [your speech, ", "2 items, "],
     "pushtotalk.py": ["answer: [your speech, "],
-    "phone.py": ["no call rings", "(opening_hours returned 8 to 6)\n", "hung up\n"],
+    "phone.py": ["no call rings", "(opening_hours returned 8 to 6)", "hung up\n"],
     "many.py": ["20 sessions open, 1 I/O thread\n", "3: 1, 2, 3.\n", "20 of 20 have an answer\n"],
     "translate.py": ["heard: [speech, ", "es: [speech, ", "translated.wav: "],
 }
