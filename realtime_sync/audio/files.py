@@ -16,15 +16,16 @@ import numpy as np
 from ..errors import AudioError, AudioUnavailable
 from .codecs import MAX_CHANNELS, Array, Bytes, Int16, samples_of, to_pcm16
 from .formats import RATE
-from .libsndfile import SoundFileSource, file_extra
-from .polyphase import MAX_RATE, MIN_RATE, ratio
+from .libsndfile import CURE, SoundFileSource, check_shape, file_extra
+from .polyphase import ratio
 
 __all__ = ["FileSource", "WavSink", "WavSource", "open_file", "read_file", "read_wav", "write_wav"]
 
 PIECE: Final = 65_536  # frames read at once
 _UNKNOWN: Final = 0xFFFFFFFF  # the length of what is still being made
 _MOST: Final = _UNKNOWN - 36
-_CURE: Final = "convert it, e.g. with: ffmpeg -i in.wav -c:a pcm_s16le -ac 1 -ar 24000 out.wav"
+# what wave raises; RuntimeError where a chunk ends beyond the file
+_ERRORS: Final = (wave.Error, EOFError, struct.error, RuntimeError)
 
 
 def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, int]:
@@ -120,7 +121,7 @@ class WavSource:
         try:
             self._wav = wave.open(self._file)  # noqa: SIM115  # likewise
             _check(path, self._wav.getsampwidth(), self._wav.getnchannels(), self._wav)
-        except (wave.Error, EOFError, struct.error) as exc:
+        except _ERRORS as exc:
             self.close()
             raise _broken(path, exc) from exc
         except BaseException:
@@ -145,7 +146,7 @@ class WavSource:
         while not raw:
             try:
                 piece = self._wav.readframes(PIECE)
-            except (wave.Error, EOFError, struct.error) as exc:
+            except _ERRORS as exc:
                 raise _broken(self._path, exc) from exc
             if not piece:
                 return b""
@@ -171,17 +172,13 @@ class WavSource:
 
 def _broken(path: str | os.PathLike[str], exc: Exception) -> AudioError:
     said = str(exc) or "it ends within its header"
-    return AudioError(f"{os.fspath(path)} is not a WAV file of PCM: {said}; {_CURE}")
+    return AudioError(f"{os.fspath(path)} is not a WAV file of PCM: {said}; {CURE}")
 
 
 def _check(path: str | os.PathLike[str], width: int, channels: int, wav: wave.Wave_read) -> None:
-    name, rate = os.fspath(path), wav.getframerate()
     if width not in _FROM_WIDTH:
-        raise AudioError(f"{name} has {8 * width} bits a sample; {_CURE}")
-    if channels > MAX_CHANNELS:
-        raise AudioError(f"{name} claims {channels} channels; {_CURE}")
-    if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(f"{name} claims {rate} frames a second; {_CURE}")
+        raise AudioError(f"{os.fspath(path)} has {8 * width} bits a sample; {CURE}")
+    check_shape(path, channels, wav.getframerate())
 
 
 def write_wav(path: str | os.PathLike[str], pcm: Bytes | Array, rate: int = RATE) -> None:

@@ -7,16 +7,30 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from ..errors import AudioError
-from .codecs import to_pcm16
+from .codecs import MAX_CHANNELS, to_pcm16
+from .polyphase import MAX_RATE, MIN_RATE
 
-__all__ = ["SoundFileSource", "file_extra"]
+__all__ = ["CURE", "SoundFileSource", "check_shape", "file_extra"]
 
 _PIECE: Final = 65_536  # frames read at once
+CURE: Final = "convert it, e.g. with: ffmpeg -i in.wav -c:a pcm_s16le -ac 1 -ar 24000 out.wav"
 
 
 def file_extra() -> bool:
     """Whether soundfile is installed."""
     return find_spec("soundfile") is not None
+
+
+def check_shape(path: str | os.PathLike[str], channels: int, rate: int) -> None:
+    """Whether a file may be what its header says.
+
+    Raises:
+        AudioError: So many channels, or frames a second, cannot be.
+    """
+    if channels > MAX_CHANNELS:
+        raise AudioError(f"{os.fspath(path)} claims {channels} channels; {CURE}")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(f"{os.fspath(path)} claims {rate} frames a second; {CURE}")
 
 
 class SoundFileSource:
@@ -41,6 +55,11 @@ class SoundFileSource:
             self._file: Any = soundfile.SoundFile(self._path)
         except self._errors as exc:
             raise self._broken(exc) from exc
+        try:
+            check_shape(path, self._file.channels, self._file.samplerate)
+        except AudioError:
+            self.close()
+            raise
         self.sample_rate: int = self._file.samplerate
 
     def read(self) -> bytes:

@@ -84,6 +84,7 @@ def test_every_truncation_is_an_audio_error_or_a_shorter_sound(tmp_path):
     [
         (0, b"RIFX"),
         (8, b"AVI "),
+        (16, struct.pack("<I", 2**24)),  # a chunk that ends beyond the file
         (20, struct.pack("<H", 2)),  # ADPCM
         (22, struct.pack("<H", 0)),  # channels
         (22, struct.pack("<H", 999)),
@@ -257,6 +258,18 @@ def test_what_no_library_reads(tmp_path):
         (tmp_path / "a.flac").write_bytes(content)
         with pytest.raises(AudioError, match=r"a\.flac"):
             open_file(tmp_path / "a.flac")
+
+
+@SOUNDFILE
+@pytest.mark.parametrize(("channels", "rate"), [(33, 48_000), (1, 500), (1, 800_000)])
+def test_other_kinds_that_are_no_sound(tmp_path, channels, rate):
+    """Channels and rates that cannot be are refused at once, by name, as of WAV files of PCM."""
+    import soundfile
+
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros((100, channels)), rate, subtype="FLOAT")
+    with pytest.raises(AudioError, match=rf"a\.wav.*claims ({channels} channels|{rate} frames)"):
+        open_file(path)
 
 
 def test_other_kinds_need_soundfile(tmp_path, monkeypatch):
