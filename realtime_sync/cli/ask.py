@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from .failures import reported
 from .target import Target, target_options
+from .wavpath import WavPath, not_twice
 
 if TYPE_CHECKING:
     from ..response import Response
@@ -27,7 +27,7 @@ __all__ = ["ask"]
 )
 @click.option(
     "--save",
-    type=click.Path(dir_okay=False, writable=True),
+    type=WavPath(),
     metavar="REPLY.WAV",
     help="Ask for a spoken reply, and write it there.",
 )
@@ -60,8 +60,7 @@ def ask(
     """
     if text is None and audio is None:
         raise click.UsageError("give TEXT, --audio, or both")
-    if save is not None and not Path(save).absolute().parent.is_dir():
-        raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
+    not_twice(audio=audio, save=save)
     modality = "text" if save is None else "audio"
     with target.opened(output_modalities=[modality], reconnect=None) as session:
         response = _streamed(session, text, audio, timeout)

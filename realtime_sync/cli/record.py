@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from math import isfinite
 
 import click
 
 from .failures import reported
+from .wavpath import WavPath
 
 __all__ = ["record"]
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, writable=True), metavar="FILE.WAV")
+@click.argument("file", type=WavPath(), metavar="FILE.WAV")
 @click.option(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
@@ -36,8 +37,8 @@ def record(file: str, seconds: float | None, microphone: str | None) -> None:
     from ..audio import Microphone, WavSink
     from .screen import Screen, loudness
 
-    if not Path(file).absolute().parent.is_dir():
-        raise click.UsageError(f"there is no directory {Path(file).parent}")
+    if seconds is not None and not isfinite(seconds):
+        raise click.UsageError(f"--seconds: how many, not {seconds}")
     device = int(microphone) if microphone and microphone.isdecimal() else microphone
     wanted = None if seconds is None else round(seconds * 48_000) // 2 * 2  # bytes
     screen, written = Screen(), 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from .failures import reported
 from .target import Target, target_options
+from .wavpath import WavPath
 
 if TYPE_CHECKING:
     from ..response import Response
@@ -24,7 +24,7 @@ _LATE: Final = 10.0  # seconds that the last sound may be behind the end of the 
 @click.option("--voice", metavar="NAME", help="Else the server's.")
 @click.option(
     "--save",
-    type=click.Path(dir_okay=False, writable=True),
+    type=WavPath(),
     metavar="SAID.WAV",
     help="Write it there instead of playing it.",
 )
@@ -46,8 +46,6 @@ def say(
 
     Exit code: 0 where it was said whole, 1 for everything else, with the reason on stderr.
     """
-    if save is not None and not Path(save).absolute().parent.is_dir():
-        raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
     fields = {} if voice is None else {"voice": voice}
     with target.opened(output_modalities=["audio"], reconnect=None, **fields) as session:
         response = _saved(session, text, save) if save else _played(session, text, speaker)

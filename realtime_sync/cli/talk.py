@@ -11,6 +11,7 @@ from ..errors import AudioUnavailable, DeviceNotFound, RealtimeTimeout
 from .failures import reported
 from .screen import loudness, printable
 from .target import Target, target_options
+from .wavpath import WavPath, not_twice
 
 if TYPE_CHECKING:
     from ..session import RealtimeSession
@@ -39,7 +40,7 @@ _LATE = 30  # looks that a transcript may hold up what was said after it
 @click.option(
     "--output",
     "sink",
-    type=click.Path(dir_okay=False, writable=True),
+    type=WavPath(),
     metavar="REPLY.WAV",
     help="Where the model is heard, instead of a loudspeaker.",
 )
@@ -53,7 +54,7 @@ _LATE = 30  # looks that a transcript may hold up what was said after it
     show_default=True,
     help="half_duplex: you cannot interrupt; none: headphones; aec: echo is cancelled.",
 )
-@click.option("--record", type=click.Path(dir_okay=False), metavar="BOTH.WAV", help="Both sides.")
+@click.option("--record", type=WavPath(), metavar="BOTH.WAV", help="Both sides.")
 @click.option("--voice", metavar="NAME", help="Else the server's.")
 @target_options
 @reported
@@ -85,9 +86,7 @@ def talk(
 
     Through a pipe each line is what one side has said, once it is said.
     """
-    for option, path in (("--output", sink), ("--record", record)):
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise click.UsageError(f"{option}: there is no directory {Path(path).parent}")
+    not_twice(input=source, output=sink, record=record)
     if key and source is not None:
         raise click.UsageError("--push-to-talk is for a microphone; leave out --input")
     fields: dict[str, Any] = {"output_modalities": ["audio"]}

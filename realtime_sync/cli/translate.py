@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .failures import line, reported
 from .target import Target, server_options
+from .wavpath import WavPath, not_twice
 
 if TYPE_CHECKING:
     from ..translation import Translation
@@ -22,7 +22,7 @@ __all__ = ["translate"]
 @click.option("--to", "language", metavar="CODE", help="The language, e.g. es; else the server's.")
 @click.option(
     "--save",
-    type=click.Path(dir_okay=False, writable=True),
+    type=WavPath(),
     metavar="SPOKEN.WAV",
     help="Write the translation there, spoken.",
 )
@@ -57,8 +57,7 @@ def translate(
     """
     from ..translation import TranslationSession
 
-    if save is not None and not Path(save).absolute().parent.is_dir():
-        raise click.UsageError(f"--save: there is no directory {Path(save).parent}")
+    not_twice(input=file, save=save)
     fields: dict[str, Any] = {} if transcription is None else {"transcription": transcription}
     with target.connected(
         lambda endpoint: TranslationSession(

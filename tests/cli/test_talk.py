@@ -94,6 +94,11 @@ def test_ctrl_c_twice_ends_it(
         ["talk", "--echo", "loud"],
         ["say"],
         ["say", "hello", "--save", "no-such-directory/said.wav"],
+        ["say", "hello", "--save", "said.mp3"],
+        ["talk", "--record", "both.FLAC"],
+        ["record", "noise.ogg"],
+        ["record", "noise.wav", "--seconds", "inf"],
+        ["record", "noise.wav", "--seconds", "nan"],
     ],
 )
 def test_wrong_usage_is_2(run: Run, arguments: list[str]) -> None:
@@ -107,12 +112,29 @@ def test_key_and_file(run: Run, here: list[str], question: Path) -> None:
     assert run("talk", "--push-to-talk", "--input", str(question), *here).returncode == 2
 
 
+@pytest.mark.parametrize("options", [["--output"], ["--record"], ["--output", "--record"]])
+def test_no_file_is_two(
+    run: Run, here: list[str], question: Path, tmp_path: Path, options: list[str]
+) -> None:
+    """The question is not written over by the answer, nor the answer by both sides."""
+    before = question.read_bytes()
+    path = question if len(options) == 1 else tmp_path / "answer.wav"
+    files = [word for option in options for word in (option, str(path))]
+    done = run("talk", *here, "--input", str(question), *files)
+    assert done.returncode == 2
+    assert f"{options[-1].strip('-')} are one file" in done.stderr
+    assert question.read_bytes() == before
+
+
 def test_a_file_that_is_no_sound(run: Run, here: list[str], tmp_path: Path) -> None:
-    """One line, exit code 1."""
+    """One line, exit code 1; what is to be the answer is left as it was."""
     path = tmp_path / "noise.wav"
     path.write_bytes(b"RIFF")
-    done = run("talk", *here, "--input", str(path), "--output", str(tmp_path / "answer.wav"))
+    answer = tmp_path / "answer.wav"
+    answer.write_bytes(b"an older answer")
+    done = run("talk", *here, "--input", str(path), "--output", str(answer))
     assert done.returncode == 1
+    assert answer.read_bytes() == b"an older answer"
     assert done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1
 
