@@ -12,7 +12,6 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.roles import XRefRole
 from sphinx.util.docutils import SphinxDirective
 
 import realtime_sync
@@ -159,7 +158,9 @@ def name_role(
     Lower-case names alone are many things' attributes: they stay code.
     """
     if LINKED.fullmatch(text):
-        return XRefRole()("py:obj", rawtext, text, lineno, inliner, {}, [])
+        role = inliner.document.settings.env.get_domain("py").role("obj")
+        wanted = text if "<" in text else f".{text}"  # with the dot: of whichever module
+        return role("py:obj", rawtext, wanted, lineno, inliner, {}, [])
     return [nodes.literal(rawtext, text)], []
 
 
