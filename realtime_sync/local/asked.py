@@ -193,6 +193,13 @@ class _Called:
         return not self.call_id and bool(arguments) and _is_object(self.arguments)
 
 
+def _told(content: Any) -> str:
+    """Words as they come: some endpoints send a list of parts, some of them no text."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") == "text")
+    return str(content or "")
+
+
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
@@ -226,12 +233,15 @@ class Chunks:
             raise ValueError("a chunk is a JSON object")
         self._count(chunk.get("usage"))
         for choice in chunk.get("choices") or ():
+            if choice.get("index"):
+                continue  # of several choices the first is the answer
             delta = choice.get("delta") or {}
             for call in delta.get("tool_calls") or ():
                 self._add(call)
             for name in ("content", "refusal"):
-                if delta.get(name):
-                    yield str(delta[name])
+                words = _told(delta.get(name))
+                if words:
+                    yield words
             self.reason = choice.get("finish_reason") or self.reason
 
     def calls(self) -> list[Call]:

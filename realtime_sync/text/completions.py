@@ -62,9 +62,10 @@ class _Run:
                 usage = field_of(chunk, "usage")
                 if usage is not None:
                     yield Counted(usage_of(usage))
-                # a chunk of usage alone has no choice; of several choices the first is the answer
-                choice = next(iter(field_of(chunk, "choices") or ()), None)
-                if choice is not None:
+                # a chunk of usage alone has no choice
+                for choice in field_of(chunk, "choices") or ():
+                    if field_of(choice, "index"):
+                        continue  # of several choices the first is the answer
                     yield from self._pieces(field_of(choice, "delta"))
                     finished = field_of(choice, "finish_reason") or finished
         except RealtimeError:
@@ -81,8 +82,8 @@ class _Run:
         if delta is None:
             return
         for name in ("content", "refusal"):
-            text = field_of(delta, name)
-            if isinstance(text, str) and text:
+            text = _told(field_of(delta, name))
+            if text:
                 yield Text(text)
         for call in field_of(delta, "tool_calls") or ():
             function = field_of(call, "function")
@@ -129,6 +130,15 @@ class _Run:
     def close(self) -> None:
         """See `Run`."""
         self._service.give_back(self._stream)
+
+
+def _told(content: Any) -> str:
+    """Text as it comes: some servers send a list of parts, some of them no text."""
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    texts = (field_of(part, "text") for part in parts if field_of(part, "type") == "text")
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def usage_of(usage: Any) -> Wire:

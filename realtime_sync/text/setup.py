@@ -32,6 +32,8 @@ _SOUND = frozenset(
         *("input_format", "output_format", "output_modalities", "audio"),
     }
 )
+#: Arguments of a request that are ours to make.
+_MADE = frozenset({"messages", "input", "stream"})
 
 
 def check_model(model: Any) -> str:
@@ -54,12 +56,14 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """What goes to the API as it is.
 
     Raises:
-        ConfigurationError: It is not JSON, or a matter of sound; names it.
+        ConfigurationError: It is not JSON, a matter of sound, or ours to say; names it.
     """
     given = {name: v for name, v in options.items() if not isinstance(v, NotGiven)}
     for name, value in given.items():
         if name in _SOUND:
             raise ConfigurationError(f"{name}: a text model is not heard; use RealtimeSession")
+        if name in _MADE:
+            raise ConfigurationError(f"{name}: the session makes that itself; leave it out")
         if name == "model":
             check_model(value)
         try:

@@ -56,3 +56,14 @@ def test_a_refusal() -> None:
     chunk = {"choices": [{"delta": {"content": None, "refusal": "No."}, "finish_reason": "stop"}]}
     assert list(chunks.read(chunk)) == ["No."]
     assert chunks.ended().reason is None
+
+
+def test_parts_and_choices() -> None:
+    """Text may come as parts, of which thoughts are none; and of several choices one is said."""
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    parts = [thought, {"type": "text", "text": "Yes."}]
+    other = {"index": 1, "delta": {"content": "No."}, "finish_reason": "length"}
+    first = {"index": 0, "delta": {"content": parts}, "finish_reason": "stop"}
+    chunks = Chunks()
+    assert list(chunks.read({"choices": [first, other]})) == ["Yes."]
+    assert chunks.ended().reason is None

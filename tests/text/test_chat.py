@@ -145,6 +145,24 @@ def test_output_that_comes_at_the_end(api: Api, chat: Chat) -> None:
     assert [item.output for item in session.history if item.output] == ["3"]
 
 
+def test_several_choices(api: Api, chat: Chat) -> None:
+    """Of several choices, whose chunks come by turns, the first is the answer."""
+    told = [chunk({"content": piece}) for piece in "aAbB"]
+    told += [chunk(finish="stop") for _ in "aA"]
+    for at, one in enumerate(told):
+        one["choices"] = [{**one["choices"][0], "index": at % 2}]
+    api.plan(streamed(*told))
+    assert chat(n=2).ask("Hello!").text == "ab"
+
+
+def test_content_in_parts(api: Api, chat: Chat) -> None:
+    """Text that comes as a list of parts is text; thoughts among them are none."""
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}
+    parts = [thought, {"type": "text", "text": "Yes."}]
+    api.plan(streamed(chunk({"content": parts}), chunk(finish="stop")))
+    assert chat().ask("Hello!").text == "Yes."
+
+
 @pytest.mark.parametrize("call_id", [None, "x1"])
 def test_a_name_in_each_piece(api: Api, chat: Chat, call_id: str | None) -> None:
     """A server that tells a call's name with each piece of it has called once."""

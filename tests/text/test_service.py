@@ -177,6 +177,8 @@ def test_wrong_arguments(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"tool_threads": 0}, r"^tool_threads"),
         ({"approver": 1}, r"^approver"),
         ({"turn_detection": "server_vad"}, r"^turn_detection: a text model is not heard"),
+        ({"messages": []}, r"^messages: the session makes that itself"),
+        ({"stream": False}, r"^stream: the session makes that itself"),
     ]
     for arguments, said in wrong:
         with pytest.raises(ConfigurationError, match=said):
