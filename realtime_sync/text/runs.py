@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConnectionLost, ProtocolError
+from ..errors import ConnectionLost, ProtocolError, ResponseFailed
 from ..events.items import Item
 from .model import OUTPUT, Call, Changed, Counted, Ended, Piece, Text
 from .service import Service, hang_up
@@ -87,6 +87,7 @@ class ThreadRun:
         self._over = over
         self._names: dict[str, str] = {}  # the API's ids of its calls -> ours
         self._waiting: list[str] = []  # the API's ids of the calls that it waits for
+        self._said: set[str] = set()  # ids of messages whose text has come
         self._wire: Wire = {}
 
     @property
@@ -157,7 +158,11 @@ class ThreadRun:
         calls = _Calls(self._names, self._name_call)
         try:
             for event in self._service.read(self._stream):
-                kind = str(event.get("event")).removeprefix("thread.")
+                if event == {}:  # a sign of life
+                    continue
+                if "event" not in event:  # the client knows no other events than a thread's
+                    _check_no_error(event)
+                kind = str(event["event"]).removeprefix("thread.")
                 yield from self._pieces(kind, event["data"], calls)
                 if kind.startswith("run.") and kind.count(".") == 1 and self._is_over:
                     yield from self._last(calls)
@@ -177,7 +182,12 @@ class ThreadRun:
             for part in data["delta"].get("content") or ():
                 text = _text(part)
                 if text:
+                    self._said.add(data["id"])
                     yield Text(text, named(data["id"]))
+        elif kind in ("message.completed", "message.incomplete") and data["id"] not in self._said:
+            # some servers tell of a message at the end only
+            self._said.add(data["id"])
+            yield from (Text(_text(part), named(data["id"])) for part in data.get("content") or ())
         elif kind == "run.step.delta":
             details = data["delta"].get("step_details") or {}
             for call in details.get("tool_calls") or ():
@@ -206,21 +216,23 @@ class _Calls:
         self._names = names
         self._name_call = name_call
         self._ids: dict[Any, str] = {}  # step and index -> the API's id
+        self._seen: set[str] = set()  # the API's ids of those that have begun
 
     def piece(self, step: str, call: Wire) -> Call:
         """A piece of one."""
         function = call.get("function") or {}
-        place = (step, call["index"])
+        place = (step, call.get("index"))
+        call_id = call.get("id") or self._ids[place]  # some servers give no index, and each its id
         name: str | None = None
-        if place not in self._ids:
-            self._ids[place] = call["id"]
+        if call_id not in self._seen:
             name = function.get("name")
-        call_id = self._ids[place]
+        self._ids[place] = call_id
+        self._seen.add(call_id)
         return Call(call_id, self._name(call_id), name, function.get("arguments") or "")
 
     def whole(self, call: Wire) -> Iterator[Call]:
         """One that no piece has come of: some servers tell of it at the end only."""
-        if call["id"] not in self._ids.values():
+        if call["id"] not in self._seen:
             function = call["function"]
             name = self._name(call["id"])
             yield Call(call["id"], name, function["name"], function.get("arguments") or "")
@@ -229,6 +241,13 @@ class _Calls:
         if call_id not in self._names:
             self._names[call_id] = self._name_call(call_id)
         return self._names[call_id]
+
+
+def _check_no_error(told: Wire) -> None:
+    code, message = told.get("code"), told.get("message")
+    if message or code:
+        text = f"the response failed: {message or code}"
+        raise ResponseFailed(text, code=code, type="error", message=message)
 
 
 def _text(part: Wire) -> str:
