@@ -14,6 +14,8 @@ devices     microphones and loudspeakers
 batch       many recordings or conversations, and a report
 serve       the embedded server alone
 replay      a recording, in its own time
+router      stages of a conversation: checked and shown
+completion  for shells
 target      whom `chat` and `ask` talk to, and with which key
 failures    errors as one line and an exit code
 screen      how text reaches people: the home of rich

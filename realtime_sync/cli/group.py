@@ -8,10 +8,12 @@ from .. import __version__
 from .ask import ask
 from .batch import batch
 from .chat import chat
+from .completion import completion
 from .demo import demo
 from .devices import devices
 from .record import record
 from .replay import replay
+from .router import router
 from .say import say
 from .serve import serve
 from .talk import talk
@@ -51,5 +53,7 @@ for command in (
     serve,
     replay,
     batch,
+    router,
+    completion,
 ):
     group.add_command(command)
