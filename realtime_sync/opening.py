@@ -181,6 +181,14 @@ class Setup:
 
     def connect(self, deadline: Deadline) -> tuple[Link, Dialect]:
         """One attempt at each endpoint, in order, until a link is up; and its dialect. Blocks."""
+        try:
+            return self._attempt(deadline)
+        except RealtimeError as exc:
+            failed = exc
+        _forget_frames(failed)
+        raise failed
+
+    def _attempt(self, deadline: Deadline) -> tuple[Link, Dialect]:
         from .runtime.transport import Transport
 
         failed: RealtimeError | None = None
@@ -246,6 +254,18 @@ class Setup:
         if self.type == "translation":
             return {"model": self._model or TRANSLATION_MODEL}
         return {"model": self._model or os.environ.get("REALTIME_SYNC_MODEL") or DEFAULT_MODEL}
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Of the error and its causes: their locals hold keys, and reports of errors show locals."""
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            rest += [one.__cause__, one.__context__]
 
 
 def _entries(config: SessionConfig, tools: Iterable[Any]) -> tuple[ToolEntry, ...]:

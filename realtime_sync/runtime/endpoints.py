@@ -333,6 +333,7 @@ class Compatible(Endpoint):
             raise ConfigurationError(f'dialect: "ga" or "beta", not {dialect!r}')
         super().__init__(key=api_key, headers=headers, query=query)
         self._dialect = dialect
+        self._url = ""  # reports of errors show an endpoint whose URL is none, too
         self._url = clean_url(base_url)
         if not allow_plain and (api_key is not None or self._carries_key(self._url)):
             refuse_plain(self._url, "base_url")

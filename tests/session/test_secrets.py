@@ -5,6 +5,7 @@ import pickle
 import socket
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -95,6 +96,49 @@ def test_a_key_function_that_does_not_return(
             thread.join(LIMIT)
     assert took < 2 * (0.2 + 0.6)
     assert "realtime-connect still waits" in caplog.text
+
+
+@pytest.mark.parametrize("where", ["header", "query", "proxy"])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 401 no\r\nSet-Cookie: %s\r\n\r\n", b"no HTTP: %s"])
+def test_what_reports_of_errors_show(where: str, answer: bytes, make: Opener) -> None:
+    """Tracebacks with the locals of their frames, as error trackers send them, show no key."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer.replace(b"%s", KEY.encode()))
+
+        thread = threading.Thread(target=refuse, name="peer")
+        thread.start()
+        url, port = "ws://127.0.0.1", listener.getsockname()[1]
+        if where == "header":
+            session = make(endpoint=Compatible(f"{url}:{port}", api_key=KEY))
+        elif where == "query":
+            session = make(endpoint=Compatible(f"{url}:{port}", query={"token": KEY}))
+        else:
+            proxy = f"http://user:{KEY}@127.0.0.1:{port}"
+            session = make(endpoint=Compatible("ws://example.invalid"), proxy=proxy)
+        with pytest.raises(RealtimeError) as caught:
+            session.open(timeout=LIMIT)
+        thread.join(LIMIT)
+    for error in (caught.value, caught.value.__cause__, caught.value.__context__):
+        assert KEY not in shown_locals(error)
+
+
+def shown_locals(error: BaseException | None) -> str:
+    """What is shown of the frames of the library that an error came through."""
+    frames = traceback.walk_tb(error.__traceback__ if error is not None else None)
+    ours = [frame for frame, _ in frames if "realtime_sync" in frame.f_globals["__name__"]]
+    return "".join(repr(value) for frame in ours for value in frame.f_locals.values())
+
+
+def test_an_endpoint_that_could_not_be_made() -> None:
+    """Reports of errors show it too, in the frame that refused its URL."""
+    with pytest.raises(ConfigurationError, match="password") as caught:
+        Compatible("ws://user:password@127.0.0.1")
+    assert "<Compatible >" in shown_locals(caught.value)
 
 
 @pytest.mark.parametrize("timeout", [0.3, LIMIT])
