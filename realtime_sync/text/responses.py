@@ -72,7 +72,7 @@ class _Run:
                     yield from self._over(_ENDS[kind], field_of(event, "response"))
                     return
                 if kind == "error":
-                    raise _failed(event)
+                    raise self._failed(event)
                 yield from self._pieces(kind, event)
         except (TypeError, AttributeError) as exc:
             raise ProtocolError(f"an event of the stream has another shape: {exc}") from exc
@@ -127,9 +127,17 @@ class _Run:
         told = None
         if status == "failed":
             code, message = field_of(error, "code"), field_of(error, "message")
+            message = self._service.without_key(message)
             told = {"type": "server_error", "code": code, "message": message}
         reason = field_of(field_of(response, "incomplete_details"), "reason")
         yield Ended(status, reason, told)
+
+    def _failed(self, event: Any) -> ResponseFailed:
+        error = field_of(event, "error") or event
+        code, message = field_of(error, "code"), field_of(error, "message")
+        message = self._service.without_key(message)
+        text = f"the response failed: {message or code or 'no reason given'}"
+        return ResponseFailed(text, code=code, type="error", message=message)
 
     def stop(self) -> None:
         """See `Run`."""
@@ -138,13 +146,6 @@ class _Run:
     def close(self) -> None:
         """See `Run`."""
         self._service.give_back(self._stream)
-
-
-def _failed(event: Any) -> ResponseFailed:
-    error = field_of(event, "error") or event
-    code, message = field_of(error, "code"), field_of(error, "message")
-    text = f"the response failed: {message or code or 'no reason given'}"
-    return ResponseFailed(text, code=code, type="error", message=message)
 
 
 def usage_of(usage: Any) -> Wire:

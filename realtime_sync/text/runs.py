@@ -120,10 +120,13 @@ class ThreadRun:
             str(wire.get("id", "")),
             self.thread_id,
             str(wire.get("status")),
-            (str(error.get("code")), str(error.get("message"))) if error else None,
+            self._error(error) if error else None,
             why.get("reason") if why else None,
         )
         self._told(self)
+
+    def _error(self, error: Wire) -> tuple[str, str]:
+        return str(error.get("code")), self._service.without_key(str(error.get("message")))
 
     def stop(self) -> None:
         """See `Run`."""
@@ -161,7 +164,7 @@ class ThreadRun:
                 if event == {}:  # a sign of life
                     continue
                 if "event" not in event:  # the client knows no other events than a thread's
-                    _check_no_error(event)
+                    self._check_no_error(event)
                 kind = str(event["event"]).removeprefix("thread.")
                 yield from self._pieces(kind, event["data"], calls)
                 if kind.startswith("run.") and kind.count(".") == 1 and self._is_over:
@@ -170,6 +173,12 @@ class ThreadRun:
         except (TypeError, AttributeError, KeyError, IndexError) as exc:
             raise ProtocolError(f"an event of the stream has another shape: {exc!r}") from exc
         raise ConnectionLost("the stream ended before the run had", code=1006)
+
+    def _check_no_error(self, told: Wire) -> None:
+        code, message = told.get("code"), self._service.without_key(told.get("message"))
+        if message or code:
+            text = f"the response failed: {message or code}"
+            raise ResponseFailed(text, code=code, type="error", message=message)
 
     @property
     def _is_over(self) -> bool:
@@ -241,13 +250,6 @@ class _Calls:
         if call_id not in self._names:
             self._names[call_id] = self._name_call(call_id)
         return self._names[call_id]
-
-
-def _check_no_error(told: Wire) -> None:
-    code, message = told.get("code"), told.get("message")
-    if message or code:
-        text = f"the response failed: {message or code}"
-        raise ResponseFailed(text, code=code, type="error", message=message)
 
 
 def _text(part: Wire) -> str:

@@ -193,6 +193,10 @@ class Service:
                 continue
             raise failed
 
+    def without_key(self, told: Any) -> Any:
+        """What the server says, should it have given the key back."""
+        return self._hidden(told) if isinstance(told, str) else told
+
     def _extras(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """What the endpoint adds to a request. May block in a key function."""
         if self.endpoint is None:
@@ -234,7 +238,10 @@ class Service:
         if begun:
             return ProtocolError(f"{self._where}: what came is no stream of answers: {said}")
         if isinstance(exc, (TypeError, ValueError)):
-            return ConfigurationError(f"the request cannot be made: {said}")
+            cure = ""
+            if "unexpected keyword" in said:
+                cure = "; what the package openai does not know goes into extra_body={...}"
+            return ConfigurationError(f"the request cannot be made: {said}{cure}")
         return ConnectError(f"{self._where}: {type(exc).__name__}: {said}")
 
     def _refusal(self, exc: Any, status: int, said: str) -> RealtimeError:

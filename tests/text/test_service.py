@@ -17,11 +17,12 @@ from realtime_sync.errors import (
     ConfigurationError,
     ConnectError,
     RealtimeError,
+    ResponseFailed,
 )
 from realtime_sync.local import LocalServer
 from realtime_sync.text import ChatSession
 
-from .api import Api, chunk, refused
+from .api import Api, chunk, events, refused
 
 Chat = Callable[..., ChatSession]
 
@@ -227,6 +228,23 @@ def test_no_key_is_shown(api: Api, caplog: pytest.LogCaptureFixture) -> None:
             mine.ask("Hello!")
         assert KEY not in f"{caught.value!r}{caught.value.body}"
     client.close()
+
+
+@pytest.mark.parametrize("kind", ["error", "response.failed"])
+def test_no_key_of_a_stream_is_shown(api: Api, chat: Chat, kind: str) -> None:
+    """Nor where the server repeats it when the answer has begun."""
+    error = {"code": "x", "message": f"not with {KEY}"}
+    failed = {"id": "r", "object": "response", "status": "failed", "error": error}
+    api.plan(events({"type": kind, **(error if kind == "error" else {"response": failed})}))
+    with pytest.raises(ResponseFailed, match="not with …") as caught:
+        chat(api="responses", api_key=KEY).ask("Hello!")
+    assert KEY not in f"{caught.value!r}{caught.value.message}"
+
+
+def test_an_option_that_the_client_does_not_know(chat: Chat) -> None:
+    """It is named, and how servers of one's own get what they alone know."""
+    with pytest.raises(ConfigurationError, match=r"'top_k'; .*extra_body=\{"):
+        chat().ask("Hello!", top_k=1)
 
 
 def test_a_name_that_is_none() -> None:
