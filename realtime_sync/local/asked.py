@@ -196,8 +196,9 @@ class _Called:
 def _told(content: Any) -> str:
     """Words as they come: some endpoints send a list of parts, some of them no text."""
     if isinstance(content, list):
-        return "".join(part["text"] for part in content if part.get("type") == "text")
-    return str(content or "")
+        content = "".join(part["text"] for part in content if part.get("type") == "text")
+    # half a surrogate pair is what no endpoint would take back
+    return str(content or "").encode("utf-8", "replace").decode()
 
 
 def _is_object(text: str) -> bool:

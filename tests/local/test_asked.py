@@ -67,3 +67,9 @@ def test_parts_and_choices() -> None:
     chunks = Chunks()
     assert list(chunks.read({"choices": [first, other]})) == ["Yes."]
     assert chunks.ended().reason is None
+
+
+def test_half_a_surrogate_pair() -> None:
+    """What no UTF-8 can say is not said, nor sent back with the history."""
+    chunk = json.loads('{"choices": [{"delta": {"content": "a\\ud800b"}}]}')
+    assert list(Chunks().read(chunk)) == ["a?b"]
