@@ -187,7 +187,11 @@ class Endpoint:
         if failed is not None:
             # here and not where it was caught: as a context it would be shown after all
             raise KeyFailed(f"{self._key_name}: the key function raised {failed}")
-        return clean_key(key, self._key_name)
+        try:
+            return clean_key(key, self._key_name)
+        except ConfigurationError as exc:  # it may know better next time, as one that raises
+            failed = f"{exc}; the key function gave it"
+        raise KeyFailed(failed)
 
     def _carries_key(self, url: str) -> bool:
         """Whether a header or a part of the query, the URL's own too, looks like a key."""
@@ -366,4 +370,7 @@ def _shown(url: str) -> str:
 
 
 class KeyFailed(ConfigurationError, ConnectError):
-    """A key function raised: a failed attempt. Its own words may hold the key and are not shown."""
+    """A key function raised, or gave what is no key: a failed attempt.
+
+    Its own words may hold the key and are not shown.
+    """

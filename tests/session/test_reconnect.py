@@ -705,6 +705,20 @@ def test_others_are_tried_again(line: Line) -> None:
 
 
 @pytest.mark.row("F1", "F31", bound="0.1, 0.5, 1, 2, 4, 8 s, a quarter more or less")
+@pytest.mark.row("F33")
+@pytest.mark.parametrize("given", ["", "a b", None])
+def test_a_key_function_that_has_no_key_now(given: Any, line: Line) -> None:
+    """A failed attempt like one that raises: the next has the key again, and the session lives."""
+    keys = iter(["one", given, "two"])
+    session, pipe = opened(
+        line, endpoint=Compatible("ws://127.0.0.1:9", api_key=lambda: next(keys))
+    )
+    with session.expect("connection.restored") as pending:
+        pipe.cut()
+        pending.result(timeout=LIMIT)
+    assert [headers["Authorization"] for _, headers in line.dialled] == ["Bearer one", "Bearer two"]
+
+
 def test_each_delay_is_longer() -> None:
     """Attempts that fail are further and further apart, each by chance; then there is none."""
     relink = Relink(ReconnectPolicy())
