@@ -188,9 +188,9 @@ class _Called:
 
     def differs(self, call_id: str | None, arguments: str) -> bool:
         """Whether a piece with a name begins another call: by id, else after whole arguments."""
-        if call_id:
+        if self.call_id and call_id:
             return bool(self.name) and self.call_id != call_id
-        return not self.call_id and bool(arguments) and _is_object(self.arguments)
+        return bool(arguments) and _is_object(self.arguments)
 
 
 def _told(content: Any) -> str:

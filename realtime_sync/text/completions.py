@@ -100,13 +100,14 @@ class _Run:
     def _number(self, index: Any, call_id: str | None, name: str | None, *, begins: bool) -> int:
         """Which call a piece belongs to: by its index; another id and a name begin another one.
 
-        Some servers give no index, or every call the same. Where they give no ids either, what
+        Some servers give no index, or every call the same. Where ids do not tell either, what
         could begin a call (`begins`) does so once the arguments before it are whole.
         """
         known = self._numbers.get(index)
         if known is not None and name:
             had = self._ids.get(known)
-            differs = had != call_id if call_id else not had and begins and self._whole(known)
+            told = bool(had and call_id)
+            differs = had != call_id if told else begins and self._whole(known)
         else:
             differs = False
         if known is None or differs:

@@ -30,6 +30,7 @@ CALLS: dict[str, tuple[list[Wire], list[int]]] = {
         [1],
     ),
     "the name late": ([piece('{"n"', id="a", index=0), piece(": 1}", "f", id="a", index=0)], [1]),
+    "the id late": ([piece('{"n"', "f", index=0), piece(": 1}", "f", id="a", index=0)], [1]),
     "an object": ([piece({"n": 1}, "f", id="a", index=0)], [1]),
     "odd indexes": (
         [piece('{"n": 1}', "f", id="a", index=0), piece('{"n": 2}', "f", id="b", index="1")],

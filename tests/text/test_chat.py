@@ -173,6 +173,15 @@ def test_a_name_in_each_piece(api: Api, chat: Chat, call_id: str | None) -> None
     assert outputs == ["2"]
 
 
+def test_an_id_that_comes_late(api: Api, chat: Chat) -> None:
+    """A call whose id comes with a later piece is one call."""
+    pieces = [tool_call(0, None, "add", '{"a": 1,'), tool_call(0, "x1", "add", ' "b": 1}')]
+    api.plan(streamed(*map(chunk, pieces), chunk(finish="tool_calls")))
+    chat(tools=[add]).ask("Once, please.")
+    outputs = [m["content"] for m in api.requests[-1]["messages"] if m["role"] == "tool"]
+    assert outputs == ["2"]
+
+
 def test_arguments_that_are_read_already(api: Api, chat: Chat) -> None:
     """A server that sends arguments as an object, not as JSON text, is understood."""
     (call,) = tool_call(0, "x1", "add")["tool_calls"]
