@@ -11,6 +11,7 @@ transcribe  sound files, written down
 translate   a sound file, in another language
 record      a microphone, into a file
 devices     microphones and loudspeakers
+doctor      what works here, and what to do where it does not
 batch       many recordings or conversations, and a report
 serve       the embedded server alone
 replay      a recording, in its own time

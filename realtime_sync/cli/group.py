@@ -11,6 +11,7 @@ from .chat import chat
 from .completion import completion
 from .demo import demo
 from .devices import devices
+from .doctor import doctor
 from .record import record
 from .replay import replay
 from .router import router
@@ -50,6 +51,7 @@ for command in (
     translate,
     record,
     devices,
+    doctor,
     serve,
     replay,
     batch,

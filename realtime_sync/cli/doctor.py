@@ -1,0 +1,245 @@
+"""`realtime-sync doctor`: what works here, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import ssl
+import statistics
+import struct
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from ..errors import AudioError, AudioUnavailable, RealtimeError
+from .failures import line, reported
+from .screen import printable
+from .target import Target, server_options
+
+if TYPE_CHECKING:
+    from ..runtime.endpoints import Endpoint
+    from ..session import RealtimeSession
+
+__all__ = ["doctor"]
+
+_NEEDED = ("websocket-client", "pydantic", "numpy", "pybase64")
+_EXTRAS = {
+    "audio": "pyaudio",
+    "aec": "livekit",
+    "local": "websockets",
+    "voice": "espeakng-loader",
+    "image": "pillow",
+    "text": "openai",
+    "tools": "docstring-parser",
+    "proxy": "python-socks",
+}
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
+_ROUNDS = 5  # round trips whose median is the latency
+_QUIET = -80.0  # dBFS: a microphone that hears less is muted
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look has shown; `cure`: what to do, where there is something to do."""
+
+    name: str
+    state: Literal["ok", "warning", "failed"]
+    said: str
+    cure: str = ""
+
+
+@click.command()
+@click.option("--devices/--no-devices", default=True, help="Record and play a second.")
+@click.option("--json", "as_json", is_flag=True, help="Each finding as a line of JSON.")
+@server_options
+@reported
+def doctor(target: Target, devices: bool, as_json: bool) -> None:
+    """Look at everything that a conversation needs, and say what to do where something is wrong.
+
+    Versions, the key, TLS, proxies, the way to the server and how long it takes, microphone and
+    loudspeaker: a second is recorded, and a quiet tone played. Nothing is sent that costs tokens.
+
+    \b
+    Examples:
+      realtime-sync doctor
+      realtime-sync doctor --no-devices --url http://127.0.0.1:8000/v1
+
+    Exit code: 0 where a conversation can be held; 1 where something that it needs does not work.
+    """
+    from .screen import Screen
+
+    screen, failed = Screen(), 0
+    for finding in _findings(target, devices):
+        failed += finding.state == "failed"
+        if as_json:
+            click.echo(json.dumps(asdict(finding)))
+            continue
+        mark, style = _MARKS[finding.state]
+        screen.write(f"{mark} {finding.name:12}", style, end=" ")
+        screen.write(printable(finding.said))
+        if finding.cure:
+            screen.write(f"  {'':12} → {printable(finding.cure)}", "bold")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _findings(target: Target, devices: bool) -> Iterator[Finding]:
+    yield _versions()
+    yield _extras()
+    yield _key(target)
+    yield _tls()
+    yield from _proxies()
+    yield from _way(target)
+    if devices:
+        yield from _listened()
+        yield from _played()
+
+
+def _versions() -> Finding:
+    found = ", ".join(f"{name} {version(name)}" for name in ("realtime_sync", *_NEEDED))
+    return Finding("versions", "ok", f"Python {platform.python_version()}, {found}")
+
+
+def _extras() -> Finding:
+    there, missing = [], []
+    for extra, package in _EXTRAS.items():
+        try:
+            version(package)
+            there.append(extra)
+        except PackageNotFoundError:
+            missing.append(extra)
+    said = f"{', '.join(there) or 'none'}; not here: {', '.join(missing) or 'none'}"
+    cure = f'for those that you want: pip install "realtime_sync[{",".join(missing)}]"'
+    return Finding("extras", "ok", said, cure if missing else "")
+
+
+def _key(target: Target) -> Finding:
+    if target.url is not None:
+        sent = "sent" if target.key else "none is sent to --url without --api-key-env NAME"
+        return Finding("key", "ok", sent)
+    raw = target.key or os.environ.get("OPENAI_API_KEY", "")
+    if not raw.strip():
+        return Finding(
+            "key", "warning", "OPENAI_API_KEY is not set", "export OPENAI_API_KEY=sk-…, of OpenAI"
+        )
+    if raw.strip("'\"").strip() != raw.strip():
+        return Finding("key", "failed", "it stands in quotes", "set it without them")
+    return Finding("key", "ok", f"there, {len(raw.strip())} characters")
+
+
+def _tls() -> Finding:
+    paths = ssl.get_default_verify_paths()
+    context = ssl.create_default_context()
+    count = context.cert_store_stats()["x509_ca"]
+    # a directory of certificates is read when it is needed: it counts none before
+    if not count and not paths.capath:
+        return Finding(
+            "TLS",
+            "failed",
+            f"{ssl.OPENSSL_VERSION}, no certificate authorities",
+            "apt-get install ca-certificates, or SSL_CERT_FILE=…/cacert.pem",
+        )
+    where = paths.cafile or paths.capath or "the system's store"
+    return Finding("TLS", "ok", f"{ssl.OPENSSL_VERSION}, authorities from {where}")
+
+
+def _proxies() -> Iterator[Finding]:
+    named = [name for name in _PROXIES if os.environ.get(name)]
+    if named:
+        yield Finding(
+            "proxy",
+            "warning",
+            f"{', '.join(named)} is set; the library takes no proxy from the environment",
+            "where you need one: RealtimeSession(proxy=…)",
+        )
+
+
+def _way(target: Target) -> Iterator[Finding]:
+    """Connect, and ask for nothing a few times."""
+    from ..session import RealtimeSession
+
+    sessions: list[RealtimeSession] = []
+
+    def make(endpoint: Endpoint) -> RealtimeSession:
+        # one attempt: what is wrong is told at once
+        sessions.append(RealtimeSession(target.model, endpoint=endpoint, reconnect=None))
+        return sessions[0]
+
+    began = time.perf_counter()
+    try:
+        with target.connected(make) as session:
+            took = (time.perf_counter() - began) * 1000
+            yield Finding("handshake", "ok", f"{session.config.model}, {took:.0f} ms")
+            yield Finding("latency", "ok", f"{_latency(session):.1f} ms for a round trip (median)")
+    except (RealtimeError, OSError) as exc:
+        yield Finding("handshake", "failed", line(exc), _cure(exc))
+
+
+def _latency(session: RealtimeSession) -> float:
+    times = []
+    for _ in range(_ROUNDS):
+        began = time.perf_counter()
+        session.input_audio_buffer.clear()  # costs nothing, and is answered
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times)
+
+
+def _cure(error: Exception) -> str:
+    cures: dict[str, str] = {
+        "AuthenticationError": "check the key: it may have been revoked, or be another project's",
+        "PermissionDenied": "this key may not use this model: --model, or the key's permissions",
+        "NotFound": "check --url and --model",
+        "RateLimited": "wait, or raise the quota",
+    }
+    return cures.get(type(error).__name__, "is the server up, the network there, the URL right?")
+
+
+def _audio(name: str, look: Callable[[], Finding]) -> Iterator[Finding]:
+    try:
+        yield look()
+    except AudioUnavailable as exc:
+        yield Finding(name, "warning", line(exc), "only voice needs it; or --no-devices")
+    except AudioError as exc:
+        yield Finding(name, "warning", line(exc), "realtime-sync devices lists what there is")
+
+
+def _listened() -> Iterator[Finding]:
+    from ..audio import Microphone, level
+
+    def look() -> Finding:
+        heard = b""
+        with Microphone() as microphone:
+            while len(heard) < 48_000 and (frame := microphone.read()):
+                heard += frame
+            lost = microphone.lost_ms
+        loud = level(heard)
+        said = f"a second recorded, {loud:.0f} dBFS" + (f", {lost:.0f} ms lost" if lost else "")
+        if loud < _QUIET:
+            return Finding("microphone", "warning", said, "it hears nothing: is it muted?")
+        return Finding("microphone", "ok", said)
+
+    return _audio("microphone", look)
+
+
+def _played() -> Iterator[Finding]:
+    from ..audio import Speaker
+
+    def look() -> Finding:
+        wave = (round(3_000 * math.sin(2 * math.pi * 440 * at / 24_000)) for at in range(24_000))
+        with Speaker() as speaker:
+            speaker.play(struct.pack("<24000h", *wave), "tone")
+            speaker.finish("tone")
+            speaker.wait_playback(timeout=10)
+            played = speaker.position("tone")
+        if played < 900:
+            return Finding("speaker", "warning", f"{played:.0f} of 1000 ms played", "try another")
+        return Finding("speaker", "ok", "a tone of a second played: did you hear it?")
+
+    return _audio("speaker", look)

@@ -1,0 +1,115 @@
+"""`realtime-sync doctor`: each thing it looks at, well and ill."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from nullsinks import NullSinks, missing
+
+from realtime_sync.local import LocalServer
+
+from .conftest import Run
+
+KEY = "sk-canary0123456789"
+
+_missing = missing()
+with_audio = pytest.mark.skipif(bool(_missing), reason=_missing or "")
+
+
+def findings(text: str) -> dict[str, dict[str, str]]:
+    """What it has found, by name."""
+    return {one["name"]: one for one in map(json.loads, text.splitlines())}
+
+
+def test_all_is_well(run: Run, server: LocalServer) -> None:
+    """With a key and a server: every line is good, and costs no response."""
+    env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
+    done = run("doctor", "--no-devices", "--json", **env)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = findings(done.stdout)
+    assert list(found) == ["versions", "extras", "key", "TLS", "handshake", "latency"]
+    assert {one["state"] for one in found.values()} == {"ok"}
+    assert found["key"]["said"] == f"there, {len(KEY)} characters"
+    assert "websocket-client" in found["versions"]["said"]
+    assert found["latency"]["said"].endswith(" ms for a round trip (median)")
+    assert "response.create" not in [event["type"] for event in server.received]
+    assert KEY not in done.stdout
+
+
+def test_for_people(run: Run, server: LocalServer) -> None:
+    """A line a finding, with a mark; what to do stands below."""
+    done = run(
+        "doctor",
+        "--no-devices",
+        "--url",
+        server.url,
+        "--api-key",
+        "any",
+        HTTPS_PROXY="http://p:3128",
+    )
+    assert done.returncode == 0
+    assert "✓ handshake" in done.stdout
+    assert "! proxy" in done.stdout
+    assert "→ where you need one: RealtimeSession(proxy=…)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "cure"),
+    [(401, "check the key"), (403, "may not use this model"), (404, "check --url"), (429, "quota")],
+)
+def test_a_server_that_refuses(run: Run, server: LocalServer, status: int, cure: str) -> None:
+    """The handshake fails, with the reason and what to do; exit code 1."""
+    server.script.refuse(status, times=9)
+    env = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": KEY}
+    done = run("doctor", "--no-devices", "--json", **env)
+    found = findings(done.stdout)
+    assert done.returncode == 1
+    assert found["handshake"]["state"] == "failed"
+    assert cure in found["handshake"]["cure"]
+    assert "latency" not in found
+
+
+def test_no_server(run: Run) -> None:
+    """A refused connection is named, at once."""
+    done = run("doctor", "--no-devices", "--url", "http://127.0.0.1:9/v1")
+    assert done.returncode == 1
+    assert "✗ handshake" in done.stdout
+    assert "127.0.0.1:9" in done.stdout
+
+
+def test_keys_that_cannot_be(run: Run) -> None:
+    """One in quotes is a fault; none is not, since the embedded server answers then."""
+    done = run(
+        "doctor",
+        "--no-devices",
+        "--json",
+        OPENAI_API_KEY="'sk-x'",
+        OPENAI_BASE_URL="http://127.0.0.1:9/v1",
+    )
+    assert findings(done.stdout)["key"]["cure"] == "set it without them"
+    done = run("doctor", "--no-devices", "--json")
+    found = findings(done.stdout)
+    assert done.returncode == 0
+    assert (found["key"]["state"], found["handshake"]["state"]) == ("warning", "ok")
+
+
+@with_audio
+def test_microphone_and_speaker(run: Run, server: LocalServer) -> None:
+    """On null sinks the tone is played, and the microphone hears nothing, which is told."""
+    with NullSinks() as sinks:
+        done = run("doctor", "--json", "--url", server.url, "--api-key", "any", **sinks.environment)
+    found = findings(done.stdout)
+    assert done.returncode == 0
+    assert found["speaker"]["state"] == "ok"
+    assert "is it muted?" in found["microphone"]["cure"]
+
+
+def test_without_an_audio_library(without: Run, server: LocalServer) -> None:
+    """Voice is not needed for text: it is told what to install, and the exit code is 0."""
+    done = without("pyaudio", "doctor", "--json", "--url", server.url, "--api-key", "any")
+    found = findings(done.stdout)
+    if found["microphone"]["state"] == "ok":
+        pytest.skip("sounddevice is installed, which would do")
+    assert done.returncode == 0
+    assert found["microphone"]["state"] == found["speaker"]["state"] == "warning"
