@@ -65,6 +65,7 @@ def to_pcm16(audio: Bytes | Array, *, sample_rate: int | None = None, rate: int 
     samples = samples_of(audio)
     if samples.ndim == 2:
         samples = _downmixed(samples)
+    samples = _clipped(samples)  # before it is multiplied: the largest floats would overflow
     if sample_rate is not None:
         samples = _resampled(samples, sample_rate, rate)
     return _quantised(samples).astype("<i2", copy=False).tobytes()
@@ -130,6 +131,7 @@ def samples_of(audio: Any) -> Int16 | Float32:
         if len(raw) % 2:
             raise ValueError(f"{len(raw)} bytes hold half a sample at the end; {EXPECTED}")
         return np.frombuffer(raw, dtype="<i2").astype(np.int16, copy=False)
+    audio = np.asarray(audio)  # of a subclass the plain samples
     if (audio.dtype.kind, audio.dtype.itemsize) not in {("i", 2), ("f", 4)}:
         raise TypeError(f"{EXPECTED}, not {audio.dtype}; convert it with .astype()")
     if audio.ndim not in (1, 2) or (audio.ndim == 2 and not 1 <= audio.shape[1] <= MAX_CHANNELS):
@@ -139,6 +141,10 @@ def samples_of(audio: Any) -> Int16 | Float32:
     if not np.isfinite(audio).all():
         raise ValueError(f"the audio holds NaN or infinity; {EXPECTED}")
     return audio.astype(np.float32, copy=False)
+
+
+def _clipped(samples: Int16 | Float32) -> Int16 | Float32:
+    return samples if samples.dtype == np.int16 else np.clip(samples, -1, 1)
 
 
 def _downmixed(samples: Int16 | Float32) -> Int16 | Float32:

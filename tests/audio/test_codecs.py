@@ -170,10 +170,20 @@ def test_floats_are_clipped_and_channels_averaged():
         -32_768,
         -32_768,
     ]
+    loudest = np.full(500, np.finfo(np.float32).max)
+    assert set(np.frombuffer(codecs.to_pcm16(loudest), "<i2")) == {32_767}
+    halved = np.frombuffer(codecs.to_pcm16(-loudest, sample_rate=48_000), "<i2")
+    assert set(halved) == {-32_768}
     stereo = np.array([[100, 300], [-32_768, -32_768]], np.int16)
     assert np.frombuffer(codecs.to_pcm16(stereo), "<i2").tolist() == [200, -32_768]
     halves = np.array([[0.5, -0.25], [-1.0, -1.0]], np.float32)
     assert np.frombuffer(codecs.to_pcm16(halves), "<i2").tolist() == [4_096, -32_768]
+
+
+def test_a_mask_is_no_noise():
+    """Of a masked array the samples count, not what numpy would fill in for them."""
+    masked = np.ma.masked_array(np.array([1, 2, 3], np.int16), [True, False, False])
+    assert codecs.to_pcm16(masked) == np.array([1, 2, 3], "<i2").tobytes()
 
 
 @pytest.mark.parametrize(
