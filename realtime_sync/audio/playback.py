@@ -95,7 +95,7 @@ class Playback:
         if len(pcm) % 2:
             raise ValueError(f"{len(pcm)} bytes hold half a sample at the end")
         with self._changed:
-            if not pcm or item_id in self._dropped:
+            if not pcm or self._closed or item_id in self._dropped:
                 return
             line = self._lines.setdefault(item_id, _Line())
             line.chunks.append(pcm)

@@ -33,6 +33,15 @@ def test_it_waits_for_100_ms() -> None:
     assert play(playback, 5) == sound(100)
 
 
+def test_what_comes_too_late_is_not_kept() -> None:
+    """Once nobody plays any more, sound that still comes takes no memory."""
+    playback = Playback()
+    playback.close()
+    playback.add(sound(200), "a")
+    assert playback.waiting_ms == 0
+    assert not playback.playing
+
+
 def test_a_complete_item_waits_for_nothing() -> None:
     """Of an item that is complete the first slice comes at once; silence fills the last."""
     playback = Playback()
