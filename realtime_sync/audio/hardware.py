@@ -195,6 +195,7 @@ def find_device(choice: DeviceChoice, direction: Direction, among: Sequence[Devi
         DeviceNotFound: None fits, or several do equally well; the message lists what there is.
         TypeError: None of these.
     """
+    check_choice(choice)
     able = [device for device in among if device.channels(direction)]
     if choice is None and (named := os.environ.get(VARIABLES[direction], "").strip()):
         choice = int(named) if named.isdecimal() else named
@@ -214,6 +215,19 @@ def find_device(choice: DeviceChoice, direction: Direction, among: Sequence[Devi
     raise DeviceNotFound(f"{said} is not here; there are: {there}")
 
 
+def check_choice(choice: DeviceChoice) -> DeviceChoice:
+    """What `find_device` takes as `choice`, if it is that.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if isinstance(choice, bool) or not (
+        choice is None or isinstance(choice, (int, str, re.Pattern, Device))
+    ):
+        raise TypeError(f"device: an index, a name, a pattern or None, not {type(choice).__name__}")
+    return choice
+
+
 def _fitting(choice: DeviceChoice, direction: Direction, able: list[Device]) -> list[Device]:
     if choice is None:
         return [one for one in able if getattr(one, f"default_{direction}")] or able[:1]
@@ -223,14 +237,12 @@ def _fitting(choice: DeviceChoice, direction: Direction, able: list[Device]) -> 
         return sorted(
             named, key=lambda one: (one.host_api != choice.host_api, one.index != choice.index)
         )
-    if isinstance(choice, int) and not isinstance(choice, bool):
+    if isinstance(choice, int):
         return [one for one in able if one.index == choice]
     if isinstance(choice, re.Pattern):
         return [one for one in able if choice.search(one.name)]
-    if isinstance(choice, str):
-        exact = [one for one in able if one.name == choice]
-        return exact or [one for one in able if choice.casefold() in one.name.casefold()]
-    raise TypeError(f"device: an index, a name, a pattern or None, not {type(choice).__name__}")
+    exact = [one for one in able if one.name == choice]
+    return exact or [one for one in able if choice.casefold() in one.name.casefold()]
 
 
 def _pyaudio() -> Any:

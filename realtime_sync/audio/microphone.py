@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 import weakref
 from collections import deque
@@ -13,11 +14,13 @@ from ..errors import AudioError, DeviceLost, copy_of
 from ..runtime.clock import Condition, Event, may_wait
 from .codecs import level
 from .formats import BYTES_PER_MS, RATE
-from .hardware import DeviceChoice
+from .hardware import DeviceChoice, check_choice
 from .owner import hasten
 from .ports import Changes, DeviceChange, InputPort
 
 __all__ = ["Microphone", "PreRoll"]
+
+log = logging.getLogger(__name__)
 
 _KEPT_MS: Final = 5_000  # unread; then the oldest are dropped
 _OPENING: Final = 20.0  # seconds that a device may take
@@ -51,7 +54,7 @@ class Microphone:
         on_change: Callable[[DeviceChange], object] | None = None,
     ) -> None:
         self._changes = Changes(on_change)
-        self._wanted = (device, backend, self._changes)
+        self._wanted = (check_choice(device), backend, self._changes)
         self._port: InputPort | None = None
         self._thread: threading.Thread | None = None
         self._stop = Event()
@@ -136,6 +139,10 @@ class Microphone:
                 self._step(self._port)
         except (AudioError, OSError) as exc:
             self._ended = exc if isinstance(exc, AudioError) else AudioError(str(exc))
+        except Exception as exc:  # the library's, or ours: whoever reads is not left waiting
+            log.exception("the microphone failed")
+            self._ended = AudioError(f"the microphone failed: {exc!r}")
+            self._ended.__cause__ = exc
         finally:
             self._port.close()
             with self._changed:

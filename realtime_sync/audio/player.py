@@ -17,7 +17,7 @@ from ..errors import AudioError, DeviceLost, RealtimeTimeout, copy_of
 from ..runtime.clock import Condition, Deadline, Event, may_wait
 from .codecs import Array, Bytes, to_pcm16
 from .formats import RATE
-from .hardware import DeviceChoice
+from .hardware import DeviceChoice, check_choice
 from .outputs import AudioSink, DeviceOutput, Output, SinkOutput
 from .owner import hasten
 from .pace import REAL, Clock
@@ -304,7 +304,7 @@ class Speaker(Player):
         self._clock = REAL
         self._stop = Event()
         self._changes = Changes(on_change)
-        self._line = DeviceOutput((device, backend, self._changes), self._stop)
+        self._line = DeviceOutput((check_choice(device), backend, self._changes), self._stop)
         self._set_up(self._line, start_ms, monitor)
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from realtime_sync.audio import Device, devices, hardware
+from realtime_sync.audio import Device, Microphone, Speaker, devices, hardware
 from realtime_sync.audio.hardware import find_device, install_line
 from realtime_sync.errors import AudioUnavailable, ConfigurationError, DeviceNotFound
 
@@ -63,6 +63,14 @@ def test_none_or_several(choice: Any, said: str) -> None:
     """One that is not there, plays only, or may be several: the message lists what there is."""
     with pytest.raises(DeviceNotFound, match=said):
         find_device(choice, "input", THERE)
+
+
+@pytest.mark.parametrize("wrong", [True, 3.5, b"usb", ["usb"]])
+@pytest.mark.parametrize("make", [Microphone, Speaker])
+def test_what_names_no_device(make: Any, wrong: Any) -> None:
+    """It is refused by the call, not by a thread."""
+    with pytest.raises(TypeError, match="device: an index, a name, a pattern or None, not "):
+        make(wrong)
 
 
 def test_no_device_at_all() -> None:

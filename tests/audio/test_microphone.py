@@ -96,6 +96,23 @@ def test_a_device_that_refuses_everything(listen: Any, clock: VirtualClock) -> N
 
 
 @pytest.mark.row("F48", bound="counted, within 30 ms")
+def test_a_library_that_fails(
+    listen: Any, clock: VirtualClock, monkeypatch: Any, logged_errors: list[Any]
+) -> None:
+    """Whatever it raises, opening the microphone is an AudioError that says so."""
+    microphone = listen(FakeDevice("mic", 1, 0, 24_000), clock=clock)
+
+    def fail(*_: Any) -> Any:
+        raise ValueError("Invalid input channel count")
+
+    monkeypatch.setattr(ports, "find", fail)
+    with pytest.raises(AudioError, match="Invalid input channel count"):
+        microphone.open()
+    with pytest.raises(AudioError, match="Invalid input channel count"):
+        microphone.read()
+    assert len(logged_errors) == 1
+
+
 def test_overflows_are_counted(listen: Any, clock: VirtualClock, monkeypatch: Any) -> None:
     """Sound that the device has lost is counted, in milliseconds, and raises nothing."""
     device = FakeDevice("mic")
