@@ -131,7 +131,7 @@ def samples_of(audio: Any) -> Int16 | Float32:
         if len(raw) % 2:
             raise ValueError(f"{len(raw)} bytes hold half a sample at the end; {EXPECTED}")
         return np.frombuffer(raw, dtype="<i2").astype(np.int16, copy=False)
-    audio = np.asarray(audio)  # of a subclass the plain samples
+    audio = _plain(audio)
     if (audio.dtype.kind, audio.dtype.itemsize) not in {("i", 2), ("f", 4)}:
         raise TypeError(f"{EXPECTED}, not {audio.dtype}; convert it with .astype()")
     if audio.ndim not in (1, 2) or (audio.ndim == 2 and not 1 <= audio.shape[1] <= MAX_CHANNELS):
@@ -143,7 +143,12 @@ def samples_of(audio: Any) -> Int16 | Float32:
     return audio.astype(np.float32, copy=False)
 
 
-def _clipped(samples: Int16 | Float32) -> Int16 | Float32:
+def _plain(audio: Array) -> Any:
+    """Of a subclass the samples: a mask is no noise."""
+    return np.asarray(audio)
+
+
+def _clipped(samples: Any) -> Any:
     return samples if samples.dtype == np.int16 else np.clip(samples, -1, 1)
 
 
