@@ -131,21 +131,16 @@ def samples_of(audio: Any) -> Int16 | Float32:
         if len(raw) % 2:
             raise ValueError(f"{len(raw)} bytes hold half a sample at the end; {EXPECTED}")
         return np.frombuffer(raw, dtype="<i2").astype(np.int16, copy=False)
-    audio = _plain(audio)
-    if (audio.dtype.kind, audio.dtype.itemsize) not in {("i", 2), ("f", 4)}:
-        raise TypeError(f"{EXPECTED}, not {audio.dtype}; convert it with .astype()")
-    if audio.ndim not in (1, 2) or (audio.ndim == 2 and not 1 <= audio.shape[1] <= MAX_CHANNELS):
-        raise ValueError(f"{EXPECTED}, not {audio.shape}")
-    if audio.dtype.kind == "i":
-        return audio.astype(np.int16, copy=False)
-    if not np.isfinite(audio).all():
+    plain: Array = np.asarray(audio)  # of a subclass the samples: a mask is no noise
+    if (plain.dtype.kind, plain.dtype.itemsize) not in {("i", 2), ("f", 4)}:
+        raise TypeError(f"{EXPECTED}, not {plain.dtype}; convert it with .astype()")
+    if plain.ndim not in (1, 2) or (plain.ndim == 2 and not 1 <= plain.shape[1] <= MAX_CHANNELS):
+        raise ValueError(f"{EXPECTED}, not {plain.shape}")
+    if plain.dtype.kind == "i":
+        return plain.astype(np.int16, copy=False)
+    if not np.isfinite(plain).all():
         raise ValueError(f"the audio holds NaN or infinity; {EXPECTED}")
-    return audio.astype(np.float32, copy=False)
-
-
-def _plain(audio: Array) -> Any:
-    """Of a subclass the samples: a mask is no noise."""
-    return np.asarray(audio)
+    return plain.astype(np.float32, copy=False)
 
 
 def _clipped(samples: Any) -> Any:
