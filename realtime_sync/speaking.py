@@ -30,6 +30,7 @@ class Speaking(Calling):
     def __init__(self) -> None:
         super().__init__()
         self._line: Line | None = None  # our microphone and loudspeaker, while they are in use
+        self._line_claimed = False  # from before it is made, until it is over
 
     def stats(self) -> SessionStats:
         known, line = super().stats(), self._line

@@ -65,6 +65,18 @@ class _Ear(Watch):
         self._over()
 
 
+#: Of several threads that begin at once one has the devices.
+_claiming = threading.Lock()
+
+
+def _claim(session: Speaking) -> None:
+    with _claiming:
+        if session._line_claimed:
+            goes_on = session._line or "another"
+            raise ConfigurationError(f"talk: {goes_on!r} goes on; stop_talking() first")
+        session._line_claimed = True
+
+
 class Line:
     """Base of `Talk` and `PushToTalk`.
 
@@ -86,8 +98,7 @@ class Line:
         clock: Clock | None = None,
         muted: bool = False,
     ) -> None:
-        if session._line is not None:
-            raise ConfigurationError(f"talk: {session._line!r} goes on; stop_talking() first")
+        _claim(session)
         self._session = session
         self._stop = Event()
         self._done = Event()  # set when nothing of it is left
@@ -96,15 +107,17 @@ class Line:
         self._muted = muted
         self._frame = b""  # the last one heard
         self._recording: Recording | None = None
-        self._ends = microphone_of(microphone, clock)
-        player, self._give_back = player_of(speaker, clock, self._played)
-        self._clock: Clock = clock or player._clock or REAL
-        self._input = Input(session)
-        self.output = Output(session, player)
+        self._give_back: Callable[[], object] = lambda: None
         try:
+            self._ends = microphone_of(microphone, clock)
+            player, self._give_back = player_of(speaker, clock, self._played)
+            self._clock: Clock = clock or player._clock or REAL
+            self._input = Input(session)
+            self.output = Output(session, player)
             self._echo = echo(self.output, self._clock)
         except BaseException:
             self._give_back()
+            session._line_claimed = False
             raise
         self._live = LiveItems(lambda: transcription_of(session) is not None)
         self._ear = _Ear({**self._live.acts, **self._acts()}, self._over)
@@ -339,6 +352,7 @@ class Line:
         self._session._watches.remove(self._ear)
         if self._session._line is self:
             self._session._line = None
+        self._session._line_claimed = False
         for one in self._devices():
             one._changes.remove(self._device_changed)
         for close in (self._close_source, self._give_back, self._close_recording):

@@ -16,9 +16,10 @@ from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.audio import WavSink
 from realtime_sync.errors import AudioError, AudioUnavailable, ConfigurationError
 from realtime_sync.local import LocalServer
+from realtime_sync.voice import Talk
 from realtime_sync.voice.talk import TRANSCRIPTION, _tell_once
 
-from .conftest import LIMIT, Stage, silence, sound
+from .conftest import LIMIT, Sink, Stage, silence, sound
 
 Stages = Callable[..., Stage]
 
@@ -397,6 +398,33 @@ def test_one_at_a_time(stage: Stages) -> None:
 class Broken:
     def read(self) -> bytes:
         raise OSError("no more")
+
+
+def test_one_at_a_time_of_many_threads(stage: Stages) -> None:
+    """Of eight who begin at once one has the devices; the others are told. Then it is free."""
+    on = stage()
+    here, begun, refused = threading.Barrier(8), [], []
+
+    def begin() -> None:
+        here.wait(LIMIT)
+        try:
+            begun.append(Talk(on.session, on.microphone, Sink(on.clock), clock=on.clock))
+        except ConfigurationError as exc:
+            refused.append(str(exc))
+
+    threads = [threading.Thread(target=begin) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    on.clock.release()
+    for one in begun:
+        one.stop()
+    assert (len(begun), len(refused)) == (1, 7)
+    assert all("stop_talking() first" in one for one in refused)
+    with pytest.raises(TypeError):
+        on.session.talk(object(), on.sink)
+    on.talk().stop()
 
 
 def test_a_source_that_raises(stage: Stages, logged_errors: list[Any]) -> None:
