@@ -9,6 +9,7 @@ import os
 import struct
 import wave
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -53,6 +54,14 @@ def read_file(path: str | os.PathLike[str]) -> tuple[bytes, int]:
 
 #: How the names of sound files end, in small letters.
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".opus")
+
+
+def named_otherwise(path: str | os.PathLike[str]) -> str:
+    """What is wrong with the name of a file to be written: it says another kind than WAV; or ""."""
+    named = Path(path)
+    if (kind := named.suffix.lower()) == ".wav" or kind not in SUFFIXES:
+        return ""
+    return f"what is written is WAV; name it {named.with_suffix('.wav')}"
 
 
 class FileSource(Protocol):
@@ -191,7 +200,7 @@ def write_wav(path: str | os.PathLike[str], pcm: Bytes | Array, rate: int = RATE
 
     Raises:
         TypeError: As `to_pcm16`.
-        ValueError: As `to_pcm16`, or the rate is out of range.
+        ValueError: As `to_pcm16`, the rate is out of range, or the name says another kind.
         OSError: The file cannot be written.
     """
     ratio(rate, RATE)  # before the file is made: nothing is left of what was refused
@@ -216,7 +225,8 @@ class WavSink:
         sample_rate: As given.
 
     Raises:
-        TypeError, ValueError: A rate or a number of channels that cannot be.
+        TypeError, ValueError: A rate or a number of channels that cannot be; a name that says
+            FLAC, OGG or the like.
         OSError: It cannot be written.
     """
 
@@ -226,6 +236,8 @@ class WavSink:
         ratio(sample_rate, RATE)
         if not 1 <= channels <= MAX_CHANNELS:
             raise ValueError(f"channels: 1 to {MAX_CHANNELS}, not {channels}")
+        if other := named_otherwise(path):
+            raise ValueError(f"{os.fspath(path)}: {other}")
         self.sample_rate = sample_rate
         self._channels = channels
         self._path = os.fspath(path)

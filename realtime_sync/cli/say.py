@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ..errors import AudioUnavailable, DeviceNotFound
 from .failures import reported
 from .target import Target, target_options
 from .wavpath import WavPath
@@ -48,7 +49,10 @@ def say(
     """
     fields = {} if voice is None else {"voice": voice}
     with target.opened(output_modalities=["audio"], reconnect=None, **fields) as session:
-        response = _saved(session, text, save) if save else _played(session, text, speaker)
+        try:
+            response = _saved(session, text, save) if save else _played(session, text, speaker)
+        except (AudioUnavailable, DeviceNotFound) as exc:
+            raise type(exc)(f"{exc}; a file will do: --save SAID.WAV") from exc
     response.raise_for_status()
 
 

@@ -18,13 +18,13 @@ class WavPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path as it was given; anything else is wrong usage, before anybody is asked."""
-        from ..audio.files import SUFFIXES
+        from ..audio.files import named_otherwise
 
         path = Path(str(super().convert(value, param, ctx)))
         if not path.absolute().parent.is_dir():
             self.fail(f"there is no directory {path.parent}", param, ctx)
-        if (kind := path.suffix.lower()) != ".wav" and kind in SUFFIXES:
-            self.fail(f"what is written is WAV; name it {path.with_suffix('.wav')}", param, ctx)
+        if other := named_otherwise(path):
+            self.fail(other, param, ctx)
         return value
 
 

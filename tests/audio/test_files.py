@@ -172,6 +172,16 @@ def test_a_sink_refuses_noise(tmp_path, pcm, error):
         WavSink(tmp_path / "b.wav", channels=0)
 
 
+@pytest.mark.parametrize("name", ["a.mp3", "a.FLAC", "a.ogg"])
+def test_a_name_of_another_kind(tmp_path, name):
+    """What is written is WAV; a name that says otherwise is refused, and no file is made."""
+    with pytest.raises(ValueError, match=r"a\.\w+: what is written is WAV; name it \S*a\.wav"):
+        WavSink(tmp_path / name)
+    with pytest.raises(ValueError, match="what is written is WAV"):
+        write_wav(tmp_path / name, bytes(96))
+    assert not (tmp_path / name).exists()
+
+
 def test_a_sink_into_a_pipe(tmp_path):
     """A pipe gets a header without a length, as others write it, and every sample."""
     pipe = tmp_path / "pipe"

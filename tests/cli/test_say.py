@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from realtime_sync.cli.group import group
+from realtime_sync.errors import DeviceNotFound
 from realtime_sync.local import LocalServer
 from realtime_sync.local.speech import tones
 from realtime_sync.runtime.clock import Event
@@ -53,3 +54,16 @@ def test_all_of_it_is_heard(server: LocalServer, monkeypatch: pytest.MonkeyPatch
     done = CliRunner().invoke(group, ["say", SAID, "--url", server.url, "--api-key", "any"])
     assert done.exit_code == 0, done.output
     assert loudspeaker.heard == tones(SAID)
+
+
+def test_without_a_loudspeaker(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that says so, and that a file will do; nothing was asked."""
+
+    def none(_device: Any) -> Any:
+        raise DeviceNotFound("there is none")
+
+    monkeypatch.setattr("realtime_sync.audio.Speaker", none)
+    done = CliRunner().invoke(group, ["say", SAID, "--url", server.url, "--api-key", "any"])
+    assert done.exit_code == 1
+    assert done.output == "Error: there is none; a file will do: --save SAID.WAV\n"
+    assert "response.create" not in [event["type"] for event in server.received]
