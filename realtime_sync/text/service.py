@@ -41,6 +41,7 @@ _ENDPOINTS_OWN = ("Authorization", "OpenAI-Organization", "OpenAI-Project")
 _SECRET_LENGTH = 6  # less is no secret, and replacing it would garble any text
 #: HTTP status -> what may help.
 _CURES = {
+    **dict.fromkeys((301, 302, 303, 307, 308), "no redirect is followed; give the URL it leads to"),
     401: "check the key",
     403: "check what the key may do",
     404: "check the URL and the model",
@@ -131,6 +132,7 @@ class Service:
         self._wires = wires = Wires()
         http = openai.DefaultHttpxClient(
             event_hooks={"request": [wires.watch]},
+            follow_redirects=False,  # to nobody else goes what was said, or an api-key
             trust_env=False,  # a session takes no proxy from the environment either
             verify=default_context(),
         )

@@ -22,7 +22,7 @@ from realtime_sync.errors import (
 from realtime_sync.local import LocalServer
 from realtime_sync.text import ChatSession
 
-from .api import Api, chunk, events, refused
+from .api import Api, Handler, chunk, events, refused
 
 Chat = Callable[..., ChatSession]
 
@@ -245,6 +245,21 @@ def test_an_option_that_the_client_does_not_know(chat: Chat) -> None:
     """It is named, and how servers of one's own get what they alone know."""
     with pytest.raises(ConfigurationError, match=r"'top_k'; .*extra_body=\{"):
         chat().ask("Hello!", top_k=1)
+
+
+def test_no_redirect_is_followed(api: Api) -> None:
+    """A server that sends us elsewhere is not obeyed: neither words nor a key go there."""
+
+    def elsewhere(handler: Handler) -> None:
+        handler.begin(307, location=f"http://localhost:{api.url.partition('1:')[2]}/other")
+        handler.end()
+
+    api.plan(elsewhere)
+    session = ChatSession("gpt-text", base_url=api.url, api_key=KEY, max_retries=0)
+    with session, pytest.raises(ConnectError, match=r"307; no redirect is followed") as caught:
+        session.ask("Hello!")
+    assert caught.value.status == 307
+    assert len(api.requests) == 1
 
 
 def test_a_name_that_is_none() -> None:
