@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -56,6 +57,8 @@ _LATE = 30  # looks that a transcript may hold up what was said after it
 )
 @click.option("--record", type=WavPath(), metavar="BOTH.WAV", help="Both sides.")
 @click.option("--voice", metavar="NAME", help="Else the server's.")
+@click.option("--ai-first", is_flag=True, help="The model speaks first.")
+@click.option("--stopword", metavar="WORD", help="Ends the talk where you say it.")
 @target_options
 @reported
 def talk(
@@ -68,6 +71,8 @@ def talk(
     echo: Literal["half_duplex", "none", "aec"],
     record: str | None,
     voice: str | None,
+    ai_first: bool,
+    stopword: str | None,
 ) -> None:
     """Talk to a model by voice.
 
@@ -79,6 +84,7 @@ def talk(
       realtime-sync talk
       realtime-sync talk --echo none --record both.wav
       realtime-sync talk --push-to-talk
+      realtime-sync talk --ai-first --stopword goodbye
       realtime-sync talk --input question.wav --output answer.wav
 
     Without OPENAI_API_KEY and --url the embedded server answers (and says so on stderr): by rules,
@@ -89,6 +95,8 @@ def talk(
     not_twice(input=source, output=sink, record=record)
     if key and source is not None:
         raise click.UsageError("--push-to-talk is for a microphone; leave out --input")
+    if stopword is not None and not stopword.strip():
+        raise click.UsageError("--stopword: a word")
     fields: dict[str, Any] = {"output_modalities": ["audio"]}
     if voice is not None:
         fields["voice"] = voice
@@ -109,7 +117,9 @@ def talk(
         except (AudioUnavailable, DeviceNotFound) as exc:
             raise type(exc)(f"{exc}; files will do: --input SAID.WAV --output REPLY.WAV") from exc
         try:
-            _shown(session, held)
+            if ai_first:
+                session.response.create()
+            _shown(session, held, stopword)
         finally:
             held.stop()
     held.wait(timeout=0)
@@ -128,13 +138,13 @@ def _tell(event: Any) -> None:
         click.echo(f"The {device} is gone; looking for it, or another.", err=True)
 
 
-def _shown(session: RealtimeSession, held: Talk | PushToTalk) -> None:
+def _shown(session: RealtimeSession, held: Talk | PushToTalk, stopword: str | None) -> None:
     from .keys import Keys
     from .screen import Screen
 
     screen = Screen()
     with Keys() as keys:
-        View(session, held, screen, keys).run()
+        View(session, held, screen, keys, stopword).run()
 
 
 class View:
@@ -145,10 +155,16 @@ class View:
         held: The conversation.
         screen: Where it is shown.
         keys: Of whoever sits there.
+        stopword: What the user says to end it; None: nothing does.
     """
 
     def __init__(
-        self, session: RealtimeSession, held: Talk | PushToTalk, screen: Screen, keys: Keys
+        self,
+        session: RealtimeSession,
+        held: Talk | PushToTalk,
+        screen: Screen,
+        keys: Keys,
+        stopword: str | None = None,
     ) -> None:
         self._session = session
         self._held = held
@@ -156,6 +172,11 @@ class View:
         self._key: PushToTalk | None = cast("PushToTalk", held) if hasattr(held, "press") else None
         self._screen = screen
         self._keys = keys
+        # a word of its own, in capitals or not
+        self._stopword = stopword and re.compile(
+            rf"(?<!\w){re.escape(stopword.strip())}(?!\w)", re.IGNORECASE
+        )
+        self._stopped = False  # it was said
         self._items: list[LiveItem] = []  # not printed yet, in the conversation's order
         self._looks = 0  # since the oldest of them was printed
         self._stopping = 0.0  # seconds within which another Ctrl-C ends it
@@ -174,7 +195,7 @@ class View:
                 self._print(item)
 
     def _follow(self) -> None:
-        while not self._held.ended:
+        while not self._held.ended and not self._told_to_stop():
             try:
                 self._look()
             except KeyboardInterrupt:
@@ -182,6 +203,14 @@ class View:
                     raise
                 self._stopping = _TWICE
                 self._session.interrupt()
+
+    def _told_to_stop(self) -> bool:
+        self._stopped = self._stopped or any(map(self._stops, self._items))
+        return self._stopped
+
+    def _stops(self, item: LiveItem) -> bool:
+        word = self._stopword
+        return bool(word and item.role == "user" and word.search(item.text))
 
     def _look(self) -> None:
         try:
@@ -213,6 +242,7 @@ class View:
             (self._held.unmute if self._held.muted else self._held.mute)()
 
     def _print(self, item: LiveItem) -> None:
+        self._stopped = self._stopped or self._stops(item)
         text = item.text.strip()
         if item.interrupted:
             text += " …"

@@ -57,6 +57,36 @@ def test_files_for_devices(
     assert both.stat().st_size > answer.stat().st_size
 
 
+def test_a_word_ends_it(
+    run: Run, here: list[str], server: LocalServer, question: Path, tmp_path: Path
+) -> None:
+    """The talk ends where the user says the stopword, as a word of its own."""
+    write_wav(question, tones("what is it") + bytes(96_000) + tones("what else is there"))
+    server.script.transcripts(["Goodbyes are sad.", "So: GOODBYE, my friend"])
+    server.reply("yes", " ".join(f"word{n}" for n in range(200)))
+    files = ["--input", str(question), "--output", str(tmp_path / "answer.wav")]
+    done = run("talk", *here, *files, "--stopword", "goodbye")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Goodbyes are sad." in done.stdout
+    assert "So: GOODBYE, my friend" in done.stdout
+    assert sounding(tmp_path / "answer.wav") < 20
+    assert run("talk", *here, *files, "--stopword", " ").returncode == 2
+
+
+def test_the_model_speaks_first(
+    run: Run, here: list[str], server: LocalServer, tmp_path: Path
+) -> None:
+    """--ai-first asks for a response before anybody has said a word."""
+    silence = tmp_path / "silence.wav"
+    write_wav(silence, bytes(48_000))
+    server.reply("welcome")
+    done = run(
+        *("talk", *here, "--ai-first", "--input", str(silence)),
+        *("--output", str(tmp_path / "answer.wav")),
+    )
+    assert (done.returncode, done.stdout) == (0, "model: welcome\n")
+
+
 def test_on_a_terminal(
     here: list[str], server: LocalServer, question: Path, tmp_path: Path
 ) -> None:
