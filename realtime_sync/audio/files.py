@@ -6,6 +6,7 @@ WAV by the standard library, other kinds by libsndfile.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import wave
 from collections.abc import Callable
@@ -86,13 +87,15 @@ def open_file(path: str | os.PathLike[str]) -> FileSource:
     """A sound file of any rate and number of channels, which are averaged.
 
     WAV files of linear PCM are read by the standard library; FLAC, OGG, MP3 and other WAV files
-    where `soundfile` is installed.
+    where `soundfile` is installed. A pipe has to hold WAV: it cannot be read twice.
 
     Raises:
         AudioUnavailable: It is no WAV file, and soundfile is not installed.
         AudioError: It is broken, or no sound file.
         OSError: It cannot be opened or read.
     """
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        return WavSource(path)  # opened anew it would lack its beginning, or wait for ever
     with open(path, "rb") as file:
         is_wav = file.read(4) == b"RIFF"
     if is_wav:

@@ -42,7 +42,8 @@ def microphone_of(given: Any, clock: Clock | None) -> Ends:
     if isinstance(given, (Microphone, PacedSource)):
         return Ends(given, live=isinstance(given, Microphone), own=False)
     if is_file(given):
-        Path(given).open("rb").close()  # what is not there is said at once, not by the thread
+        if not Path(given).is_fifo():  # which is opened once
+            Path(given).open("rb").close()  # what is not there is said at once, not by the thread
     elif _is_device(given):
         return Ends(Microphone(given), live=True, own=True)
     live = callable(getattr(given, "read", None))

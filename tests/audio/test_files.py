@@ -172,6 +172,29 @@ def test_a_sink_refuses_noise(tmp_path, pcm, error):
         WavSink(tmp_path / "b.wav", channels=0)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of POSIX systems")
+def test_a_pipe_is_opened_once(tmp_path, monkeypatch):
+    """Sound that another program writes is read from its first byte on, and waited for once."""
+    sound = make(tmp_path / "a.wav", bytes(range(64))).read_bytes()
+    pipe, opened = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR)  # so that nothing below waits for the other end
+    os.write(writer, sound)
+    real = open
+
+    def one(path, *how, **more):
+        opened.append(path)
+        return real(path, *how, **more)
+
+    monkeypatch.setattr("builtins.open", one)
+    source = open_file(pipe)
+    monkeypatch.undo()
+    os.close(writer)
+    assert opened == [pipe]
+    assert b"".join(iter(source.read, b"")) == bytes(range(64))
+    source.close()
+
+
 @pytest.mark.parametrize("name", ["a.mp3", "a.FLAC", "a.ogg"])
 def test_a_name_of_another_kind(tmp_path, name):
     """What is written is WAV; a name that says otherwise is refused, and no file is made."""
