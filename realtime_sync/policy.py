@@ -21,8 +21,9 @@ class ReconnectPolicy:
             idle moment; None: never.
         renew_every: Seconds after which a session is renewed whose server names no end; None:
             never.
-        keep_audio: Seconds of user audio, the newest, that wait for a link while there is none. A
-            commit whose audio has to make room for newer fails with `ConnectionLost`.
+        keep_audio: Seconds of user audio, the newest, that wait for a link while there is none;
+            0: none of it. A commit whose audio has to make room for newer fails with
+            `ConnectionLost`.
         replay_audio: Seconds of audio of the items that you have created: the newest of it is kept,
             and a new session hears it where there is no transcript. What goes beyond is in
             `connection.restored`, `skipped`. The same of calls with audio that wait for a link;

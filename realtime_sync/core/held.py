@@ -42,7 +42,7 @@ class Held:
 
         Args:
             frames: Each an `input_audio_buffer.append`, and its bytes of audio.
-            limit: Bytes of audio to keep; the newest frame stays, whatever its size.
+            limit: Bytes of audio to keep; the newest frame stays, whatever its size, but at 0.
         """
         for frame, size in frames:
             audio = Audio(frame, size)
@@ -50,7 +50,8 @@ class Held:
             self._audio.append(audio)
             self._size += size
         dropped = 0
-        while self._size > limit and len(self._audio) > 1:
+        least = 1 if limit else 0
+        while self._size > limit and len(self._audio) > least:
             oldest = self._audio.popleft()
             self._entries.remove(oldest)  # near the front: only events may stand before it
             self._size -= oldest.size

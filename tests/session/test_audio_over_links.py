@@ -165,6 +165,19 @@ def test_a_commit_whose_audio_made_room(tail_ms: int, lost_ms: int, goes: bool, 
     assert fresh.no_more()
 
 
+def test_audio_that_is_not_to_wait(line: Line) -> None:
+    """With keep_audio=0 all of it is dropped, and counted."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), keep_audio=0))
+    fresh = unlinked(session, line, pipe)
+    for _ in range(3):
+        session.input_audio_buffer.append(CHUNK)
+    with session.expect("connection.restored") as pending:
+        fresh.greet(id="sess_2")
+        assert pending.result(timeout=LIMIT).lost_audio_ms == 300
+    arrived(session, fresh)
+    assert fresh.types == []
+
+
 def test_a_commit_that_gave_up(line: Line) -> None:
     """The audio of a commit that timed out without a link waits for the next commit."""
     session, pipe = line.open(reconnect=AT_ONCE)
