@@ -544,6 +544,8 @@ class Connection(Relinking):
         with self._lock:
             if ready():
                 return None
+            if self.phase == "closed":  # in a forked child: nobody will bring more
+                self.check_open()
             signal = Signal()
             waiters.append(signal.set)
             return signal

@@ -6,11 +6,21 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..errors import SessionClosed
 from .clock import Condition, Deadline, expired, may_wait
 
 __all__ = ["Reply"]
 
 T = TypeVar("T")
+
+#: How often this process has been forked off another: replies from before will never be settled.
+forks = 0
+
+
+def forked() -> None:
+    """This is the child of a process that made replies."""
+    global forks
+    forks += 1
 
 
 class Reply(concurrent.futures.Future[T]):
@@ -24,6 +34,7 @@ class Reply(concurrent.futures.Future[T]):
         super().__init__()
         self._condition = Condition()
         self._what = what  # names the call in a timeout's message
+        self._forks = forks
         self._post = post  # hands a function to the dispatcher
         # or a caller's cancel() would make our set_result raise, and end the I/O thread
         self.set_running_or_notify_cancel()
@@ -37,6 +48,7 @@ class Reply(concurrent.futures.Future[T]):
         Raises:
             RealtimeTimeout: It took longer; the work goes on.
             WouldDeadlock: Called in a tap.
+            SessionClosed: Called in a forked child, which has no thread that could settle it.
             RealtimeError: What went wrong.
         """
         return self.result_by(Deadline(timeout))
@@ -44,7 +56,7 @@ class Reply(concurrent.futures.Future[T]):
     def result_by(self, deadline: Deadline) -> T:
         """`result`, within a deadline that other steps share."""
         if not self.done():
-            may_wait()
+            self._may_wait()
         try:
             return super().result(deadline.remaining())
         except concurrent.futures.TimeoutError:
@@ -57,11 +69,16 @@ class Reply(concurrent.futures.Future[T]):
         """What went wrong, or None; waits like `result`."""
         deadline = Deadline(timeout)
         if not self.done():
-            may_wait()
+            self._may_wait()
         try:
             return super().exception(deadline.remaining())
         except concurrent.futures.TimeoutError:
             raise expired(self._what, deadline) from None
+
+    def _may_wait(self) -> None:
+        may_wait()
+        if self._forks != forks:
+            raise SessionClosed("it is that of the process that forked this one")
 
     def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:
         """Have `fn(future)` run where callbacks run, once it is done."""

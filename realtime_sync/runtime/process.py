@@ -10,7 +10,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from ..errors import SessionClosed
-from . import threads
+from . import futures, threads
 from .clients import Weak
 from .clock import Deadline
 
@@ -55,6 +55,7 @@ def _at_exit() -> None:
 
 def _after_fork_in_child() -> None:
     """Link and threads are the parent's; whoever goes on here is told so instead of waiting."""
+    futures.forked()
     for connection in list(_all):
         connection._lock = threading.RLock()  # a thread that is not here may have held the old one
         if connection.phase not in ("new", "closed"):
@@ -62,6 +63,7 @@ def _after_fork_in_child() -> None:
             connection.error = SessionClosed("it is that of the process that forked this one")
             connection._loop = connection._link = connection._client.loop = None
             connection._closed.set()
+            connection._watches.orphaned(connection.error)
 
 
 atexit.register(_at_exit)

@@ -164,6 +164,11 @@ class Watches:
                 if seen:
                     watch.put(seen)
 
+    def orphaned(self, error: RealtimeError) -> None:
+        """In a forked child: nobody feeds them any more."""
+        self._changing = threading.RLock()  # a thread that is not here may have held the old one
+        self.end(error)
+
     def end(self, error: RealtimeError | None, *, over: bool = True) -> None:
         """No watcher gets any more.
 

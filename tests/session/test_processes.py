@@ -221,6 +221,43 @@ print("ready")
 
 
 @pytest.mark.row("F41", bound="close frame within 1 s of the exit")
+@pytest.mark.row("F42")
+def test_what_a_forked_child_waits_for(server: LocalServer) -> None:
+    """What its parent had begun is told to be over, instead of waited for without an end."""
+    server.script.hold(after=1)
+    code, _, err, _ = run(
+        server,
+        """
+events = session.events("never")
+with session.expect("response.created") as begun:
+    pending = session.submit("x")
+    stream = session.stream("y")
+response = begun.result(timeout=10).response
+handle = session.response.get(response.id)
+pid = os.fork()
+if pid == 0:
+    for call in (
+        lambda: pending.result(),
+        lambda: pending.exception(),
+        lambda: next(stream),
+        lambda: handle.wait(timeout=None),
+        lambda: list(handle.text_deltas()),
+    ):
+        try:
+            call()
+        except SessionClosed as exc:
+            assert "forked" in str(exc), exc
+        else:
+            os._exit(1)
+    os._exit(7 if list(events) == [] else 2)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+session.close()
+print("ready")
+""",
+    )
+    assert (code, err) == (0, "")
+
+
 def test_exit_says_goodbye(server: LocalServer) -> None:
     """A session that nobody closed is closed as the process ends, and its last callback runs."""
     code, out, err, _ = run(
