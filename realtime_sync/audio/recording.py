@@ -48,7 +48,12 @@ class Recording:
         self._bytes = [0, 0]  # that have come, silence included
         self._over = False
         if isinstance(target, (tuple, list)) and len(target) == 2:
-            self._sinks = [WavSink(one) for one in target]
+            self._sinks = [WavSink(target[0])]
+            try:
+                self._sinks.append(WavSink(target[1]))
+            except BaseException:
+                self._sinks[0].close()
+                raise
         elif isinstance(target, (str, os.PathLike)):
             self._sinks = [WavSink(target, channels=2)]
         else:

@@ -336,6 +336,25 @@ def test_a_recording_that_cannot_go_on(
         assert file.getnframes() == pytest.approx(24_000, rel=0.2)
 
 
+def test_a_recording_that_cannot_begin(
+    stage: Stages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The call says so; the file that could be made is closed, and another talk may begin."""
+    closed: list[WavSink] = []
+    real = WavSink.close
+
+    def close(sink: WavSink) -> None:
+        closed.append(sink)
+        real(sink)
+
+    monkeypatch.setattr(WavSink, "close", close)
+    on = stage()
+    with pytest.raises(FileNotFoundError):
+        on.talk(record=(tmp_path / "user.wav", tmp_path / "none" / "model.wav"))
+    assert len(closed) == 1
+    on.talk().stop()
+
+
 def test_ask_is_heard_too(stage: Stages, server: LocalServer) -> None:
     """While the speaker is in use it plays every response of the default conversation."""
     on = stage()
