@@ -10,8 +10,9 @@ from typing import Any
 from ..audio import Microphone, PacedSource, Player, Speaker, WavSink
 from ..audio.files import SUFFIXES
 from ..audio.pace import Clock
+from ..errors import ConfigurationError
 
-__all__ = ["Ends", "is_file", "microphone_of", "player_of"]
+__all__ = ["Ends", "check_files", "is_file", "microphone_of", "player_of"]
 
 
 class Ends:
@@ -82,6 +83,23 @@ def player_of(
         else Player(given, monitor=monitor, clock=clock)
     )
     return made, made.close
+
+
+def check_files(microphone: Any, speaker: Any, record: Any) -> None:
+    """Whether each is a file of its own, if it is one: two in one would destroy each other.
+
+    Raises:
+        ConfigurationError: Two are one.
+    """
+    recorded = record if isinstance(record, (tuple, list)) else (record,)
+    paths = [Path(one) for one in (microphone, speaker) if is_file(one)]
+    paths += [Path(one) for one in recorded if isinstance(one, (str, os.PathLike))]
+    seen: set[Path] = set()
+    for path in paths:
+        real = path.resolve()
+        if real in seen and (real.is_file() or not real.exists()):
+            raise ConfigurationError(f"talk: {path} is given twice; each needs a file of its own")
+        seen.add(real)
 
 
 def is_file(given: Any) -> bool:

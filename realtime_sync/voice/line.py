@@ -24,7 +24,7 @@ from ..events.local import DeviceLost, DeviceRestored
 from ..runtime.clock import Deadline, Event, expired, may_wait
 from ..runtime.watches import Watch
 from .echo import Echo
-from .ends import microphone_of, player_of
+from .ends import check_files, microphone_of, player_of
 from .input import Input
 from .live import LiveItem, LiveItems
 from .output import Output
@@ -98,6 +98,7 @@ class Line:
         clock: Clock | None = None,
         muted: bool = False,
     ) -> None:
+        check_files(microphone, speaker, record)
         _claim(session)
         self._session = session
         self._stop = Event()

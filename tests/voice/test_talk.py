@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
-from realtime_sync.audio import WavSink
+from realtime_sync.audio import WavSink, write_wav
 from realtime_sync.errors import AudioError, AudioUnavailable, ConfigurationError
 from realtime_sync.local import LocalServer
 from realtime_sync.voice import Talk
@@ -352,6 +352,18 @@ def test_a_recording_that_cannot_begin(
     with pytest.raises(FileNotFoundError):
         on.talk(record=(tmp_path / "user.wav", tmp_path / "none" / "model.wav"))
     assert len(closed) == 1
+    on.talk().stop()
+
+
+def test_no_file_is_two(stage: Stages, tmp_path: Path) -> None:
+    """Of the source, the sink and the recording none writes over another; nothing is touched."""
+    on, said = stage(), tmp_path / "said.wav"
+    write_wav(said, sound(200))
+    before = said.read_bytes()
+    for speaker, record in ((said, None), (on.sink, str(said)), (on.sink, (tmp_path / "a", said))):
+        with pytest.raises(ConfigurationError, match=r"said\.wav is given twice"):
+            on.session.talk(str(said), speaker, record=record)
+    assert said.read_bytes() == before
     on.talk().stop()
 
 
