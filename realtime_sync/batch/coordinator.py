@@ -275,8 +275,10 @@ class _Coordinator:
     def _landed(self, ticket: Ticket, future: Any) -> None:
         """An attempt has ended. Runs in whichever thread the executor likes; never raises."""
         try:
-            came = future.result()
-            if not isinstance(came, Attempt):
+            # asked for, not raised: what a worker may raise, KeyboardInterrupt say, would end the
+            # executor's thread, and the run would wait for ever
+            came = future.exception() or future.result()
+            if not isinstance(came, (Attempt, BaseException)):
                 came = TypeError(f"the executor gave {type(came).__name__}")
         except (Exception, CancelledError) as exc:
             came = exc

@@ -20,6 +20,8 @@ except ImportError:  # Windows: whoever runs it twice there is not kept from it
 
 __all__ = ["Journal"]
 
+_BEGIN = b'{"job": '  # of each line
+
 
 class Journal:
     """Where results are kept: a file, or memory where none is wanted.
@@ -72,10 +74,21 @@ class Journal:
         with contextlib.closing(_lines(self._file)) as lines:
             for number, line in enumerate(lines, 1):
                 if not line.endswith(b"\n"):
+                    self._check_cut(number, line)
                     break
                 self._learn(number, parsed(line))
                 self._end += len(line)
         self._file.truncate(self._end)
+
+    def _check_cut(self, number: int, line: bytes) -> None:
+        """See that the last line, which has no end, is ours to cut off: some files are written so.
+
+        Raises:
+            ConfigurationError: It is no piece of a result.
+        """
+        left = line.rstrip(b"\0")  # of a power cut
+        if not (left.startswith(_BEGIN) or _BEGIN.startswith(left)):
+            self._learn(number, None)
 
     def _learn(self, number: int, result: Result | None) -> None:
         where = f"results: {self.path}, line {number}"

@@ -238,6 +238,15 @@ def test_another_runs_file(tmp_path: Path) -> None:
         run([{"id": 1, "text": "x"}], echo, results=path)
 
 
+def test_a_file_without_an_end_of_line(tmp_path: Path) -> None:
+    """What is no piece of a result is left alone: a mistaken name costs nobody a file."""
+    path = tmp_path / "precious.json"
+    path.write_bytes(b'{"precious": 1}')
+    with pytest.raises(ConfigurationError, match=r"line 1: it is no result"):
+        run([1], never, results=path)
+    assert path.read_bytes() == b'{"precious": 1}'
+
+
 def test_a_file_that_is_being_written(tmp_path: Path) -> None:
     """Two runs cannot write one file."""
     path = tmp_path / "results.jsonl"
@@ -305,6 +314,18 @@ def test_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
         "lost": ("failed", 3),
         "wrong": ("failed", 1),
     }
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_whatever_a_worker_raises_is_told(error: type[BaseException]) -> None:
+    """The job has failed, and the run goes on: it neither ends nor waits for ever."""
+
+    def work(job: int) -> None:
+        if job == 1:
+            raise error
+
+    found = by_id(run(range(3), work))
+    assert [found[n].status for n in range(3)] == ["completed", "failed", "completed"]
 
 
 def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
