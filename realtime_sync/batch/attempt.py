@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import math
 import os
 import platform
 from collections.abc import Callable
@@ -137,12 +138,17 @@ def _outcome(given: Any) -> Outcome:
     if made is None:
         made = Outcome(given) if isinstance(given, str) else Outcome(value=given)
     try:
-        json.dumps([made.text, made.value, made.status])
+        json.dumps([made.text, made.value], allow_nan=False)
     except (TypeError, ValueError) as exc:
         raise TypeError(
             f"the worker gave {type(made.value).__name__}, which JSON cannot say: {exc}; give a"
             " text, a Response, an Outcome, or dicts, lists, numbers and texts"
         ) from exc
+    if not isinstance(made.status, str):
+        raise TypeError(f"the worker gave an Outcome: status: a text, not {made.status!r}")
+    minutes = 0.0 if made.minutes is None else made.minutes
+    if not isinstance(minutes, (int, float)) or not math.isfinite(minutes):
+        raise TypeError(f"the worker gave an Outcome: minutes: a number, not {minutes!r}")
     return made
 
 

@@ -55,7 +55,11 @@ class Result:
 
     def line(self) -> bytes:
         """As the file has it, the line's end included."""
-        return json.dumps(asdict(self), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        told = asdict(self)
+        try:
+            return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+        except UnicodeEncodeError:  # half a character, as names of files have: as an escape
+            return json.dumps(told).encode() + b"\n"
 
 
 _FIELDS = frozenset(Result.__dataclass_fields__)

@@ -422,3 +422,20 @@ def test_an_executor_of_the_callers_stays() -> None:
     with ThreadPoolExecutor(2) as pool:
         assert run(range(5), echo, pool).statuses == {"completed": 5}
         assert pool.submit(echo, 1).result(ask_limit) == "1"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [Outcome(status=["odd"]), Outcome(minutes="5"), Outcome(minutes=float("nan")), float("nan")],  # type: ignore[arg-type]
+)
+def test_an_outcome_that_cannot_be(given: Any) -> None:
+    """That job has failed, and the others run."""
+    found = by_id(run(range(3), lambda job: given if job == 1 else str(job), retries=0))
+    assert [found[n].status for n in range(3)] == ["completed", "failed", "completed"]
+
+
+def test_an_id_that_is_no_unicode(tmp_path: Path) -> None:
+    """A file's name may hold any byte: its job is known again."""
+    path = tmp_path / "results.jsonl"
+    run(["x\udcff.wav"], echo, results=path)
+    assert run(["x\udcff.wav"], echo, results=path).skipped == 1
