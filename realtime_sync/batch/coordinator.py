@@ -263,6 +263,9 @@ class _Coordinator:
             self._flying.discard(ticket)
             raise
         except Exception as exc:  # the job does not pickle, say
+            if type(exc) is RuntimeError:  # the executor was shut down
+                self._flying.discard(ticket)
+                raise
             self._keep(ticket, failed(exc))
             self._landings.put((ticket, exc))
             return

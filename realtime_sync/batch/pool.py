@@ -93,7 +93,7 @@ class Pool:
         if executor is None:
             executor = _threads(concurrency or _THREADS)
         self._make: Maker | None = None
-        if not hasattr(executor, "submit"):
+        if isinstance(executor, type) or not hasattr(executor, "submit"):
             if not callable(executor):
                 raise ConfigurationError(
                     "executor: a concurrent.futures.Executor, or a function that makes one; not"

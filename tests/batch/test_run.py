@@ -439,3 +439,13 @@ def test_an_id_that_is_no_unicode(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     run(["x\udcff.wav"], echo, results=path)
     assert run(["x\udcff.wav"], echo, results=path).skipped == 1
+
+
+def test_a_class_makes_executors_and_one_that_was_shut_down_ends_the_run(tmp_path: Path) -> None:
+    """No job has a line for what is the executor's fault."""
+    assert run(range(3), echo, ThreadPoolExecutor).statuses == {"completed": 3}
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        run(range(3), echo, pool, results=tmp_path / "x.jsonl")
+    assert lines(tmp_path / "x.jsonl") == []
