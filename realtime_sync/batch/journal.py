@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import weakref
 from collections.abc import Generator
 from types import TracebackType
 from typing import Any
@@ -61,12 +62,15 @@ class Journal:
     def _claim(self) -> None:
         if fcntl is None:
             return
+        _open.add(self)
         try:
-            # ends with the process, however that ends
+            # ends with the process, however that ends; fcntl's other locks end as soon as anybody
+            # in the process has read the file
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
             raise ConfigurationError(
-                f"results: another run is writing {self.path}; wait for it, or name another file"
+                f"results: another run is writing {self.path}; wait for it, end it and all its"
+                " processes (fuser shows who has the file open), or name another file"
             ) from exc
 
     def _read(self) -> None:
@@ -160,6 +164,13 @@ class Journal:
                 if self._file is not None:
                     self._file.close()
 
+    def let_go(self) -> None:
+        """In a forked process: its copy of the file would hold the lock, whoever ends the run."""
+        self._lock = threading.Lock()  # a thread that is not here may have had it
+        self._closed = True
+        if self._file is not None:
+            self._file.close()
+
     def __enter__(self) -> Journal:
         return self
 
@@ -170,6 +181,18 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+_open: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    for journal in tuple(_open):
+        journal.let_go()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _lines(file: Any) -> Generator[bytes, None, None]:

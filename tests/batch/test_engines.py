@@ -17,6 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from realtime_sync.batch import run
+from realtime_sync.errors import ConfigurationError
+
 from .thousand import jobs
 
 PROGRAM = Path(__file__).with_name("thousand.py")
@@ -127,6 +130,41 @@ def test_processes(url: str, tmp_path: Path) -> None:
     """On processes likewise, one of them and then the coordinator killed meanwhile."""
     kills = ("worker", "coordinator")
     check("processes", url, SHORT, tmp_path / "results.jsonl", kills=kills)
+
+
+#: Tells the process that has the job, which then outlives its coordinator.
+FORKED = """
+import os, signal, sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from realtime_sync.batch import run
+
+def wait(job):
+    os.write(1, f"{os.getpid()}\\n".encode())
+    signal.pause()
+
+fork = get_context("fork")
+run(["a"], wait, lambda: ProcessPoolExecutor(1, mp_context=fork), results=sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_forked_orphans_do_not_hold_the_file(tmp_path: Path) -> None:
+    """The coordinator killed, a run goes on with the file while its forked processes still live."""
+    path = tmp_path / "results.jsonl"
+    command = [sys.executable, "-c", FORKED, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as coordinator:
+        assert coordinator.stdout is not None
+        orphan = int(coordinator.stdout.readline())
+        try:
+            with pytest.raises(ConfigurationError, match=r"another run is writing.*fuser"):
+                run(["a"], str, results=path)
+            coordinator.kill()
+            coordinator.wait(30)
+            os.kill(orphan, 0)  # it lives
+            assert run(["a"], str, results=path).statuses == {"completed": 1}
+        finally:
+            os.kill(orphan, signal.SIGKILL)
 
 
 @needs_dask
