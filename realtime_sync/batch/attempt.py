@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextvars
 import json
-import math
 import os
 import platform
 from collections.abc import Callable
@@ -44,6 +43,9 @@ _PASSING = (ConnectError, ConnectionLost, SessionClosed, RealtimeTimeout, OSErro
 _LASTING = (ConfigurationError, NotFound, PermissionDenied)
 _TEXT_MOST = 2_000  # characters of an error's message
 _PAUSE_MOST = 300.0
+_MINUTES_MOST = 1e15
+_DEPTH_MOST = 200  # of lists and dicts in each other
+_DEEP = f"the worker gave a value nested over {_DEPTH_MOST} deep; give its JSON as a text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +146,29 @@ def _outcome(given: Any) -> Outcome:
             f"the worker gave {type(made.value).__name__}, which JSON cannot say: {exc}; give a"
             " text, a Response, an Outcome, or dicts, lists, numbers and texts"
         ) from exc
+    except RecursionError:
+        raise TypeError(_DEEP) from None
+    _check_depth(made.value)
     if not isinstance(made.status, str):
         raise TypeError(f"the worker gave an Outcome: status: a text, not {made.status!r}")
+    if not isinstance(made.text, (str, type(None))):
+        raise TypeError(f"the worker gave an Outcome: text: a text or None, not {made.text!r}")
     minutes = 0.0 if made.minutes is None else made.minutes
-    if not isinstance(minutes, (int, float)) or not math.isfinite(minutes):
-        raise TypeError(f"the worker gave an Outcome: minutes: a number, not {minutes!r}")
+    fits = isinstance(minutes, (int, float)) and not isinstance(minutes, bool)
+    if not (fits and 0 <= minutes <= _MINUTES_MOST):
+        raise TypeError(f"the worker gave an Outcome: minutes: a number from 0 on, not {minutes!r}")
     return made
+
+
+def _check_depth(value: Any) -> None:
+    """See that whoever is deep in a program of his own can read it."""
+    level = [value]
+    for _ in range(_DEPTH_MOST):
+        nests = [one for one in level if isinstance(one, (dict, list, tuple))]
+        if not nests:
+            return
+        level = [part for one in nests for part in (one.values() if isinstance(one, dict) else one)]
+    raise TypeError(_DEEP)
 
 
 def _measured(

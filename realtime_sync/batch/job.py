@@ -61,8 +61,19 @@ def id_of(job: Any) -> JobId:
 
 
 def digest(value: Any) -> str:
-    """Twelve digits that stay the same, in other processes too, as long as the value does."""
-    said = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=repr)
+    """Twelve digits that stay the same, in other processes too, as long as the value does.
+
+    Raises:
+        ConfigurationError: It is nested too deep, or holds itself.
+    """
+    try:
+        said = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=repr)
+    except RecursionError:
+        # no repr of it: that is as deep
+        found = value.get("id") if isinstance(value, Mapping) else getattr(value, "id", None)
+        raise ConfigurationError(
+            f"job {found!r}: it is nested too deep, or holds itself; give a flatter one"
+        ) from None
     return hashlib.blake2b(said.encode("utf-8", "replace"), digest_size=6).hexdigest()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import RecordingError
@@ -55,26 +56,56 @@ class Result:
 
     def line(self) -> bytes:
         """As the file has it, the line's end included."""
-        told = asdict(self)
+        told = {name: getattr(self, name) for name in _FIELDS}
         try:
             return json.dumps(told, ensure_ascii=False).encode() + b"\n"
         except UnicodeEncodeError:  # half a character, as names of files have: as an escape
             return json.dumps(told).encode() + b"\n"
 
 
-_FIELDS = frozenset(Result.__dataclass_fields__)
+def _amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf and value <= _MOST
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _MOST
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+_MOST = 10**15  # of anything that is counted: floats can say it
+#: What each may be.
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "job": lambda value: type(value) in (str, int),
+    "status": _text,
+    "text": lambda value: value is None or _text(value),
+    "value": lambda _: True,
+    "error": lambda value: value is None or isinstance(value, dict),
+    "attempts": _count,
+    "seconds": _amount,
+    "tokens": _count,
+    "requests": _count,
+    "minutes": _amount,
+    "finished": _amount,
+    "worker": _text,
+    "run": _text,
+    "key": _text,
+}
 
 
 def parsed(line: bytes) -> Result | None:
     """The result that a line holds; None: it holds none."""
     try:
         told = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict) or not {"job", "status"} <= set(told):
         return None
     # a newer version may say more
-    return Result(**{name: value for name, value in told.items() if name in _FIELDS})
+    known = {name: value for name, value in told.items() if name in _FIELDS}
+    return Result(**known) if all(_FIELDS[name](known[name]) for name in known) else None
 
 
 def results(path: str | os.PathLike[str]) -> Iterator[Result]:
@@ -95,7 +126,10 @@ def results(path: str | os.PathLike[str]) -> Iterator[Result]:
             found = parsed(line)
             if found is None:
                 raise RecordingError(
-                    f"{name}, line {number}: it is no result of a batch", path=name, line=number
+                    f"{name}, line {number}: it is no result of a batch; name another file, or"
+                    " remove this one",
+                    path=name,
+                    line=number,
                 )
             yield found
 

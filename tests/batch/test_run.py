@@ -15,7 +15,7 @@ import pytest
 
 from realtime_sync import Compatible, RealtimeSession, Response
 from realtime_sync.batch import Outcome, Result, processes, results, run
-from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError
+from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError, RecordingError
 from realtime_sync.local import LocalServer
 
 ask_limit = 5
@@ -238,6 +238,38 @@ def test_another_runs_file(tmp_path: Path) -> None:
         run([{"id": 1, "text": "x"}], echo, results=path)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '"job": []',
+        '"job": true',
+        '"status": []',
+        '"tokens": "many"',
+        '"tokens": true',
+        '"minutes": NaN',
+        '"minutes": -1',
+        '"seconds": 1e999',
+        '"tokens": 1' + "0" * 400,
+        '"error": "bad"',
+        '"text": 3',
+        '"run": {}',
+        '"key": null',
+        '"value": ' + "[" * 100_000,
+    ],
+)
+def test_a_line_that_cannot_be_a_result(wrong: str, tmp_path: Path) -> None:
+    """It is named, with the cure, and the file is left alone."""
+    path = tmp_path / "results.jsonl"
+    run([1], echo, results=path)
+    before = path.read_text() + '{"job": 2, "status": "completed", ' + wrong + "}\n"
+    path.write_text(before)
+    with pytest.raises(ConfigurationError, match=r"line 2: it is no result.*name another file"):
+        run([1, 2], echo, results=path)
+    with pytest.raises(RecordingError, match="line 2"):
+        list(results(path))
+    assert path.read_text() == before
+
+
 def test_a_file_without_an_end_of_line(tmp_path: Path) -> None:
     """What is no piece of a result is left alone: a mistaken name costs nobody a file."""
     path = tmp_path / "precious.json"
@@ -426,12 +458,44 @@ def test_an_executor_of_the_callers_stays() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [Outcome(status=["odd"]), Outcome(minutes="5"), Outcome(minutes=float("nan")), float("nan")],  # type: ignore[arg-type]
+    [
+        Outcome(status=["odd"]),  # type: ignore[arg-type]
+        Outcome(3),  # type: ignore[arg-type]
+        Outcome(minutes="5"),  # type: ignore[arg-type]
+        Outcome(minutes=-1),
+        Outcome(minutes=float("nan")),
+        float("nan"),
+    ],
 )
 def test_an_outcome_that_cannot_be(given: Any) -> None:
     """That job has failed, and the others run."""
     found = by_id(run(range(3), lambda job: given if job == 1 else str(job), retries=0))
     assert [found[n].status for n in range(3)] == ["completed", "failed", "completed"]
+
+
+@pytest.mark.parametrize("depth", [300, 500, 700, 900, 5000])
+def test_a_value_that_is_nested_too_deep(depth: int, tmp_path: Path) -> None:
+    """That job has failed, and the others run; the file can be read."""
+
+    def nest(job: Any) -> Any:
+        value: Any = "x"
+        for _ in range(depth if job == 1 else 100):
+            value = [value]
+        return value
+
+    found = by_id(run(range(3), nest, results=tmp_path / "results.jsonl"))
+    assert [found[n].status for n in range(3)] == ["completed", "failed", "completed"]
+    assert found[1].error is not None
+    assert "deep" in found[1].error["message"]
+
+
+def test_a_job_that_is_nested_too_deep() -> None:
+    """It is an error that names the job."""
+    value: Any = "x"
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(ConfigurationError, match=r"job 1: .*deep"):
+        run([{"id": 0}, {"id": 1, "value": value}], never)
 
 
 def test_an_id_that_is_no_unicode(tmp_path: Path) -> None:
