@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import ConfigurationError
 from .job import JobId
@@ -18,6 +19,9 @@ __all__ = ["Check", "Conversation", "Turn", "conversations"]
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What the user says, and what is to come of it.
+
+    Raises:
+        ConfigurationError: A value is of another type.
 
     Attributes:
         say: The text; None: `audio` says it.
@@ -37,6 +41,11 @@ class Turn:
     within: float | None = None
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        for name, (said, fits) in _TURN.items():
+            if not fits(getattr(self, name)):
+                raise ConfigurationError(f"{name}: {said}, not {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,11 @@ class Conversation:
     __hash__ = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        for name, (said, fits) in _CONVERSATION.items():
+            if not fits(getattr(self, name)):
+                raise ConfigurationError(
+                    f"job {self.id!r}: {name}: {said}, not {getattr(self, name)!r}"
+                )
         if not self.turns and not self.user:
             raise ConfigurationError(f"job {self.id!r}: turns or user: somebody has to speak")
         if type(self.max_turns) is not int or self.max_turns < 1:
@@ -92,13 +106,75 @@ class Conversation:
         if "id" not in given:
             raise ConfigurationError("a conversation needs an id")
         where = f"job {told['id']!r}"
-        given["turns"] = tuple(_turn(one, where) for one in given.get("turns", ()))
+        turns = given.pop("turns", None)
+        if not isinstance(turns, (list, tuple, type(None))):
+            raise ConfigurationError(f"{where}: turns: a list of turns, not {turns!r}")
+        given["turns"] = tuple(
+            _turn(one, f"{where}: turns[{n}]") for n, one in enumerate(turns or ())
+        )
         if given.get("expect") is not None:
-            given["expect"] = _turn(given["expect"], where)
+            if not isinstance(given["expect"], (Mapping, Turn)):
+                raise ConfigurationError(f"{where}: expect: an object, not {given['expect']!r}")
+            given["expect"] = _turn(given["expect"], f"{where}: expect")
         return cls(**given)
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, (str, type(None)))
+
+
+def _patterns(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(one, str) for one in value)
+
+
+def _call(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        arguments = value.get("arguments")
+        named = isinstance(value.get("name"), str)
+        return named and (arguments is None or isinstance(arguments, Mapping))
+    return isinstance(value, str)
+
+
+def _seconds(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return value is None or (isinstance(value, (int, float)) and 0 <= value < math.inf)
+
+
+_Kind: TypeAlias = tuple[str, Callable[[Any], bool]]
+#: What each attribute may be, in words, and whether a value is that.
+_TURN: dict[str, _Kind] = {
+    "say": ("a text", _text),
+    "audio": ("a path", lambda value: _text(value) or isinstance(value, os.PathLike)),
+    "tools": (
+        'a list of names, or of {"name": ..., "arguments": {...}}',
+        lambda value: (
+            value is None or (isinstance(value, (list, tuple)) and all(map(_call, value)))
+        ),
+    ),
+    "text": ("a list of patterns", _patterns),
+    "never": ("a list of patterns", _patterns),
+    "within": ("seconds, a number from 0 on", _seconds),
+}
+_CONVERSATION: dict[str, _Kind] = {
+    "id": (
+        "a text or a whole number",
+        lambda value: type(value) is int or (isinstance(value, str) and value != ""),
+    ),
+    "turns": (
+        "a list of turns",
+        lambda value: (
+            isinstance(value, (list, tuple)) and all(isinstance(one, Turn) for one in value)
+        ),
+    ),
+    "user": ("a text", _text),
+    "expect": ("a Turn", lambda value: value is None or isinstance(value, Turn)),
+}
+
+
 def _turn(told: Any, where: str) -> Turn:
+    if isinstance(told, Turn):
+        return told
     if isinstance(told, str):
         return Turn(told)
     if not isinstance(told, Mapping):
@@ -107,7 +183,10 @@ def _turn(told: Any, where: str) -> Turn:
     for name in ("text", "never", "tools"):
         if isinstance(given.get(name), str):
             given[name] = [given[name]]
-    return Turn(**given)
+    try:
+        return Turn(**given)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{where}: {exc}") from None
 
 
 def _known(kind: type, told: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -127,21 +206,26 @@ def conversations(path: str | os.PathLike[str]) -> list[Conversation]:
         {"id": 2, "user": "You want your money back.", "expect": {"text": "refund"}}
 
     Raises:
-        ConfigurationError: A line is no conversation; says which and why.
+        ConfigurationError: A line is no conversation, or there is none; says which and why.
         OSError: The file cannot be read.
     """
     found = []
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
-                told = json.loads(line)
+                told = json.loads(line.decode("utf-8-sig"))
                 if not isinstance(told, dict):
                     raise ValueError("it is no object")
                 found.append(Conversation.of(told))
-            except (ValueError, TypeError) as exc:
+            except (ValueError, TypeError, RecursionError) as exc:
                 raise ConfigurationError(f"{os.fspath(path)}, line {number}: {exc}") from exc
+    if not found:
+        raise ConfigurationError(
+            f"{os.fspath(path)}: no conversation in it; it needs a line of JSON for each, such as"
+            ' {"id": 1, "turns": ["Hello!"]}'
+        )
     return found
 
 

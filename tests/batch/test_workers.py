@@ -149,6 +149,20 @@ def test_workers_and_jobs_pickle() -> None:
         ('{"id": 1, "turn": ["x"]}', "no 'turn'; there are id, turns"),
         ('{"turns": ["x"]}', "needs an id"),
         ('{"id": 1, "user": "x", "max_turns": 0}', "max_turns"),
+        ('{"id": 1, "turns": "hi"}', "turns: a list"),
+        ('{"id": 1, "turns": 3}', "turns: a list"),
+        ('{"id": [], "turns": ["x"]}', "id: a text"),
+        ('{"id": true, "turns": ["x"]}', "id: a text"),
+        ('{"id": 1, "user": 3}', "user: a text"),
+        ('{"id": 1, "turns": ["a", {"say": 3}]}', r"turns\[1\]: say: a text"),
+        ('{"id": 1, "turns": [{"say": "x", "within": "x"}]}', r"turns\[0\]: within: seconds"),
+        ('{"id": 1, "turns": [{"say": "x", "within": NaN}]}', "within: seconds"),
+        ('{"id": 1, "turns": [{"say": "x", "text": 3}]}', "text: a list of patterns"),
+        ('{"id": 1, "turns": [{"say": "x", "never": [3]}]}', "never: a list of patterns"),
+        ('{"id": 1, "turns": [{"say": "x", "tools": [3]}]}', "tools: a list of names"),
+        ('{"id": 1, "turns": ["x"], "expect": "refund"}', "expect: an object"),
+        ('{"id": 1, "turns": ["x"], "expect": {"within": []}}', "expect: within: seconds"),
+        ("[" * 100_000, "line 2"),
         ("[]", "it is no object"),
         ("{", "line 2"),
     ],
@@ -160,6 +174,18 @@ def test_lines_that_are_no_conversation(tmp_path: Path, line: str, said: str) ->
     with pytest.raises(ConfigurationError, match=said) as caught:
         conversations(path)
     assert "line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize("empty", [b"", b"\n \n"])
+def test_no_conversation(empty: bytes, tmp_path: Path) -> None:
+    """A file without one says what it needs; one that is no UTF-8 says where."""
+    path = tmp_path / "talks.jsonl"
+    path.write_bytes(empty)
+    with pytest.raises(ConfigurationError, match=r"talks.jsonl: no conversation in it"):
+        conversations(path)
+    path.write_bytes(empty + b"\xff\n")
+    with pytest.raises(ConfigurationError, match=r"talks.jsonl, line \d"):
+        conversations(path)
 
 
 def test_a_tool_that_is_not_there() -> None:
