@@ -84,6 +84,8 @@ def run(
         raise ConfigurationError(f"retries: a number from 0 on, not {retries!r}")
     if not callable(worker):
         raise ConfigurationError(f"worker: a function, not {type(worker).__name__}")
+    if on_result is not None and not callable(on_result):
+        raise ConfigurationError(f"on_result: a function, not {type(on_result).__name__}")
     rate = RateLimit.of(rate_limit)
     path = None if results is None else os.fspath(results)
     if path is not None and is_parquet(path):
@@ -218,8 +220,7 @@ class _Coordinator:
             now = monotonic()
             if len(self._flying) >= self._limits.room or (self._suspects and self._flying):
                 return math.inf
-            if self._next is None:
-                self._next = self._due(now)
+            self._next = self._next or self._due(now)
             if self._next is None:
                 return self._later[0][0] - now if self._later else math.inf
             self.stopped = self._limits.used_up()

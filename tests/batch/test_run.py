@@ -316,6 +316,7 @@ def echo_with(job: Any, tool: Any) -> Any:
         ({"jobs": "abc"}, "jobs"),
         ({"jobs": [{"name": 1}]}, "jobs: each needs an id"),
         ({"worker": "abc"}, "worker"),
+        ({"on_result": 3}, "on_result"),
     ],
 )
 def test_wrong_arguments(wrong: dict[str, Any], said: str) -> None:
