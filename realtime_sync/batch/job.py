@@ -124,7 +124,7 @@ def resolved(path: Any) -> Any:
         return path
     try:
         return pkgutil.resolve_name(path)
-    except (ImportError, AttributeError, ValueError) as exc:
+    except Exception as exc:  # whatever a module raises
         raise ConfigurationError(
             f'{path!r} cannot be imported: {exc}; a dotted path is "package.module:name"'
         ) from exc

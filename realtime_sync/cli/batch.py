@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import errors
 from ..runtime.clock import monotonic
 from .failures import reported
 from .screen import printable
@@ -61,7 +63,8 @@ _COUNT = click.IntRange(min=1)
     "tools",
     multiple=True,
     metavar="MODULE:NAME",
-    help="A function that the model may call; more than once.",
+    help="A function that the model may call, of a module that is installed or in the current"
+    " folder; more than once.",
 )
 @click.option("--chat", is_flag=True, help="Hold conversations as text, with a text model.")
 @click.option("--user-model", metavar="NAME", help="Speaks for users who are not scripted.")
@@ -109,9 +112,14 @@ def batch(
 
     if processes is not None and dask is not None:
         raise click.UsageError("--processes and --dask are two places: give one")
+    _check_report(report, paths, results)
+    talks = _are_conversations(paths)
+    if talks and language is not None:
+        raise click.UsageError("--language is of recordings, not of conversations")
+    _check_tools(tools)
     with ExitStack() as stack:
         where = _where(target, stack, dask)
-        if _are_conversations(paths):
+        if talks:
             jobs, worker = _talks(paths, target, where, tools, chat, user_model)
         else:
             jobs, worker = _sounds(paths, target, where, language)
@@ -139,6 +147,39 @@ def _are_conversations(paths: Sequence[str]) -> bool:
     if len(kinds) == 2:
         raise click.UsageError("recordings and conversations are two runs: give one kind")
     return kinds == {True}
+
+
+def _check_report(report: str | None, paths: Sequence[str], results: str) -> None:
+    """What would otherwise be known once all jobs have ended."""
+    from ..batch.result import journal_of
+
+    if report is None:
+        return
+    page = os.path.realpath(report)
+    if page in (os.path.realpath(path) for path in (*paths, results, journal_of(results))):
+        raise click.UsageError(f"--report {report}: that is another file of this run")
+    there = os.path.exists(page)
+    folder = os.path.dirname(page)
+    if not there and not os.path.isdir(folder):
+        raise click.UsageError(f"--report {report}: there is no folder {folder}")
+    if not os.access(page if there else folder, os.W_OK):
+        raise click.UsageError(f"--report {report}: it may not be written")
+
+
+def _check_tools(tools: Sequence[str]) -> None:
+    """See that they can be imported, here and in processes of ours, which are told where."""
+    from ..batch.job import resolved
+
+    here = os.getcwd()
+    if tools and here not in sys.path:
+        sys.path.insert(0, here)  # as for `python -m`; a console script has its own folder there
+    for tool in tools:
+        try:
+            resolved(tool)
+        except errors.ConfigurationError as exc:
+            raise click.UsageError(
+                f"--tool {exc}; it was looked for in the current folder, too: {here}"
+            ) from exc
 
 
 def _where(target: Target, stack: ExitStack, dask: str | None) -> dict[str, Any]:

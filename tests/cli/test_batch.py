@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,11 +56,46 @@ def test_recordings(run: Run, tmp_path: Path) -> None:
     assert "b.wav is no" in done.stdout
 
 
+def test_a_tool_in_the_current_folder(
+    server: LocalServer, talks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A console script finds it too, and its processes; the error says where it was looked for."""
+    script = tmp_path / "bin" / "realtime-sync"
+    script.parent.mkdir()
+    script.write_text(
+        "from realtime_sync.__main__ import main\nif __name__ == '__main__':\n    main()\n"
+    )
+    (tmp_path / "shopx.py").write_text("def price(item: str) -> int:\n    return 3\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    command = [sys.executable, str(script), "batch", str(talks), "--processes", "1"]
+    command += ["--url", server.url, "--api-key", "any", "--tool"]
+
+    def done(tool: str) -> tuple[int, str]:
+        ended = subprocess.run(
+            [*command, tool], capture_output=True, text=True, timeout=60, check=False
+        )
+        return ended.returncode, ended.stdout + ended.stderr
+
+    code, said = done("shopx:price")
+    assert code == 1, said  # one is not as expected
+    assert "2 of 2 jobs: 2 completed" in said
+    code, said = done("nowhere:price")
+    assert code == 2
+    assert f"in the current folder, too: {tmp_path}" in " ".join(said.split())
+
+
 def test_wrong_usage(run: Run, talks: Path, tmp_path: Path) -> None:
     """Two kinds of jobs, and two places, are too many; a line that is no conversation is named."""
     write_wav(tmp_path / "a.wav", tones("one"))
     assert run("batch", str(talks), str(tmp_path / "a.wav")).returncode == 2
     assert run("batch", str(talks), "--processes", "2", "--dask", "tcp://x").returncode == 2
+    assert run("batch", str(talks), "--language", "en").returncode == 2
+    out = tmp_path / "results.jsonl"
+    for page in (tmp_path / "nope" / "x.html", talks):
+        done = run("batch", str(talks), "--report", str(page), "--results", str(out))
+        assert (done.returncode, "--report" in done.stderr) == (2, True)
+    assert not out.exists()
     talks.write_text("{}\n")
     done = run("batch", str(talks), "--url", "http://127.0.0.1:9", "--api-key", "any")
     assert done.returncode == 1
