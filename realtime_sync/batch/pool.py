@@ -8,7 +8,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
+from concurrent.futures import TimeoutError as FutureTimeout
 from multiprocessing import connection
 from typing import Any, TypeAlias
 
@@ -18,8 +25,10 @@ __all__ = ["Maker", "Pool", "processes"]
 
 Maker: TypeAlias = Callable[[], Executor]
 
-#: Executors made anew without any job having ended in between: while none ever has, and later.
-_MOST = (6, 20)
+#: Executors made anew without any job having ended in between: until one is known to work, and
+#: then, when it is the jobs that break them, each of them three at most.
+_MOST = (6, 60)
+_PROBE = 60.0  # seconds within which a new executor has to do something trivial
 _THREADS = 16  # where nothing says how many
 _OTHERS = 64
 
@@ -151,6 +160,16 @@ class Pool:
         self._executor = self._make()
         self.generation += 1
         self.broken = False
+        if self._fruitless == self._most == _MOST[0] and self._works():
+            self._most = _MOST[1]  # the jobs are to blame
+
+    def _works(self) -> bool:
+        """Whether it does what can harm no process."""
+        try:
+            self._executor.submit(os.getpid).result(_PROBE)
+        except (BrokenExecutor, CancelledError, FutureTimeout):
+            return False
+        return True
 
     def bore_fruit(self) -> None:
         """A job has ended, and not the process that ran it."""

@@ -47,7 +47,7 @@ class Inline(Executor):
         if self.broken:
             raise BrokenExecutor("it is broken")
         future: Future[Any] = Future()
-        if self._breaks(arguments[1]):
+        if arguments and self._breaks(arguments[1]):
             self.broken = True
             future.set_exception(BrokenExecutor("a process ended"))
         else:
@@ -388,6 +388,14 @@ def test_a_job_that_ends_its_process() -> None:
         n: "crashed" if n == 3 else "completed" for n in range(10)
     }
     assert len(made) == 3
+
+
+def test_many_jobs_that_end_their_process_at_the_start() -> None:
+    """Executors that do other work are not to blame: each such job is told, and the others run."""
+    found = by_id(run(range(30), echo, lambda: Inline(lambda job: job < 12)))
+    assert {job: one.status for job, one in found.items()} == {
+        n: "crashed" if n < 12 else "completed" for n in range(30)
+    }
 
 
 def test_an_executor_that_cannot_be_made_anew() -> None:
