@@ -43,7 +43,9 @@ _PASSING = (ConnectError, ConnectionLost, SessionClosed, RealtimeTimeout, OSErro
 _LASTING = (ConfigurationError, NotFound, PermissionDenied)
 _TEXT_MOST = 2_000  # characters of an error's message
 _PAUSE_MOST = 300.0
+_PAUSE_HERE = 5.0  # longer ones are not for an executor's worker
 _MINUTES_MOST = 1e15
+_TOKENS_MOST = 10**15
 _DEPTH_MOST = 200  # of lists and dicts in each other
 _DEEP = f"the worker gave a value nested over {_DEPTH_MOST} deep; give its JSON as a text"
 
@@ -108,19 +110,24 @@ def attempt(worker: Callable[[Any], Any], job: Any, number: str) -> Attempt:
         number: Of the attempt: Dask takes calls with the same arguments for the same call.
     """
     del number
+    left = _quiet_until - monotonic()
+    if left > _PAUSE_HERE:  # the run waits, and can be stopped meanwhile
+        told = f"the server wants to be left alone for {left:.0f} s more"
+        error = {"type": "RateLimited", "message": told, "code": "rate_limit_exceeded"}
+        return Attempt("failed", error=error, fate="limited", wait=left)
     pause()
     meter = _Meter()
     token = _meter.set(meter)
     began = monotonic()
-    outcome, error = None, None
+    outcome, raised = None, None
     try:
         outcome = _outcome(worker(job))
     except (Exception, SystemExit) as exc:  # a job that ends the program is one that fails
-        error = exc
+        raised = exc
     finally:
         _meter.reset(token)
         meter.close()
-    return _measured(meter, monotonic() - began, outcome, error)
+    return _measured(meter, monotonic() - began, outcome, raised)
 
 
 def _outcome(given: Any) -> Outcome:
@@ -180,7 +187,10 @@ def _measured(
     open_for = sum(now - moment for _, moment in meter.sessions) / 60
     spent: dict[str, Any] = {
         "seconds": round(seconds, 6),
-        "tokens": sum(one.total_tokens + one.transcription_tokens for one in used),
+        # whatever a server has said, the results file can hold it
+        "tokens": min(
+            max(0, sum(one.total_tokens + one.transcription_tokens for one in used)), _TOKENS_MOST
+        ),
         "requests": max(1, sum(one.responses for one in used)),
         "minutes": round(open_for, 6),
         "worker": f"{platform.node()}:{os.getpid()}",

@@ -22,6 +22,7 @@ _FIRST, _LONGEST = 1.0, 60.0
 #: Seconds that a server may ask for: who says a day has other jobs to do, and is asked again.
 _ASKED_MOST = 900.0
 _SLACK = 1e-6
+_SAID_MOST = 1e15  # that a server's number may be, to be believed
 
 _WAIT = re.compile(r"(?:try|retry)(?: again)? (?:in|after) ((?:\d+(?:\.\d+)? ?[a-z]+ ?)+)", re.I)
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?([a-z]+)", re.I)
@@ -203,6 +204,9 @@ class Limits:
         for one in limits:
             if one.remaining is None or not one.reset_seconds or one.name not in _KINDS:
                 continue
+            said = (one.remaining, one.reset_seconds, one.limit or 0)
+            if not all(0 <= number <= _SAID_MOST for number in said):
+                continue
             # what those that run are going to take is as good as gone
             short = (self._flying + 1) * self._mean[one.name] - one.remaining
             if one.limit is None or one.limit <= one.remaining:
@@ -215,7 +219,7 @@ class Limits:
     def _forget(self, now: float) -> None:
         while self._recent and self._recent[0][0] <= now - _WINDOW:
             self._recent.popleft()
-        while self._begun and self._begun[0] <= now - _WINDOW:
+        while self._begun and self._begun[0] <= now - self._begins_within():
             self._begun.popleft()
 
     def _wait_for_begins(self, now: float) -> float:
@@ -224,7 +228,11 @@ class Limits:
             return 0.0
         # the one that makes room by leaving the window
         leaves = self._begun[len(self._begun) - max(1, int(most))]
-        return max(0.0, leaves + _WINDOW - now)
+        return max(0.0, leaves + self._begins_within() - now)
+
+    def _begins_within(self) -> float:
+        """Seconds for which a job that has begun counts: half a job a minute is one in two."""
+        return _WINDOW / min(1.0, self._rate.jobs or 1.0)
 
     def _wait_for(self, kind: str, now: float) -> float:
         most = getattr(self._rate, kind)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.batch import RateLimit, run
+from realtime_sync.batch import attempt as tried
 from realtime_sync.batch.attempt import fate_of
 from realtime_sync.batch.limits import Limits, asked_to_wait
 from realtime_sync.core.usage import RateLimit as Told
@@ -56,6 +57,24 @@ def test_jobs_a_minute() -> None:
     played.play(300)
     assert played.most_in_a_minute() == 30
     assert len(played.begun) == 5 * 30
+
+
+def test_less_than_one_job_a_minute() -> None:
+    """Half a job a minute is one in two minutes."""
+    played = Played(jobs=0.5)
+    played.play(601)
+    assert played.begun == pytest.approx([0, 120, 240, 360, 480, 600], abs=0.2)
+
+
+@pytest.mark.parametrize("odd", [10**400, -(10**400), math.nan, math.inf])
+def test_limits_that_cannot_be(odd: float) -> None:
+    """Whatever the server says of its limits, jobs go on within a minute."""
+    for limit, remaining, seconds in ((odd, 1, 1.0), (10, odd, 1.0), (10, 0, odd)):
+        limits = Limits(RateLimit(), 8)
+        limits.began(0)
+        limits.told(0, [Told("requests", limit, remaining, seconds)])  # type: ignore[arg-type]
+        limits.ended(1, {"requests": 1})
+        assert limits.wait(1) <= 60
 
 
 @pytest.mark.parametrize(("kind", "most"), [("requests", 20), ("tokens", 2000), ("minutes", 10)])
@@ -226,6 +245,17 @@ def test_429_is_waited_for(server: LocalServer) -> None:
         ("completed", "1, 2.", 1)
     ] * 3
     assert ended.seconds >= 0.4
+
+
+def test_a_long_pause_is_not_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that an executor has meanwhile is given back: Ctrl-C need not wait for the server."""
+    now = tried.monotonic()
+    monkeypatch.setattr(tried, "_quiet_until", now + 120)
+    came = tried.attempt(str, 1, "1")
+    assert (came.fate, came.requests) == ("limited", 0)
+    assert came.wait == pytest.approx(120, abs=30)
+    monkeypatch.setattr(tried, "_quiet_until", now)
+    assert tried.attempt(str, 1, "1").text == "1"
 
 
 def test_a_budget_ends_a_run(tmp_path: Any) -> None:
