@@ -17,7 +17,7 @@ import realtime_sync
 from realtime_sync.audio import write_wav
 from realtime_sync.local import LocalServer
 
-ROOT = Path(realtime_sync.__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Person:
@@ -83,7 +83,8 @@ def program(screen: str, tmp_path: Path) -> Iterator[tuple[Person, LocalServer]]
             "DISPLAY": screen,
             "OPENAI_BASE_URL": server.url,
             "OPENAI_API_KEY": "any",
-            "PYTHONPATH": str(ROOT),
+            # the library under test, also where it is not installed
+            "PYTHONPATH": str(Path(realtime_sync.__file__).parent.parent),
         }
         running = subprocess.Popen(
             [sys.executable, str(ROOT / "samples" / "tkchat.py"), "in.wav", "out.wav"],
