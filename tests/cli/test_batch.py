@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,7 +54,8 @@ def test_recordings(run: Run, tmp_path: Path) -> None:
     (folder / "b.wav").write_text("la la la")
     done = run("batch", str(folder), "--results", str(tmp_path / "x.jsonl"))
     assert done.returncode == 1
-    assert "b.wav is no" in done.stdout
+    # with or without soundfile, which has words of its own for it
+    assert re.search(r"1  AudioError: \S+b\.wav (is no|cannot be read)", done.stdout)
 
 
 def test_a_tool_in_the_current_folder(

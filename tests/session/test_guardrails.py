@@ -277,9 +277,9 @@ def test_a_verdict_that_comes_late(session: RealtimeSession, talk: Talk, gate: G
     event = next(tripped)
     assert (event.corrected, event.reason) == (True, None)
     assert talk.link.hear("conversation.item.create")["item"]["role"] == "system"
-    talk.begin("r2")
-    talk.end("r2", "sorry")
     with session.expect("turn.ended") as ended:
+        talk.begin("r2")
+        talk.end("r2", "sorry")
         gate.wait()
         gate.go.release()
     assert ended.result(timeout=LIMIT).response_ids == ("r2",)
