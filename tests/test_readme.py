@@ -159,7 +159,11 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ["chat gpt-realtime-2.1 ", "realtime_session gpt-realtime-2.1 "],
     ),
     "plugin-example": (lambda server: None, []),  # its test is run by tests/test_plugin.py
-    "shards-example": (lambda server: Path("jobs.jsonl").touch(), []),
+    # a conversation of the other shard: this one connects to nobody
+    "shards-example": (
+        lambda server: Path("jobs.jsonl").write_text('{"id": "a", "turns": ["Hello!"]}\n'),
+        [],
+    ),
     "tutorial-ask": (nothing, ["Hello!", "1, 2, 3.\n"]),
     "tutorial-stream": (nothing, ["Once upon a", " ...\n"]),
     "tutorial-tool": (answers(call("free_tables", hour=19), "Yes, two."), ["Yes, two.\n"]),
