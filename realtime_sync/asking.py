@@ -15,7 +15,7 @@ from .events.base import ClientEvent
 from .events.items import Item
 from .living import Living
 from .resources.calls import running_call, running_turn
-from .resources.conversation import item_event
+from .resources.conversation import item_event, text_event
 from .resources.frames import send_frame
 from .resources.guardrails import Check, Guardrails, judging
 from .resources.responses import response_params
@@ -292,8 +292,11 @@ class Asking(Living):
         # arrays have no truth value
         if text is None and audio is None and image is None and detail is None:
             return spoken
-        made = items.user(text, audio, image, detail=detail)
-        said = item_event(self, made, None, self.input_format)
+        if isinstance(text, str) and audio is None and image is None and detail is None:
+            said = text_event(self, text)  # nearly all
+        else:
+            made = items.user(text, audio, image, detail=detail)
+            said = item_event(self, made, None, self.input_format)
         self._connection.check(said)
         return (said, *spoken)
 

@@ -18,6 +18,8 @@ __all__ = ["DEFAULT_ROUNDS", "Job", "Turn"]
 
 #: Rounds of tool calls in turns that nobody gave a number.
 DEFAULT_ROUNDS = 5
+#: Of a create that says nothing of its own.
+_PLAIN = ResponseParams()
 
 
 class Turn:
@@ -115,7 +117,7 @@ class Turn:
             params.pop("tool_choice", None)
         if self.rounds >= self.max_rounds:
             params["tool_choice"] = "none"
-        response = ResponseParams.model_validate(params)
+        response = ResponseParams.model_validate(params) if params else _PLAIN
         create = ResponseCreate(type="response.create", event_id=key, response=response)
         return Job(create, self, first=first, handle=False)
 

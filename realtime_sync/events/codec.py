@@ -184,6 +184,13 @@ def encode(body: dict[str, Any]) -> bytes:
         ConfigurationError: It holds what JSON has no form for; names the event.
     """
     try:
+        written = pydantic_core.to_json(body)  # four times as fast as the standard library's
+        # it would write a number that is none, and be right about a text that only looks like it
+        if b"NaN" not in written and b"Infinity" not in written:
+            return written
+    except (ValueError, TypeError, RecursionError):
+        pass  # what has no form is named below
+    try:
         text = _to_json(body)
     except (ValueError, TypeError, RecursionError) as exc:
         raise ConfigurationError(f"{body['type']}: {exc}".lower()) from exc
