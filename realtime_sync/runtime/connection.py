@@ -795,6 +795,8 @@ class Connection(Relinking):
             self._give(link, frames)
             # what the kernel takes at once brings nobody back here for the rest
             link.flush()
+            if self._outbox.empty:  # whoever puts something in wakes us
+                return
 
     on_writable = on_wake
 

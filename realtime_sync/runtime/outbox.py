@@ -36,6 +36,11 @@ class Outbox:
         self.size = 0  # bytes of all of them
         self._room: list[Signal] = []  # who waits for room
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits, and nobody for room. Any thread."""
+        return not (self._frames or self._room)
+
     def put(self, kind: str, frame: bytes) -> None:
         """Queue a frame. Hold the lock: wire order is lock order."""
         place = len(self._frames)

@@ -215,6 +215,12 @@ def test_dump_writes_utf8_and_surrogates_as_escapes() -> None:
     assert json.loads(dump(event)) == {"type": "x", "n": "é\ud800", "m": None}
 
 
+def test_dump_of_words_that_look_like_no_number() -> None:
+    """NaN is no JSON, and a word like any other."""
+    event = client_event({"type": "x", "n": "NaN", "m": ["-Infinity", 1.5, 1e-7]})
+    assert json.loads(dump(event)) == {"type": "x", "n": "NaN", "m": ["-Infinity", 1.5, 1e-7]}
+
+
 CYCLE: dict[str, Any] = {"type": "x"}
 CYCLE["n"] = CYCLE
 
