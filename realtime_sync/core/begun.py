@@ -17,6 +17,7 @@ class Begun:
     def __init__(self, effects: list[Effect]) -> None:
         self._effects = effects  # shared with the state: what is to be done
         self.turns: list[Turn] = []  # begun, not ended
+        self.finished = 0  # how many have ended
 
     def _join(self, record: ResponseRecord, turn: Turn) -> None:
         record.turn, record.corrects = turn, turn.corrected
@@ -45,6 +46,7 @@ class Begun:
             record.turn = None  # else a response and its turn would keep each other alive
         if turn.announced == 1:
             turn.announced = 2
+            self.finished += 1
             self._effects.append(Emit(turn.told()))
         if turn.key is not None and not turn.abandoned:
             if failure is not None:
