@@ -23,6 +23,7 @@ The rooms, each importing only from those above it:
 - `transcription` with `upload`, `translation`: sessions that write down, and that translate.
 - `text`: text models behind the same interface: develop in cheap text, then give it a voice.
 - `rest`: client secrets and calls, over HTTP.
+- `notebook`: what notebooks show: replies that can be heard, sessions, a button to talk.
 - `gui`: callbacks in the event loop of Tk or Qt.
 - `telemetry`: spans and metrics of sessions, for OpenTelemetry.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.

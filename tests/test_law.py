@@ -74,6 +74,8 @@ SEES: dict[str, set[str]] = {
         *("living", "resources", "streams", "opening", "policy"),
         *("runtime", "core", "events", "errors"),
     },
+    # what people hold calls it to show itself; of runtime its clock
+    "notebook": {"audio", "runtime", "errors"},
     "gui": {"errors"},
     "telemetry": {"living", "runtime", "core", "events", "errors"},
     "rest": {"opening", "tools", "runtime", "events", "errors"},
