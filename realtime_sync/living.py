@@ -220,5 +220,11 @@ class Living(Listening):
         held: SessionConfig = self._ask_server(event, deadline).session
         return held
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: how it stands now."""
+        from .notebook.cards import session_card
+
+        return session_card(self)
+
     def __reduce__(self) -> Any:
         raise TypeError("a session holds a link and does not pickle; make it where it is needed")

@@ -165,6 +165,19 @@ class Setup:
         return self._endpoints[0]
 
     @property
+    def where(self) -> str:
+        """The server of the last link, for people; before the first: where it is to lead."""
+        if self.place is None:
+            return repr(self.endpoint)[1:-1]  # which shows neither key nor query
+        host, port, _ = self.place
+        return host if port == 443 else f"{host}:{port}"
+
+    @property
+    def asked_model(self) -> str | None:
+        """The model that is asked for; None: that of the call."""
+        return self._query().get("model")
+
+    @property
     def provider(self) -> str:
         """Whose protocol is spoken, as OpenTelemetry names it."""
         return self.place[2] if self.place is not None else self.endpoint.provider

@@ -250,15 +250,16 @@ class Response:
         Raises:
             As `text_deltas`.
         """
-        return Follower(self, _Samples(self._sample_bytes()), timeout)
+        return Follower(self, _Samples(2 if self._audio_format() == "audio/pcm" else 1), timeout)
 
-    def _sample_bytes(self) -> int:
+    def _audio_format(self) -> str:
+        """Of its audio."""
         audio = self._record.object.audio
         fmt = audio.output.format if audio and audio.output else None
         kind = fmt.type if fmt is not None else None
         if kind is None and self._connection is not None:
             kind = self._connection.look(lambda s: s.audio_format("output"))
-        return 1 if kind in ("audio/pcmu", "audio/pcma") else 2
+        return kind if kind in ("audio/pcmu", "audio/pcma") else "audio/pcm"
 
     def __iter__(self) -> Iterator[ServerEvent]:
         """All its events, from `response.created` on; each is waited for 120 seconds."""
@@ -273,6 +274,12 @@ class Response:
         said = self.text
         shown = f"{said[:40]!r}…" if len(said) > 40 else repr(said)
         return f"<Response {self.id} {self.status}, {shown}>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: words, something to hear it by, calls, how it ended."""
+        from .notebook.cards import response_card
+
+        return response_card(self, self._audio_format())
 
     def __reduce__(self) -> Any:
         if not self._record.done:

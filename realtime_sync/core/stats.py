@@ -109,6 +109,12 @@ class SessionStats:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from ..notebook.cards import stats_card
+
+        return stats_card(self)
+
 
 class Tally:
     """What is counted of the responses of a session."""

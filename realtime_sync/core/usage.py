@@ -72,6 +72,12 @@ class SessionUsage:
         # not `replace`, which looks through all fields once more
         return SessionUsage(*(getattr(self, name) + (more.get(name) or 0) for name in _NAMES))
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it."""
+        from ..notebook.cards import usage_card
+
+        return usage_card(self)
+
 
 _NAMES = tuple(field.name for field in fields(SessionUsage))
 

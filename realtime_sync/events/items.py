@@ -169,6 +169,12 @@ class Item(Value):
         item.__dict__[_CONFIDENCE] = confidence
         return item
 
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: who said what."""
+        from ..notebook.cards import item_card
+
+        return item_card(self)
+
     def describe(self) -> str:
         """One line for logs; never the content's bytes."""
         what = self.role if self.type == "message" else self.name or self.type

@@ -214,3 +214,9 @@ class Conversation:
 
     def __repr__(self) -> str:
         return f"<Conversation, {len(self.items)} items>"
+
+    def _repr_html_(self) -> str:
+        """As a notebook shows it: a transcript."""
+        from ..notebook.cards import conversation_card
+
+        return conversation_card(self)

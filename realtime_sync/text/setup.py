@@ -129,6 +129,16 @@ class TextSetup(Setup):
         self.failures: dict[str, RealtimeError] = {}  # see `Host`
         self.hidden: set[str] = set()  # see `TextRouting`
 
+    @property
+    def where(self) -> str:
+        """Not known here: the `openai` package has it."""
+        return ""
+
+    @property
+    def asked_model(self) -> str:
+        """See `Setup`."""
+        return self.name
+
     def begin_with(self, entries: tuple[ToolEntry, ...], changes: SessionConfig) -> None:
         """See `Setup`."""
         self.model.check(entry.to_wire() for entry in entries)
