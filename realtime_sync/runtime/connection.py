@@ -187,13 +187,12 @@ class Connection(Relinking):
                 self._dial(reply, deadline)
             reply.result_by(deadline)
         except BaseException as exc:
-            if mine:
-                failed = self._failed(exc, deadline)
-                raise failed from failed.__cause__
+            failed = self._failed(exc, deadline) if mine else exc
             # the thread that began the attempt cleans up; it may wait for callbacks
-            if reply is not None and not self.dispatcher.here:
+            if not mine and reply is not None and not self.dispatcher.here:
                 self._cleaned.wait(deadline.remaining())
-            raise
+            if failed is not None:
+                raise failed from failed.__cause__
         if mine and self._dialler is not None:
             self._dialler.join()  # it has handed the link over
 
@@ -209,12 +208,15 @@ class Connection(Relinking):
             raise ConnectError(f"the system is short of threads or descriptors: {exc}") from exc
         self._dialler = thread
 
-    def _failed(self, exc: BaseException, deadline: Deadline) -> BaseException:
-        """Clean up after an attempt; the error that `open` raises."""
+    def _failed(self, exc: BaseException, deadline: Deadline) -> BaseException | None:
+        """Clean up after an attempt; the error that `open` raises; None: it is open after all."""
         late = deadline.passed  # asked before the deadline is cut short
         if isinstance(exc, RealtimeTimeout) and self._opening is not None:
             exc = self._last_words(exc, self._opening)
-        self._withdraw(exc, deadline)
+        if self._withdraw(exc, deadline):
+            if isinstance(exc, RealtimeTimeout):
+                return None
+            self.close(Deadline(SOON))
         if isinstance(exc, ConnectError) and exc.status is None and late:
             timeout = RealtimeTimeout(str(exc))
             timeout.__cause__ = exc
@@ -282,17 +284,23 @@ class Connection(Relinking):
                 self._carrier.reject(OPEN, error, todo)
         self._carrier.carry_out(todo)
 
-    def _withdraw(self, why: BaseException, deadline: Deadline) -> None:
-        """Opening failed: leave nothing behind, and fail what callbacks began meanwhile."""
-        deadline.expire()  # ends the attempt within a tenth of a second
+    def _withdraw(self, why: BaseException, deadline: Deadline) -> bool:
+        """Opening failed: leave nothing behind, and fail what callbacks began meanwhile.
+
+        Returns:
+            True where the session has become open by now, and is in use: nothing was done.
+        """
         error = SessionClosed("the session could not be opened")
         error.__cause__ = why if isinstance(why, RealtimeError) else None
         todo = Todo()
         with self._lock:
+            if self._opening is None and self.phase not in ("new", "connecting"):
+                return True
             self._given_up = True
             link, self._link = self._link, None
             self._reject_all(error, todo)
             room = self._outbox.clear()
+        deadline.expire()  # ends the attempt within a tenth of a second
         for signal in room:
             signal.set()
         self._carrier.carry_out(todo)
@@ -324,6 +332,7 @@ class Connection(Relinking):
             self._closed.set()
             self.dispatcher.stop()
             self.dispatcher.join(Deadline(SOON))
+        return False
 
     def _end_opening(
         self, loop: io.Loop, link: Link | None, error: RealtimeError, ended: Signal

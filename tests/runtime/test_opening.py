@@ -550,3 +550,55 @@ def test_lost_just_after(line: Line) -> None:
     assert isinstance(pending.result(timeout=LIMIT).error, ConnectionLost)
     with pytest.raises(SessionClosed):
         session.open()
+
+
+# --- opening as the time is up
+
+
+@pytest.mark.parametrize("step", ["_last_words", "_withdraw"])
+def test_open_just_after_the_time_was_up(
+    line: Line, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """A session that is open before its attempt is given up is open; its first turns have answers.
+
+    Another thread may use it already.
+    """
+    session, pipe = line.session(instructions="x"), greeted()
+    connection, asked = session._connection, []
+    clean_up = getattr(connection, step)
+
+    def late(*args: Any) -> Any:
+        reply = connection._opening
+        pipe.confirm(pipe.expect("session.update"))
+        assert reply is not None
+        reply.result_by(Deadline(LIMIT))
+        asked.append(Task(session.submit, "hello").result())
+        return clean_up(*args)
+
+    monkeypatch.setattr(connection, step, late)
+    line.plan(pipe)
+    assert session.open(timeout=0.05) is session
+    pipe.take_turn("Hello.")
+    assert asked[0].result(LIMIT).text == "Hello."
+
+
+def test_ctrl_c_as_the_session_opens(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in open() leaves no thread and nobody waiting, even if the session has opened."""
+    session, pipe = line.session(instructions="x"), greeted()
+    result_by, asked = Reply.result_by, []
+
+    def interrupted(reply: Reply[Any], deadline: Deadline) -> Any:
+        pipe.confirm(pipe.expect("session.update"))
+        result_by(reply, deadline)
+        asked.append(Task(session.submit, "hello").result())
+        raise KeyboardInterrupt
+
+    line.plan(pipe)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reply, "result_by", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.open()
+    with pytest.raises(SessionClosed):
+        asked[0].result(timeout=LIMIT)
+    assert session.state == "closed"
+    assert threads() == []
