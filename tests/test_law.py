@@ -22,12 +22,13 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 SEES: dict[str, set[str]] = {
     "errors": set(),
     "policy": {"errors"},
+    "tables": {"errors"},
     "audio": {"runtime", "errors"},  # of runtime its clock, which knows nothing of sessions
     "events": {"errors"},
     "core": {"events", "errors"},
     "runtime": {"core", "events", "policy", "errors"},
     "tools": {"events", "errors"},
-    "routing": {"tools", "events", "errors"},
+    "routing": {"tables", "tools", "events", "errors"},
     "images": {"errors"},
     "items": {"images", "audio", "events", "errors"},
     "history": {"items", "events", "errors"},
@@ -106,7 +107,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "opentelemetry": ("telemetry.py",),
     "PySide6": ("gui.py",),
     "python_socks": ("runtime/dial.py",),
-    "tomli": ("routing/",),
+    "tomli": ("tables.py",),
     "PIL": ("images.py",),
     "espeakng_loader": ("local/speech.py",),
     "distributed": ("batch/pool.py",),

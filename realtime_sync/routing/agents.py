@@ -9,9 +9,10 @@ from typing import Any
 
 from ..errors import ConfigurationError, ToolError
 from ..events.local import AgentHandoff
+from ..tables import Faults
 from ..tools import Tool, ToolContext, ToolEntry, as_tools
 from ..tools.call import finished
-from .router import Faults, Router, Setting, Step, move
+from .router import Router, Setting, Step, move
 
 __all__ = ["Agent", "AgentRouter"]
 

@@ -13,18 +13,14 @@ The shape is that of intentional's intent router, so its tables load::
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 import string
-import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from ..errors import ConfigurationError
-from .router import Faults
+from ..tables import Faults, kind_of, nearest, read
 
 __all__ = ["ALL", "BACKTRACK", "END", "PLACEHOLDERS", "START", "Outcome", "Plan", "Stage", "load"]
 
@@ -85,57 +81,13 @@ def load(config: Mapping[str, Any] | str | os.PathLike[str]) -> tuple[Plan, Faul
     if isinstance(config, Mapping):
         source, table = "router", config
     elif isinstance(config, (str, os.PathLike)):
-        source, table = os.fspath(config), _read(Path(config))
+        source, table = os.fspath(config), read(config)
     else:
         raise ConfigurationError(
             f"config: a dict, or the path of a .toml or .json file, not {type(config).__name__}"
         )
     faults = Faults(source)
     return _Reader(faults, source).plan(table), faults
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ConfigurationError(f"{path}: a .toml or .json file is needed")
-    try:
-        table = reader(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
-    except OSError as exc:
-        raise ConfigurationError(f"{path}: {exc.strerror or exc}") from exc
-    except (ValueError, RecursionError) as exc:  # a TOMLDecodeError, JSONDecodeError are such
-        raise ConfigurationError(f"{path}: {exc}") from exc
-    if not isinstance(table, Mapping):
-        raise ConfigurationError(f"{path}: a table is needed, not {type(table).__name__}")
-    return table
-
-
-def _json(text: str) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(pairs)
-        if len(table) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"{twice!r} is there twice in one object")
-        return table
-
-    return json.loads(text, object_pairs_hook=once)
-
-
-def _toml(text: str) -> Any:
-    # when called: before 3.11 it takes a package that is no dependency
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        try:
-            import tomli as tomllib
-        except ImportError:
-            raise ConfigurationError(
-                "TOML is read on Python 3.11 and newer; before it, pip install tomli, or give JSON"
-            ) from None
-    return tomllib.loads(text)
-
-
-_READERS: Final[dict[str, Callable[[str], Any]]] = {".toml": _toml, ".json": _json}
 
 
 class _Reader:
@@ -146,7 +98,7 @@ class _Reader:
         self._source = source
 
     def plan(self, table: Mapping[str, Any]) -> Plan:
-        self._keys(table, "", ("background", "template", "stages"))
+        self._faults.unknown(table, "", ("background", "template", "stages"))
         background = self._text(table, "", "background")
         template = self._template(table, "", "template")
         raw = self._table(table, "", "stages", needed=True)
@@ -166,10 +118,10 @@ class _Reader:
         if name.startswith("_") and name.endswith("_"):
             self._faults.add(path, "names between underscores are reserved; give it another")
         if not isinstance(about, Mapping):
-            self._faults.add(path, f"a table is needed, not {_kind(about)}")
+            self._faults.add(path, f"a table is needed, not {kind_of(about)}")
             about = {"goal": "?"}
         known = ("goal", "description", "accessible_from", "tools", "outcomes", "template")
-        self._keys(about, path, (*known, "custom_template"))
+        self._faults.unknown(about, path, (*known, "custom_template"))
         key = "custom_template" if "custom_template" in about else "template"
         if key != "template" and "template" in about:
             self._faults.add(f"{path}.template", "custom_template is the same; leave one out")
@@ -191,9 +143,11 @@ class _Reader:
             if not _is_name(name):
                 self._faults.add(where, "the name of an outcome is a line of text")
             elif not isinstance(outcome, Mapping):
-                self._faults.add(where, f'a table is needed, with "move_to", not {_kind(outcome)}')
+                self._faults.add(
+                    where, f'a table is needed, with "move_to", not {kind_of(outcome)}'
+                )
             else:
-                self._keys(outcome, where, ("description", "move_to"))
+                self._faults.unknown(outcome, where, ("description", "move_to"))
                 found[name] = Outcome(
                     self._text(outcome, where, "description"),
                     self._text(outcome, where, "move_to", needed=True),
@@ -233,17 +187,9 @@ class _Reader:
 
     def _known(self, path: str, name: str, known: Collection[str]) -> None:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            cure = f"do you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
-            self._faults.add(path, f"no stage {name!r}; {cure}")
+            self._faults.add(path, f"no stage {name!r}; {nearest(name, known)}")
 
     # --- values
-
-    def _keys(self, table: Mapping[Any, Any], path: str, known: Iterable[str]) -> None:
-        for key in table:
-            if key not in known:
-                where = f"{path}.{key}" if path else str(key)
-                self._faults.add(where, f"unknown key; there are: {', '.join(known)}")
 
     def _text(self, table: Mapping[str, Any], path: str, key: str, needed: bool = False) -> str:
         value = table.get(key, "")
@@ -298,14 +244,10 @@ class _Reader:
 
     def _wrong(self, path: str, key: str, wanted: str, value: Any) -> None:
         where = f"{path}.{key}" if path else key
-        but = "" if value is None else f", not {_kind(value)}"
+        but = "" if value is None else f", not {kind_of(value)}"
         self._faults.add(where, f"{wanted} is needed{but}")
 
 
 def _is_name(name: Any) -> bool:
     """Whether it can stand in a list that the model reads, a line each."""
     return isinstance(name, str) and bool(name.strip()) and name.isprintable()
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else type(value).__name__

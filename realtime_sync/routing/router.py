@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ConfigurationError, ToolError
+from ..errors import ToolError
 from ..events.base import LocalEvent
 from ..tools import ToolContext, ToolEntry
 
-__all__ = ["Faults", "Router", "Setting", "Step", "move"]
+__all__ = ["Router", "Setting", "Step", "move"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +94,3 @@ def move(context: ToolContext, plan: Callable[[], Step]) -> Any:
     if driver is None:
         raise ToolError("there is no conversation that could move on")
     return driver.move(plan, context)
-
-
-class Faults:
-    """Everything that is wrong with a configuration, to be told at once."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source  # the file, or what else it is
-        self._found: list[str] = []
-
-    def add(self, path: str, message: str) -> None:
-        """This is wrong at that key."""
-        self._found.append(f"{path}: {message}" if path else message)
-
-    def check(self) -> None:
-        """Complain, if there was anything.
-
-        Raises:
-            ConfigurationError: Lists all of it.
-        """
-        if not self._found:
-            return
-        if len(self._found) == 1:
-            raise ConfigurationError(f"{self._source}: {self._found[0]}")
-        lines = "".join(f"\n  {line}" for line in self._found)
-        raise ConfigurationError(f"{self._source}: {len(self._found)} faults{lines}")

@@ -11,11 +11,12 @@ from typing import Any
 from ..errors import ConfigurationError, ToolError
 from ..events.base import one_line
 from ..events.local import ConversationEnded, StageChanged
+from ..tables import Faults
 from ..tools import Tool, ToolContext, ToolEntry, as_tools
 from .chart import chart
 from .plan import BACKTRACK, END, Plan, Stage, load
 from .prompt import END_TOOL, MOVE_TOOL, at_the_end, in_stage
-from .router import Faults, Router, Setting, Step, move
+from .router import Router, Setting, Step, move
 
 __all__ = ["StageRouter"]
 

@@ -109,7 +109,7 @@ def test_all_faults_at_once() -> None:
     lines = faults(config)
     assert lines[0] == "router: 17 faults"
     for line in (
-        "backround: unknown key; there are: background, template, stages",
+        "backround: unknown key; do you mean 'background'?",
         "background: a text is needed, not int",
         "stages.order.goal: a text is needed",
         "stages.order.accessible_from: no stage 'paymnet'; do you mean 'payment'?",
