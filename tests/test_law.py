@@ -27,7 +27,7 @@ SEES: dict[str, set[str]] = {
     "events": {"errors"},
     "core": {"events", "errors"},
     "runtime": {"core", "events", "policy", "errors"},
-    "tools": {"events", "errors"},
+    "tools": {"tables", "events", "errors"},
     "routing": {"tables", "tools", "events", "errors"},
     "images": {"errors"},
     "items": {"images", "audio", "events", "errors"},
@@ -85,7 +85,7 @@ SEES: dict[str, set[str]] = {
         *("tools", "runtime", "core", "events", "errors"),
     },
     "local": {"audio", "events", "errors"},
-    "batch": {"living", "runtime", "core", "errors"},
+    "batch": {"living", "tools", "runtime", "core", "errors"},
     "cli": {
         *("session", "voice", "local", "audio", "tools", "recording", "response", "events"),
         *("batch", "runtime", "errors"),

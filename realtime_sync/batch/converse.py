@@ -10,9 +10,10 @@ from typing import Any
 
 from ..errors import ConfigurationError, RealtimeError
 from ..runtime.clock import monotonic
+from ..tools.paths import resolved
 from .attempt import pause, refusal
 from .conversation import Check, Conversation, Turn, checks
-from .job import Outcome, resolved
+from .job import Outcome
 
 __all__ = ["Converse", "endpoint_for"]
 

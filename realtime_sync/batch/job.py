@@ -8,7 +8,6 @@ import functools
 import hashlib
 import json
 import pickle
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -16,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ..errors import ConfigurationError
 
-__all__ = ["JobId", "Outcome", "check_pickles", "digest", "id_of", "resolved"]
+__all__ = ["JobId", "Outcome", "check_pickles", "digest", "id_of"]
 
 JobId: TypeAlias = str | int
 
@@ -112,22 +111,6 @@ def _plain(value: Any) -> Any:
         else f"{home}:{named.__qualname__}"
     )
     return [name, kept]
-
-
-def resolved(path: Any) -> Any:
-    """What a dotted path such as "shop.tools:price" names; everything else as it is.
-
-    Raises:
-        ConfigurationError: There is no such thing.
-    """
-    if not isinstance(path, str):
-        return path
-    try:
-        return pkgutil.resolve_name(path)
-    except Exception as exc:  # whatever a module raises
-        raise ConfigurationError(
-            f'{path!r} cannot be imported: {exc}; a dotted path is "package.module:name"'
-        ) from exc
 
 
 def check_pickles(worker: Callable[[Any], Any]) -> None:

@@ -168,7 +168,7 @@ def _check_report(report: str | None, paths: Sequence[str], results: str) -> Non
 
 def _check_tools(tools: Sequence[str]) -> None:
     """See that they can be imported, here and in processes of ours, which are told where."""
-    from ..batch.job import resolved
+    from ..tools.paths import resolved
 
     here = os.getcwd()
     if tools and here not in sys.path:
