@@ -19,6 +19,7 @@ The rooms, each importing only from those above it:
 - `routing`: what the model may do, and when: stages and agents.
 - `session`, with `speaking`, `calling`, `asking`, `living`, `listening`, `resources`, `response`,
   `streams`, `items`, `images`, `history`, `opening`, `policy`: what people use.
+- `configuration`: a session from a TOML or JSON file.
 - `recording`: what went over the wire, in a file.
 - `voice`: a session with microphone and loudspeaker: talk, push-to-talk, barge-in.
 - `transcription` with `upload`, `translation`: sessions that write down, and that translate.
@@ -41,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import items
+    from .configuration import Config, load_config
     from .core.dictation import ItemTranscript, Transcript
     from .core.stats import SessionStats, percentiles
     from .core.usage import Metrics, SessionUsage
@@ -65,6 +67,8 @@ __version__ = "0.1.0"
 _HOMES: dict[str, str | None] = {
     "RealtimeSession": "session",
     "connect": "session",
+    "load_config": "configuration",
+    "Config": "configuration",
     "connect_transcription": "transcription",
     "TranscriptionSession": "transcription",
     "Transcript": "core.dictation",
@@ -103,6 +107,8 @@ _HOMES: dict[str, str | None] = {
 __all__ = [
     "RealtimeSession",
     "connect",
+    "load_config",
+    "Config",
     "connect_transcription",
     "TranscriptionSession",
     "Transcript",

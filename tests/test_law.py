@@ -37,6 +37,9 @@ SEES: dict[str, set[str]] = {
     "recording": {"runtime", "errors"},
     "listening": {"streams", "runtime", "core", "events", "errors"},
     "opening": {"history", "items", "runtime", "events", "errors"},
+    "configuration": {
+        *("tables", "opening", "history", "policy", "tools", "runtime", "events", "errors"),
+    },
     "resources": {
         *("opening", "response", "history", "items", "images", "tools", "audio"),
         *("routing", "runtime", "core", "events", "errors"),

@@ -1,0 +1,84 @@
+"""Keys do not belong in files: those that stand in one are found, and none is ever shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ..tables import Faults
+
+__all__ = ["SECRET_NAME", "found", "variable"]
+
+#: Names of headers, and of parts of a query, whose values are keys.
+SECRET_NAME: Final = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
+#: Keys of a table that hold one, or would.
+_HOLD: Final = frozenset(
+    {"api_key", "authorization", "client_secret", "password", "secret", "token", "access_token"}
+)
+#: What keys look like, wherever they stand. Source: wire.md (i).
+_LOOK: Final = re.compile(r"(?<![\w-])(?:sk|ek|sess)[-_][\w-]{12,}|\bBearer\s+\S{8,}", re.ASCII)
+_VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+#: A name that is surely no key, and may be shown.
+_SHOWN: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
+_TABLES: Final = ("headers", "query")
+
+
+def found(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Each key that stands in a table: where, and the cure."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            where = f"{path}.{name}" if path else str(name)
+            yield from _held(str(name), inner, where, path) or found(inner, where)
+    elif isinstance(value, (list, tuple)):
+        for number, inner in enumerate(value):
+            yield from found(inner, f"{path}[{number}]")
+    elif isinstance(value, str) and _LOOK.search(value):
+        yield path, "this is a key, which does not belong in a file; take it out, and revoke it"
+
+
+def _held(name: str, value: Any, where: str, path: str) -> list[tuple[str, str]]:
+    """The fault where a key's own place has one."""
+    if not isinstance(value, str) and name != "api_key":
+        return []
+    table = path.rpartition(".")[2]
+    if table in _TABLES and SECRET_NAME.search(name):
+        cure = f'beside {table}: {table}_env = {{"{name}" = "NAME"}}'
+    elif name in _HOLD:
+        cure = f'{name}_env = "{"OPENAI_API_KEY" if name == "api_key" else "NAME"}"'
+    elif name == "proxy" and _has_password(str(value)):
+        cure = 'proxy_env = "NAME"'
+    else:
+        return []
+    said = "a key does not belong in a file; name the environment variable that holds it"
+    return [(where, f"{said}: {cure}")]
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return "@" in url
+
+
+def variable(name: Any, path: str, faults: Faults, *, dry: bool) -> str:
+    """What an environment variable holds.
+
+    Args:
+        path: The key that names it.
+        faults: Where it is told that there is no such variable.
+        dry: Do not look: something stands for what it holds.
+    """
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        faults.add(path, "the name of an environment variable is needed, not what it holds")
+        return "unset"
+    if dry:
+        return "unset"
+    held = os.environ.get(name, "").strip()
+    if not held:
+        # what looks like no name of a variable may be the key itself
+        shown = name if _SHOWN.fullmatch(name) else "the variable that it names"
+        faults.add(path, f"{shown} is not set, or empty, in the environment; set it there")
+    return held or "unset"

@@ -1,0 +1,98 @@
+"""Where to connect to, as tables tell it: an endpoint each. Opens no link."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..errors import ConfigurationError
+from ..runtime.azure import Azure
+from ..runtime.endpoints import Compatible, Endpoint, OpenAI
+from ..tables import Faults, kind_of, nearest
+from ..tools.paths import resolved
+from .keys import variable
+
+__all__ = ["NO_KEY", "endpoint", "texts"]
+
+_COMMON: Final = ("type", "api_key_env", "headers", "headers_env", "query", "query_env")
+#: Type -> the class, and its arguments that stand in the table as they are.
+_TYPES: Final[dict[str, tuple[Any, tuple[str, ...]]]] = {
+    "openai": (OpenAI, ("base_url", "organization", "project")),
+    "azure": (Azure, ("endpoint", "deployment", "api_version")),
+    "compatible": (Compatible, ("base_url", "dialect", "allow_plain")),
+}
+
+
+def endpoint(table: Any, path: str, faults: Faults, *, dry: bool) -> Endpoint | None:
+    """The endpoint that a table tells; None where it has faults.
+
+    Args:
+        dry: Read no environment variable.
+    """
+    if not isinstance(table, Mapping):
+        faults.add(path, f'a table is needed, with "type", not {kind_of(table)}')
+        return None
+    kind = table.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES:
+        given = f"; {nearest(kind, _TYPES)}" if isinstance(kind, str) else ""
+        faults.add(f"{path}.type", f"one of {', '.join(map(repr, _TYPES))} is needed{given}")
+        return None
+    made, own = _TYPES[kind]
+    more = ("token_provider",) if kind == "azure" else ()
+    faults.unknown(table, path, (*_COMMON, *own, *more))
+    arguments = {name: table[name] for name in own if name in table}
+    _check(arguments, path, faults)
+    if kind == "openai" and "base_url" in table and "api_key_env" not in table:
+        # else whoever writes the file decides who gets the key of whoever runs it
+        faults.add(f"{path}.base_url", NO_KEY)
+    if kind == "compatible" and "base_url" not in table:
+        faults.add(f"{path}.base_url", "the server's URL is needed")
+        return None
+    if "api_key_env" in table:
+        where = f"{path}.api_key_env"
+        arguments["api_key"] = variable(table["api_key_env"], where, faults, dry=dry)
+    for name in ("headers", "query"):
+        arguments[name] = texts(table, name, path, faults, dry=dry)
+    try:
+        if "token_provider" in table:
+            arguments["token_provider"] = resolved(table["token_provider"])
+        place: Endpoint = made(**arguments)
+    except ConfigurationError as exc:
+        faults.add("", f"{path}.{exc}")
+        return None
+    return place
+
+
+NO_KEY: Final = (
+    "say which key goes there: api_key_env, beside it; for a server that needs none use the "
+    'endpoint\'s type = "compatible"'
+)
+
+
+def _check(arguments: dict[str, Any], path: str, faults: Faults) -> None:
+    for name, value in list(arguments.items()):
+        kind, word = (bool, "true or false") if name == "allow_plain" else (str, "a text")
+        if not isinstance(value, kind):
+            faults.add(f"{path}.{name}", f"{word} is needed, not {kind_of(value)}")
+            del arguments[name]
+
+
+def texts(
+    table: Mapping[str, Any], name: str, path: str, faults: Faults, *, dry: bool
+) -> dict[str, str]:
+    """Headers, or parts of a query: those that stand there, and those of the environment."""
+    held: dict[str, str] = {}
+    for key in (name, f"{name}_env"):
+        where = f"{path}.{key}"
+        given = table.get(key, {})
+        if not isinstance(given, Mapping):
+            faults.add(where, f"a table is needed, not {kind_of(given)}")
+            continue
+        for one, value in given.items():
+            if key != name:
+                held[one] = variable(value, f"{where}.{one}", faults, dry=dry)
+            elif isinstance(value, str):
+                held[one] = value
+            else:
+                faults.add(f"{where}.{one}", f"a text is needed, not {kind_of(value)}")
+    return held
