@@ -16,8 +16,8 @@ from realtime_sync.local import LocalServer
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = sorted((ROOT / "samples").glob("*.py"))
 
-#: Those that open a window: tests/gui tries them.
-WINDOWS = {"tkchat.py"}
+#: Those that open a window, which takes more lines: tests/gui tries them.
+WINDOWS = {"tkchat.py", "qtchat.py"}
 
 #: Sample -> what its output must hold.
 SHOWS = {
@@ -105,7 +105,7 @@ def test_a_sample_says_what_one_learns(path: Path) -> None:
     """Its docstring teaches; it is short."""
     text = path.read_text(encoding="utf-8")
     assert "You learn: " in (ast.get_docstring(ast.parse(text)) or "")
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= (200 if path.name in WINDOWS else 60)
 
 
 def test_a_stopped_story_is_cancelled(tmp_path: Path) -> None:

@@ -22,15 +22,16 @@ def test_without_qt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def app() -> Iterator[Any]:
-    """An application without windows; its loop ends after ten seconds whatever happens."""
-    core = pytest.importorskip("PySide6.QtCore", exc_type=ImportError)
-    application = core.QCoreApplication.instance() or core.QCoreApplication([])
+def app(qt: Any) -> Iterator[Any]:
+    """An application whose loop ends after ten seconds whatever happens."""
+    from PySide6 import QtCore
+
+    core: Any = QtCore  # the same is checked whether it is installed or not
     limit = core.QTimer()
     limit.setSingleShot(True)
-    limit.timeout.connect(application.quit)
+    limit.timeout.connect(qt.quit)
     limit.start(10_000)
-    yield application
+    yield qt
     limit.stop()
 
 
