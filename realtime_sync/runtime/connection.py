@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -41,10 +41,9 @@ from .carrier import Carrier, Convert, Todo
 from .clients import Weak, weakly
 from .clock import Deadline, Signal, may_wait, monotonic
 from .dialect import Dialect
-from .dispatcher import Dispatch, Dispatcher
+from .dispatcher import Dispatch
 from .futures import Reply
 from .handlers import Handlers
-from .inbox import Entry, Keep
 from .link import Connect, Link
 from .liveness import Liveness
 from .outbox import APPEND, Outbox
@@ -65,11 +64,7 @@ LINK_BYTES = 256 * 1024
 SOON = 2.0
 #: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
 GRACE = 0.3
-#: Seconds after which a callback that has not returned is named.
-STUCK = 10.0
 TEXT = 1
-#: About how many bytes of memory an event takes, without what it brings.
-EVENT_BYTES = 1500
 #: The close code of a server that does not accept the key. Source: wire.md (g).
 KEY_REFUSED = 3000
 #: Made only for those who ask for it: it costs a snapshot of an item each time.
@@ -98,18 +93,14 @@ class Connection(Relinking):
         max_duration: float | None = None,
         reconnect: ReconnectPolicy | None = None,
     ) -> None:
+        super().__init__(handlers=handlers, watches=watches, taps=taps, dispatch=dispatch)
         # "new", "connecting", "open", "reconnecting", "closing", "closed"
         self.phase = "new"
         self.opened: float | None = None  # when `open` was called, by the monotonic clock
         self.error: RealtimeError | None = None  # why it was lost; None where it was closed
-        self._handlers = handlers
-        self._dispatch = dispatch
-        self.dispatcher = self._new_dispatcher()
         self._new_state = new_state  # makes what a fresh session begins with
         # makes a link, and says what is spoken over it; on a thread of its own
         self._connect = connect
-        self._watches = watches
-        self._taps = taps
         self._liveness = Liveness(ping_interval)
         self._max_duration = max_duration  # seconds from `open` on; None: no end
         self._carrier = self._new_carrier(on_call, handle)
@@ -123,11 +114,8 @@ class Connection(Relinking):
         self._outbox = Outbox()
         self._link: Link | None = None  # None while there is none
         self._dialect = Dialect()  # of the link, or of the last one
-        self._loop: io.Loop | None = None  # None before `open`, and after a failed one
         self._pinger: io.Timer | None = None
         self._budget: io.Timer | None = None  # ends the session; None before `open` is through
-        self._minder: io.Timer | None = None  # looks whether callbacks return; None: none runs
-        self._named: object = None  # the one that was warned of last
         self._received = self._sent = 0  # messages so far; the I/O thread counts them
         self._begin_relinking(Relink(reconnect), blame)
         self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
@@ -135,12 +123,8 @@ class Connection(Relinking):
         self._given_up = False  # that attempt has failed, and is being cleaned up
         self._cleaned = clock.Event()  # set when nothing of it is left
         self._last_moment = math.inf  # until then the peer may answer our close frame
-        self._closed = clock.Event()  # set when nothing more will happen
         self._client = Weak(self)  # is called by the loop, which must not keep us alive
         process.watch_over(self)
-
-    def _new_dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._handlers, self._dispatch, self._callback_raised)
 
     def _new_carrier(
         self, on_call: Callable[[fx.CallEffect], None], handle: Callable[[ResponseRecord], Any]
@@ -531,23 +515,6 @@ class Connection(Relinking):
         for event in todo.local:
             self.emit(event)
 
-    def emit(self, event: LocalEvent) -> None:
-        """Tell watchers and callbacks of a local event. From any thread."""
-        loop = self._loop
-        if loop is not None:
-            # a tool may end after its session: nothing comes after connection.closed
-            loop.call(lambda: None if self._closed.is_set() else self._publish([event]))
-
-    def _callback_raised(self, event: LocalEvent) -> None:
-        """Watchers hear of it by the I/O thread, the only one that feeds them."""
-        loop = self._loop
-        if loop is not None:
-            loop.call(lambda: self._watches.feed([event]))
-
-    def after(self, delay: float, fn: Callable[[], None]) -> io.Timer | None:
-        """Run `fn` on the I/O thread after so many seconds; None where there is none any more."""
-        return self._loop.call_later(delay, fn) if self._loop is not None else None
-
     def follow(self, waiters: list[Callable[[], None]], ready: Callable[[], bool]) -> Signal | None:
         """A signal for when there is more to read of a live record; None: there is already."""
         with self._lock:
@@ -558,11 +525,6 @@ class Connection(Relinking):
             signal = Signal()
             waiters.append(signal.set)
             return signal
-
-    @property
-    def in_loop(self) -> bool:
-        """Whether this is the I/O thread."""
-        return self._loop is not None and self._loop.in_loop()
 
     def _inside(self) -> bool:
         """Whether this thread is inside the lock already: a signal handler, or a finalizer."""
@@ -757,36 +719,6 @@ class Connection(Relinking):
             link.send_close(1000)
             link.flush()
         self._finish(error)
-
-    def _publish(self, events: Sequence[Event]) -> None:
-        """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
-        self._taps.note(events)
-        self._watches.feed(events)
-        self._dispatch_to(events, [])
-
-    def _dispatch_to(self, events: Sequence[Event], over: list[ResponseRecord]) -> None:
-        """Callbacks after watchers, so that waiting works inside them. Runs on the I/O thread."""
-        want = self._handlers.want
-        wanted: list[Entry] = [event for event in events if want(event)]
-        if over and (wanted or self.dispatcher.busy):
-            wanted.append(Keep(over, sum(map(_weight, over))))
-        if wanted:
-            self.dispatcher.put(wanted)
-            if self._minder is None and self._loop is not None:
-                self._minder = self._loop.call_later(STUCK, weakly(self._mind_callbacks))
-
-    def _mind_callbacks(self) -> None:
-        """Name a callback that does not return: those behind it wait for it."""
-        stuck = self.dispatcher.stuck
-        if stuck is not None and stuck is not self._named:
-            self._named = stuck
-            log.warning(
-                "callback %r has been running for over %g s; all other callbacks wait", stuck, STUCK
-            )
-        if self.dispatcher.busy and self._loop is not None:
-            self._minder = self._loop.call_later(STUCK, weakly(self._mind_callbacks))
-        else:
-            self._minder = self._named = None
 
     def on_wake(self) -> None:
         """Frames are queued. Runs on the I/O thread."""
@@ -992,12 +924,6 @@ class Connection(Relinking):
         if self._loop is not None:
             self._loop.release(0)
         self._closed.set()
-
-
-def _weight(record: ResponseRecord) -> int:
-    """About how many bytes of memory a response takes."""
-    deltas = sum(len(getattr(event, "delta", None) or "") for event in record.events)
-    return EVENT_BYTES * len(record.events) + deltas
 
 
 def _binary(payload: bytes) -> UnknownEvent:

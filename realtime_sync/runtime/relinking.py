@@ -26,6 +26,7 @@ from .futures import Reply
 from .link import Connect, Link
 from .outbox import APPEND, Outbox, audio_in
 from .relink import Relink
+from .telling import Telling
 
 if TYPE_CHECKING:
     from ..core.recovery import Unsent
@@ -45,7 +46,7 @@ PAUSE = 10.0
 RESET = "reset"
 
 
-class Relinking:
+class Relinking(Telling):
     """Makes the session's next link."""
 
     phase: str
@@ -56,13 +57,11 @@ class Relinking:
     _outbox: Outbox
     _link: Link | None
     _dialect: Dialect
-    _loop: io.Loop | None
     _pinger: io.Timer | None
     # of Connection
     _adopt: Callable[[Link], None]
     _drop_link: Callable[[io.Loop, Link], None]
     _finish: Callable[[RealtimeError | None], None]
-    _publish: Callable[[Sequence[Event]], None]
 
     def _begin_relinking(self, relink: Relink, blame: Callable[[], object]) -> None:
         """The part of the constructor that concerns links."""

@@ -14,7 +14,7 @@ from pipe import LIMIT, Line, Pipe, Task, arrived, gate, on_io, settled
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import SessionClosed
-from realtime_sync.runtime import connection
+from realtime_sync.runtime import telling
 from realtime_sync.runtime.clock import monotonic
 
 
@@ -302,14 +302,14 @@ def test_a_callback_that_does_not_return_is_named(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whose callbacks stand still reads which one it is; the session goes on beside it."""
-    monkeypatch.setattr(connection, "STUCK", 0.02)
+    monkeypatch.setattr(telling, "STUCK", 0.02)
     named, texts = threading.Event(), []
 
     def warning(*told: Any) -> None:
         texts.append(told[0] % told[1:])
         named.set()
 
-    monkeypatch.setattr(connection.log, "warning", warning)
+    monkeypatch.setattr(telling.log, "warning", warning)
     session, pipe = line.open()
     with gate() as held:
 
