@@ -6,8 +6,9 @@ anybody, so it never runs a caller's code, but for taps. Callers change the core
 queue what that wants sent, and wait for a future, which the I/O thread settles outside the lock.
 Callbacks run on a thread of their own, so one that waits or blocks delays callbacks only.
 
-- `connection`: one session's link, queues and lock; `carrier` carries the core's effects out,
-  `telling` has watchers and callbacks hear of them.
+- `connection`: one session, of parts that know those before them: `telling`, who hears of what;
+  `guarded`, the lock and what it guards.
+- `carrier` carries the core's effects out.
 - `relinking`: a session that goes from one link to the next; `relink` says when, `attempt` makes
   one, `link` is what is needed of it.
 - `loop`, `clients`, `timers`: the I/O thread, whom it calls, and what it does later.

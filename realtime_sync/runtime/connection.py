@@ -8,49 +8,34 @@ order), everything else is carried out after it is released.
 from __future__ import annotations
 
 import logging
-import math
 import threading
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..core import effects as fx
 from ..core.responses import ResponseRecord
 from ..core.state import OPEN, SessionState
 from ..core.stats import SessionStats, spreads
 from ..errors import (
     AuthenticationError,
     BudgetExceeded,
-    ConfigurationError,
     ConnectError,
     ConnectionLost,
     QueueFull,
     RealtimeError,
     RealtimeTimeout,
     SessionClosed,
-    WouldDeadlock,
-    copy_of,
 )
 from ..events import local
-from ..events.base import ClientEvent, Event, LocalEvent, UnknownEvent, one_line
-from ..policy import ReconnectPolicy
-from . import clock, process
+from ..events.base import Event, LocalEvent, UnknownEvent, one_line
 from . import loop as io
-from .carrier import Carrier, Convert, Todo
-from .clients import Weak, weakly
+from .carrier import Convert, Todo
+from .clients import weakly
 from .clock import Deadline, Signal, may_wait, monotonic
-from .dialect import Dialect
-from .dispatcher import Dispatch
 from .futures import Reply
-from .handlers import Handlers
-from .link import Connect, Link
-from .liveness import Liveness
-from .outbox import APPEND, Outbox
-from .relink import Relink
+from .link import Link
 from .relinking import Relinking
-from .taps import BEGAN, Recorder, Taps
-from .watches import Watches
+from .taps import BEGAN, Recorder
 
 __all__ = ["Connection", "Link"]
 
@@ -75,71 +60,6 @@ T = TypeVar("T")
 
 class Connection(Relinking):
     """Runs one session."""
-
-    def __init__(
-        self,
-        new_state: Callable[[], SessionState],
-        *,
-        connect: Connect,
-        blame: Callable[[], object],
-        handlers: Handlers,
-        watches: Watches,
-        taps: Taps,
-        dispatch: str | Dispatch,
-        on_call: Callable[[fx.CallEffect], None],
-        on_end: Callable[[], list[LocalEvent]],
-        handle: Callable[[ResponseRecord], Any],
-        ping_interval: float | None = 10.0,
-        max_duration: float | None = None,
-        reconnect: ReconnectPolicy | None = None,
-    ) -> None:
-        super().__init__(handlers=handlers, watches=watches, taps=taps, dispatch=dispatch)
-        # "new", "connecting", "open", "reconnecting", "closing", "closed"
-        self.phase = "new"
-        self.opened: float | None = None  # when `open` was called, by the monotonic clock
-        self.error: RealtimeError | None = None  # why it was lost; None where it was closed
-        self._new_state = new_state  # makes what a fresh session begins with
-        # makes a link, and says what is spoken over it; on a thread of its own
-        self._connect = connect
-        self._liveness = Liveness(ping_interval)
-        self._max_duration = max_duration  # seconds from `open` on; None: no end
-        self._carrier = self._new_carrier(on_call, handle)
-        self._on_end = on_end  # what is to be told before connection.closed; never blocks
-        # guards the state, the carrier's waiters, the outbox, the link with its dialect, and the
-        # phase; never held across I/O, a callback, a join or the settling of a future
-        # re-entrant, since a signal handler or a finalizer may close the session on top of a frame
-        # that holds it; whatever else is tried there is refused
-        self._lock = threading.RLock()
-        self._state = new_state()
-        self._outbox = Outbox()
-        self._link: Link | None = None  # None while there is none
-        self._dialect = Dialect()  # of the link, or of the last one
-        self._pinger: io.Timer | None = None
-        self._budget: io.Timer | None = None  # ends the session; None before `open` is through
-        self._received = self._sent = 0  # messages so far; the I/O thread counts them
-        self._begin_relinking(Relink(reconnect), blame)
-        self._opening: Reply[Any] | None = None  # what `open` waits for; None: nobody opens
-        self._dialler: threading.Thread | None = None  # makes that attempt
-        self._given_up = False  # that attempt has failed, and is being cleaned up
-        self._cleaned = clock.Event()  # set when nothing of it is left
-        self._last_moment = math.inf  # until then the peer may answer our close frame
-        self._client = Weak(self)  # is called by the loop, which must not keep us alive
-        process.watch_over(self)
-
-    def _new_carrier(
-        self, on_call: Callable[[fx.CallEffect], None], handle: Callable[[ResponseRecord], Any]
-    ) -> Carrier:
-        return Carrier(
-            put=self._queue,
-            put_audio=self._queue_audio,
-            wake=self._wake_loop,
-            unsaid=self._unsaid,
-            post=lambda fn: self.dispatcher.post(fn),
-            call=on_call,
-            later=self._later,
-            handle=handle,
-            handlers=self._handlers,
-        )
 
     # --- opening
 
@@ -373,16 +293,6 @@ class Connection(Relinking):
             raise
         return reply
 
-    def _collect(self, todo: Todo) -> None:
-        """Queue what the core wants sent; Ctrl-C in between loses none of it. Hold the lock."""
-        rest = deque(self._state.take())
-        try:
-            while rest:
-                self._carrier.collect((rest[0],), todo)
-                rest.popleft()
-        finally:
-            self._state.put_back(rest)
-
     def _withdraw_wish(self, key: str) -> None:
         todo = Todo()
         with self._lock:
@@ -390,11 +300,6 @@ class Connection(Relinking):
             self._state.give_up(key)
             self._collect(todo)
         self._carry_out(todo)
-
-    def look(self, read: Callable[[SessionState], T]) -> T:
-        """What `read` finds in the core, under the lock. Also after the end."""
-        with self._lock:
-            return read(self._state)
 
     def stats(self) -> SessionStats:
         """The session's figures. Also after the end."""
@@ -509,12 +414,6 @@ class Connection(Relinking):
         self._collect(todo)
         return todo
 
-    def _carry_out(self, todo: Todo) -> None:
-        """Do what is left of effects that no event of the server has brought about."""
-        self._carrier.carry_out(todo)
-        for event in todo.local:
-            self.emit(event)
-
     def follow(self, waiters: list[Callable[[], None]], ready: Callable[[], bool]) -> Signal | None:
         """A signal for when there is more to read of a live record; None: there is already."""
         with self._lock:
@@ -525,74 +424,6 @@ class Connection(Relinking):
             signal = Signal()
             waiters.append(signal.set)
             return signal
-
-    def _inside(self) -> bool:
-        """Whether this thread is inside the lock already: a signal handler, or a finalizer."""
-        return bool(self._lock._is_owned())  # type: ignore[attr-defined]  # has no public name
-
-    def _check_alone(self) -> None:
-        if self._inside():
-            raise WouldDeadlock(
-                "a signal handler or finalizer has interrupted a call of this session; only close()"
-                " is safe there"
-            )
-
-    def check_open(self) -> None:
-        """Complain unless there is a session to do something with.
-
-        Raises:
-            SessionClosed: Not opened yet, closed, or lost for good (then from the loss).
-        """
-        # session.created lets its own callbacks make calls while open() waits for the rest
-        if self.phase in ("open", "reconnecting"):
-            return
-        if self.phase == "connecting" and not self._given_up and self._state.session.id:
-            return
-        if isinstance(self.error, BudgetExceeded):
-            raise copy_of(self.error)
-        if self.error is not None:
-            raise SessionClosed(f"the session is closed: {self.error}") from self.error
-        young = self.phase in ("new", "connecting")
-        raise SessionClosed("the session is not open yet" if young else "the session is closed")
-
-    def check(self, event: ClientEvent) -> None:
-        """Complain about what the link has no words for, before anything is registered.
-
-        Raises:
-            ConfigurationError: JSON or the server's dialect has no form for it; names the field.
-        """
-        self._dialect.check(event)
-
-    def _queue(self, event: ClientEvent) -> None:
-        """Hold the lock."""
-        self._outbox.put(event.type, self._dialect.dump(event, self._state.session))
-
-    def _queue_audio(self, frame: bytes) -> None:
-        """Hold the lock."""
-        self._outbox.put(APPEND, frame)
-
-    def _wake_loop(self) -> None:
-        if self._loop is not None:
-            self._loop.wake(self._client)
-
-    def _unsaid(self, event: ClientEvent, error: ConfigurationError) -> tuple[fx.Effect, ...]:
-        """Hold the lock."""
-        self._state.unsaid(event, error)
-        return self._state.take()
-
-    def _later(self, delay: float) -> None:
-        if self._loop is not None:
-            self._loop.call_later(delay, weakly(self._retry))
-
-    def _retry(self) -> None:
-        todo = Todo()
-        with self._lock:
-            if self.phase not in ("connecting", "open", "reconnecting"):
-                return
-            self._state.running.now = monotonic()
-            self._state.retry()
-            self._carrier.collect(self._state.take(), todo)
-        self._carry_out(todo)
 
     def record(self, recorder: Recorder) -> None:
         """Give it the session as it is, and every frame from then on.
@@ -902,15 +733,6 @@ class Connection(Relinking):
         self._carrier.carry_out(todo)
         if not opening:  # else open() cleans up, and says why
             self._say_last(error, todo)
-
-    def _reject_all(self, error: RealtimeError, todo: Todo) -> None:
-        """Everybody who waits gets this error, whatever state the core is in. Hold the lock."""
-        try:
-            self._state.lost(error)
-            self._carrier.collect(self._state.take(), todo)
-        except Exception:  # a bug of ours; it must not leave anybody waiting for ever
-            log.exception("the core could not be told of the end")
-        self._carrier.reject_all(error, todo)
 
     def _say_last(self, error: RealtimeError | None, todo: Todo) -> None:
         last: list[LocalEvent] = [*todo.local, *self._on_end()]

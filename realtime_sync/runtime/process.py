@@ -15,17 +15,17 @@ from .clients import Weak
 from .clock import Deadline
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .guarded import Guarded
 
 __all__ = ["watch_over"]
 
 #: Seconds for the goodbyes of a process that ends without having closed its sessions.
 AT_EXIT = 1.0
 
-_all: weakref.WeakSet[Connection] = weakref.WeakSet()
+_all: weakref.WeakSet[Guarded] = weakref.WeakSet()
 
 
-def watch_over(connection: Connection) -> None:
+def watch_over(connection: Guarded) -> None:
     """Close it if its owner does not. Keeps it no longer than its owner does."""
     weakref.finalize(connection, _forgotten, connection._client).atexit = False
     _all.add(connection)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +17,15 @@ from ..events import local
 from ..events.base import Event
 from . import loop as io
 from .attempt import Attempt
-from .carrier import Carrier, Todo
+from .carrier import Todo
 from .clients import weakly
 from .clock import Deadline, monotonic, until
-from .dialect import Dialect
-from .futures import Reply
-from .link import Connect, Link
-from .outbox import APPEND, Outbox, audio_in
-from .relink import Relink
-from .telling import Telling
+from .guarded import Guarded
+from .link import Link
+from .outbox import APPEND, audio_in
 
 if TYPE_CHECKING:
     from ..core.recovery import Unsent
-    from ..core.state import SessionState
 
 __all__ = ["Relinking"]
 
@@ -46,36 +41,13 @@ PAUSE = 10.0
 RESET = "reset"
 
 
-class Relinking(Telling):
+class Relinking(Guarded):
     """Makes the session's next link."""
 
-    phase: str
-    _lock: threading.RLock
-    _connect: Connect
-    _carrier: Carrier
-    _state: SessionState
-    _outbox: Outbox
-    _link: Link | None
-    _dialect: Dialect
-    _pinger: io.Timer | None
     # of Connection
     _adopt: Callable[[Link], None]
     _drop_link: Callable[[io.Loop, Link], None]
     _finish: Callable[[RealtimeError | None], None]
-
-    def _begin_relinking(self, relink: Relink, blame: Callable[[], object]) -> None:
-        """The part of the constructor that concerns links."""
-        self._blame = blame  # where the last link led is tried after all others, for a while
-        self._relink = relink
-        self._attempt: Attempt | None = None  # the one under way
-        self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
-        self._renewer: io.Timer | None = None  # what a renewal does next
-        self._renewal_due: float | None = None  # when this session is to be renewed; None: never
-        self._parting: float | None = None  # until when a renewal waits for an idle moment
-        self._told = False  # connection.lost has been told, connection.restored has not
-        self._resetting = False  # the next session begins with an empty conversation
-        self._reset: Reply[Any] | None = None  # what those who reset wait for
-        self._links = 0  # that the session was ready on
 
     @property
     def reconnects(self) -> int:
@@ -307,10 +279,6 @@ class Relinking(Telling):
             loop = self._unlink(error)
             if loop is not None and self._attempt is None:
                 self._alarm = loop.call_later(0.0, weakly(self._dial_again))
-
-    if TYPE_CHECKING:
-
-        def check_open(self) -> None: ...
 
 
 def _lost(error: RealtimeError) -> ConnectionLost:
