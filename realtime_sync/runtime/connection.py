@@ -21,13 +21,12 @@ from ..errors import (
     BudgetExceeded,
     ConnectError,
     ConnectionLost,
-    QueueFull,
     RealtimeError,
     RealtimeTimeout,
     SessionClosed,
 )
 from ..events import local
-from ..events.base import Event, LocalEvent, UnknownEvent, one_line
+from ..events.base import Event, LocalEvent, UnknownEvent
 from . import loop as io
 from .carrier import Convert, Todo
 from .clients import weakly
@@ -35,16 +34,12 @@ from .clock import Deadline, Signal, may_wait, monotonic
 from .futures import Reply
 from .link import Link
 from .relinking import Relinking
+from .sending import wire
 from .taps import BEGAN, Recorder
 
 __all__ = ["Connection", "Link"]
 
 log = logging.getLogger(__name__)
-#: One line an event, sent (>) or received (<), at DEBUG; no audio, no key.
-wire = logging.getLogger("realtime_sync.wire")
-
-#: Bytes given to the link at once; what is still in the outbox can be overtaken.
-LINK_BYTES = 256 * 1024
 #: Seconds for what has to end by itself once it is told to.
 SOON = 2.0
 #: Seconds for what ends within a tenth of one, unless a caller's own function holds it.
@@ -345,75 +340,6 @@ class Connection(Relinking):
         self._carry_out(todo)
         return waited
 
-    def append(self, frames: list[tuple[bytes, int]], deadline: Deadline) -> None:
-        """Queue audio: all of it, or none. While there is no link the newest of it waits.
-
-        Args:
-            frames: Each an `input_audio_buffer.append`, and its bytes of audio.
-            deadline: For how long to wait for room.
-
-        Raises:
-            QueueFull: No room within the deadline; nothing was queued.
-            SessionClosed: There is no session.
-        """
-        self._check_alone()
-        payloads = [frame for frame, _ in frames]
-        while True:
-            todo = None
-            with self._lock:
-                self.check_open()
-                if self.phase == "reconnecting":
-                    full, todo = None, self._hold(frames)
-                else:
-                    waiting = self._link.buffered if self._link else 0
-                    full = self._outbox.put_audio(payloads, waiting)
-                    if full is None:
-                        self._state.appending(frames)
-            if todo is not None:
-                self._carry_out(todo)
-                return
-            if full is None:
-                self._wake_loop()
-                return
-            # first whether it is to wait at all: a tap may append without waiting
-            if deadline.passed or not full.wait(deadline):
-                raise QueueFull("no room in the writer queue; the server or the network is slow")
-
-    def append_live(self, frames: list[tuple[bytes, int]], keep: int) -> int:
-        """Queue audio of our microphone, without waiting for room.
-
-        Args:
-            frames: As for `append`.
-            keep: Bytes of such frames that may wait; the oldest beyond are dropped.
-
-        Returns:
-            How many bytes of audio were dropped.
-
-        Raises:
-            SessionClosed: There is no session.
-        """
-        self._check_alone()
-        with self._lock:
-            self.check_open()
-            todo = self._hold(frames) if self.phase == "reconnecting" else None
-            if todo is None:
-                self._state.appending(frames)
-                dropped = self._outbox.put_live([frame for frame, _ in frames], keep)
-                self._state.buffer.dropped(dropped)
-        if todo is not None:
-            self._carry_out(todo)
-            return 0
-        if self._loop is not None:
-            self._loop.wake(self._client)
-        return dropped
-
-    def _hold(self, frames: list[tuple[bytes, int]]) -> Todo:
-        """Keep audio for the next link; a commit may lose its own by that. Hold the lock."""
-        todo = Todo()
-        self._state.appending(frames)
-        self._collect(todo)
-        return todo
-
     def follow(self, waiters: list[Callable[[], None]], ready: Callable[[], bool]) -> Signal | None:
         """A signal for when there is more to read of a live record; None: there is already."""
         with self._lock:
@@ -550,37 +476,6 @@ class Connection(Relinking):
             link.send_close(1000)
             link.flush()
         self._finish(error)
-
-    def on_wake(self) -> None:
-        """Frames are queued. Runs on the I/O thread."""
-        link = self._link
-        if link is None or link.ended is not None:
-            return
-        while True:
-            with self._lock:
-                frames = self._outbox.take(LINK_BYTES - link.buffered)
-                room = self._outbox.made_room(link.buffered)
-            for signal in room:
-                signal.set()
-            if not frames:
-                return
-            self._give(link, frames)
-            # what the kernel takes at once brings nobody back here for the rest
-            link.flush()
-            if self._outbox.empty:  # whoever puts something in wakes us
-                return
-
-    on_writable = on_wake
-
-    def _give(self, link: Link, frames: list[tuple[str, bytes]]) -> None:
-        self._sent += len(frames)
-        debug = wire.isEnabledFor(logging.DEBUG)
-        for kind, frame in frames:
-            link.send(frame)
-            if debug:
-                wire.debug("> %s, %d bytes", one_line(kind, 80), len(frame))
-            if self._taps:
-                self._taps.show("sent", frame, None, link.hidden)
 
     def on_fault(self, error: BaseException) -> None:
         """The safety net: a bug of ours in the I/O thread ends this session, not the others."""

@@ -20,9 +20,9 @@ from .attempt import Attempt
 from .carrier import Todo
 from .clients import weakly
 from .clock import Deadline, monotonic, until
-from .guarded import Guarded
 from .link import Link
 from .outbox import APPEND, audio_in
+from .sending import Sending
 
 if TYPE_CHECKING:
     from ..core.recovery import Unsent
@@ -41,7 +41,7 @@ PAUSE = 10.0
 RESET = "reset"
 
 
-class Relinking(Guarded):
+class Relinking(Sending):
     """Makes the session's next link."""
 
     # of Connection
