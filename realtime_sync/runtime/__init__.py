@@ -7,7 +7,8 @@ queue what that wants sent, and wait for a future, which the I/O thread settles 
 Callbacks run on a thread of their own, so one that waits or blocks delays callbacks only.
 
 - `connection`: one session, of parts that know those before them: `telling`, who hears of what;
-  `guarded`, the lock and what it guards; `sending`, frames on their way.
+  `guarded`, the lock and what it guards; `sending`, frames on their way;
+  `ending`, closed or lost for good.
 - `carrier` carries the core's effects out.
 - `relinking`: a session that goes from one link to the next; `relink` says when, `attempt` makes
   one, `link` is what is needed of it.

@@ -44,9 +44,12 @@ from .taps import Taps
 from .telling import Telling
 from .watches import Watches
 
-__all__ = ["Guarded"]
+__all__ = ["SOON", "Guarded"]
 
 log = logging.getLogger(__name__)
+
+#: Seconds for what has to end by itself once it is told to.
+SOON = 2.0
 
 T = TypeVar("T")
 

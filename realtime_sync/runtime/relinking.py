@@ -20,9 +20,9 @@ from .attempt import Attempt
 from .carrier import Todo
 from .clients import weakly
 from .clock import Deadline, monotonic, until
+from .ending import Ending
 from .link import Link
 from .outbox import APPEND, audio_in
-from .sending import Sending
 
 if TYPE_CHECKING:
     from ..core.recovery import Unsent
@@ -41,13 +41,11 @@ PAUSE = 10.0
 RESET = "reset"
 
 
-class Relinking(Sending):
+class Relinking(Ending):
     """Makes the session's next link."""
 
     # of Connection
     _adopt: Callable[[Link], None]
-    _drop_link: Callable[[io.Loop, Link], None]
-    _finish: Callable[[RealtimeError | None], None]
 
     @property
     def reconnects(self) -> int:
