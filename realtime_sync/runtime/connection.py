@@ -19,7 +19,6 @@ from ..core.stats import SessionStats, spreads
 from ..errors import (
     BudgetExceeded,
     ConnectError,
-    ConnectionLost,
     RealtimeError,
     RealtimeTimeout,
     SessionClosed,
@@ -160,17 +159,6 @@ class Connection(Relinking):
         else:
             link.abort()
             link.close()  # ours still: nobody else has seen it
-
-    def _adopt(self, link: Link) -> None:
-        if self._link is not link or self._loop is None:
-            return
-        self._loop.watch(link, self._client)
-        self._look_again(self._liveness.begin())
-        todo = Todo()
-        with self._lock:
-            self._state.linked()
-            self._carrier.collect(self._state.take(), todo)
-        self._carrier.carry_out(todo)
 
     def _fail_opening(self, reply: Reply[Any], error: RealtimeError) -> None:
         todo = Todo()
@@ -465,51 +453,7 @@ class Connection(Relinking):
         text = f"the session is {self._max_duration:g} s old; max_duration ended it"
         self._end(BudgetExceeded(text, limit="max_duration"))
 
-    def on_resume(self) -> None:
-        """The machine has been asleep: whether the link has outlived that. On the I/O thread."""
-        link = self._link
-        if link is None or link.ended is not None or self._liveness.interval is None:
-            return
-        if self._pinger is not None:
-            self._pinger.cancel()
-        link.ping()
-        self._look_again(self._liveness.probe(monotonic()))
-
-    def _look_again(self, delay: float | None) -> None:
-        if delay is not None and self._loop is not None:
-            self._pinger = self._loop.call_later(delay, weakly(self._look_at_link))
-
-    def _look_at_link(self) -> None:
-        """Whether the server lives; asks it if it has not spoken for a while."""
-        link = self._link
-        if link is None or link.ended is not None:
-            return
-        now = monotonic()
-        if self._liveness.silent(link.last_received):
-            silence = now - link.last_received
-            error = ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006)
-            error.__cause__ = TimeoutError("no answer to a ping")
-            self._lose(error)
-            return
-        ask, delay = self._liveness.look(now, link.last_received)
-        if ask:
-            link.ping()
-        self._look_again(delay)
-
     # --- the end
-
-    def _link_ended(self, link: Link) -> None:
-        ended: Any = link.ended
-        link.flush()  # our close frame, if the kernel takes it
-        if self.phase == "closing" or self._state.over:
-            self._finish(None)
-            return
-        reason = f": {ended.reason}" if ended.reason else ""
-        error = ConnectionLost(
-            f"the link was lost, code {ended.code}{reason}", code=ended.code, reason=ended.reason
-        )
-        error.__cause__ = ended.error
-        self._lose(error)
 
 
 def _binary(payload: bytes) -> UnknownEvent:

@@ -1,15 +1,15 @@
 """A session that goes from one link to the next: lost ones, renewals, a fresh start.
 
-The part of `Connection` that makes a session's second link and all that follow. Everything here
-runs on the I/O thread unless it says otherwise. Whatever the reason, a new link is a new session
-on the server, and hears all that it is to know before anything else.
+The part of `Connection` that looks whether its link lives, and makes the second and all that
+follow. Everything here runs on the I/O thread unless it says otherwise. Whatever the reason, a new
+link is a new session on the server, and hears all that it is to know before anything else.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConnectError, ConnectionLost, RealtimeError, SessionClosed
@@ -42,15 +42,69 @@ RESET = "reset"
 
 
 class Relinking(Ending):
-    """Makes the session's next link."""
-
-    # of Connection
-    _adopt: Callable[[Link], None]
+    """Looks after the session's link, and makes the next."""
 
     @property
     def reconnects(self) -> int:
         """How often another link has taken over."""
         return max(0, self._links - 1)
+
+    # --- a link that lives
+
+    def _adopt(self, link: Link) -> None:
+        if self._link is not link or self._loop is None:
+            return
+        self._loop.watch(link, self._client)
+        self._look_again(self._liveness.begin())
+        todo = Todo()
+        with self._lock:
+            self._state.linked()
+            self._carrier.collect(self._state.take(), todo)
+        self._carrier.carry_out(todo)
+
+    def on_resume(self) -> None:
+        """The machine has been asleep: whether the link has outlived that. On the I/O thread."""
+        link = self._link
+        if link is None or link.ended is not None or self._liveness.interval is None:
+            return
+        if self._pinger is not None:
+            self._pinger.cancel()
+        link.ping()
+        self._look_again(self._liveness.probe(monotonic()))
+
+    def _look_again(self, delay: float | None) -> None:
+        if delay is not None and self._loop is not None:
+            self._pinger = self._loop.call_later(delay, weakly(self._look_at_link))
+
+    def _look_at_link(self) -> None:
+        """Whether the server lives; asks it if it has not spoken for a while."""
+        link = self._link
+        if link is None or link.ended is not None:
+            return
+        now = monotonic()
+        if self._liveness.silent(link.last_received):
+            silence = now - link.last_received
+            error = ConnectionLost(f"the server has been silent for {silence:.1f} s", code=1006)
+            error.__cause__ = TimeoutError("no answer to a ping")
+            self._lose(error)
+            return
+        ask, delay = self._liveness.look(now, link.last_received)
+        if ask:
+            link.ping()
+        self._look_again(delay)
+
+    def _link_ended(self, link: Link) -> None:
+        ended: Any = link.ended
+        link.flush()  # our close frame, if the kernel takes it
+        if self.phase == "closing" or self._state.over:
+            self._finish(None)
+            return
+        reason = f": {ended.reason}" if ended.reason else ""
+        error = ConnectionLost(
+            f"the link was lost, code {ended.code}{reason}", code=ended.code, reason=ended.reason
+        )
+        error.__cause__ = ended.error
+        self._lose(error)
 
     # --- a link that is lost
 
