@@ -8,10 +8,10 @@ Callbacks run on a thread of their own, so one that waits or blocks delays callb
 
 - `connection`: one session, of parts that know those before them: `telling`, who hears of what;
   `guarded`, the lock and what it guards; `sending`, frames on their way;
-  `ending`, closed or lost for good.
+  `ending`, closed or lost for good;
+  `relinking`, from one link to the next; `receiving`, what the server says.
 - `carrier` carries the core's effects out.
-- `relinking`: a session that goes from one link to the next; `relink` says when, `attempt` makes
-  one, `link` is what is needed of it.
+- `relink` says when a link is made anew, `attempt` makes one, `link` is what is needed of it.
 - `loop`, `clients`, `timers`: the I/O thread, whom it calls, and what it does later.
 - `liveness`: whether the server at the other end still lives.
 - `transport`: a WebSocket link, with `dial` and `greeting` (its making), `framing` and `wire`
