@@ -7,9 +7,9 @@ queue what that wants sent, and wait for a future, which the I/O thread settles 
 Callbacks run on a thread of their own, so one that waits or blocks delays callbacks only.
 
 - `connection`: one session, of parts that know those before them: `telling`, who hears of what;
-  `guarded`, the lock and what it guards; `sending`, frames on their way;
-  `ending`, closed or lost for good;
-  `relinking`, from one link to the next; `receiving`, what the server says.
+  `guarded`, the lock and what it guards; `sending`, frames on their way; `ending`, closed or lost
+  for good; `relinking`, from one link to the next; `receiving`, what the server says; `opening`,
+  the first link.
 - `carrier` carries the core's effects out.
 - `relink` says when a link is made anew, `attempt` makes one, `link` is what is needed of it.
 - `loop`, `clients`, `timers`: the I/O thread, whom it calls, and what it does later.

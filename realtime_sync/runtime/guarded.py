@@ -11,7 +11,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from ..core import effects as fx
 from ..core.responses import ResponseRecord
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds for what has to end by itself once it is told to.
 SOON = 2.0
-
-T = TypeVar("T")
 
 
 class Guarded(Telling):
@@ -133,11 +131,6 @@ class Guarded(Telling):
             handle=handle,
             handlers=self._handlers,
         )
-
-    def look(self, read: Callable[[SessionState], T]) -> T:
-        """What `read` finds in the core, under the lock. Also after the end."""
-        with self._lock:
-            return read(self._state)
 
     def _inside(self) -> bool:
         """Whether this thread is inside the lock already: a signal handler, or a finalizer."""
