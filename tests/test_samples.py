@@ -16,8 +16,8 @@ from realtime_sync.local import LocalServer
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = sorted((ROOT / "samples").glob("*.py"))
 
-#: Those that open a window, which takes more lines: tests/gui tries them.
-WINDOWS = {"tkchat.py", "qtchat.py"}
+#: Those with a window or a page, which takes more lines: tests/gui tries them.
+WINDOWS = {"tkchat.py", "qtchat.py", "streamlitchat.py"}
 
 #: Sample -> what its output must hold.
 SHOWS = {
