@@ -88,10 +88,10 @@ SEES: dict[str, set[str]] = {
         *("tools", "runtime", "core", "events", "errors"),
     },
     "local": {"audio", "events", "errors"},
-    "batch": {"living", "tools", "runtime", "core", "errors"},
+    "batch": {"living", "configuration", "tools", "runtime", "core", "errors"},
     "cli": {
         *("session", "voice", "local", "audio", "tools", "recording", "response", "events"),
-        *("batch", "runtime", "errors"),
+        *("batch", "configuration", "runtime", "errors"),
     },
     "__main__": {"cli"},
     "__init__": set(),

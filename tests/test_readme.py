@@ -4,9 +4,12 @@ import base64
 import configparser
 import io
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
+from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -41,6 +44,21 @@ def owe(server: LocalServer) -> None:
 
 def nothing(server: LocalServer) -> None:
     """It answers by its rules."""
+
+
+def bakery(server: LocalServer) -> None:
+    """The file that the page shows, and the module that it names."""
+    page = (ROOT / "docs/howto/configuration.rst").read_text(encoding="utf-8")
+    shown = page.partition("code-block:: toml\n")[2].partition(".. code-block")[0]
+    Path("agent.toml").write_text(dedent(shown), encoding="utf-8")
+
+    def price_of(bread: str) -> float:
+        """What a bread costs, in euros."""
+        return {"loaf": 4.2}[bread]
+
+    module = sys.modules.setdefault("bakery", ModuleType("bakery"))
+    module.price_of = price_of  # type: ignore[attr-defined]
+    server.reply(call("price_of", bread="loaf"), "A loaf is 4.20.")
 
 
 def answers(*replies: Any) -> Prepare:
@@ -181,6 +199,19 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "stage-faults-howto": (
         nothing,
         ["2 faults", "stages.order.goal: a text is needed", "no stage 'till'; there are: order"],
+    ),
+    "configuration-howto": (
+        bakery,
+        ["A loaf is 4.20.\n", "{'microphone': 'USB', 'echo': 'none'}\n"],
+    ),
+    "configuration-faults-howto": (
+        nothing,
+        [
+            "config: 3 faults\n",
+            "voise: unknown key; do you mean 'voice'?\n",
+            "there is no 'flor' in math; do you mean 'floor'?\n",
+            'api_key_env = "OPENAI_API_KEY"\n',
+        ],
     ),
     "both-howto": (nothing, ["True\n"]),
     "compatible-howto": (nothing, ["1, 2, 3.\n"]),

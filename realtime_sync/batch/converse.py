@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,8 +13,9 @@ from ..tools.paths import resolved
 from .attempt import pause, refusal
 from .conversation import Check, Conversation, Turn, checks
 from .job import Outcome
+from .place import config_of, link_of, said
 
-__all__ = ["Converse", "endpoint_for"]
+__all__ = ["Converse"]
 
 #: What the model that speaks for the user says when he has nothing more to say.
 _END = "[END]"
@@ -47,6 +47,8 @@ class Converse:
         model: Of the session; None: its default.
         instructions: What the model is told.
         tools: Functions, or dotted paths of them: "package.module:name".
+        config: A `Config`, or what `load_config` takes: the rest of the session; what is said here
+            beats it. With `chat` its tools, stages and instructions, and where it connects to.
         chat: Hold it as text, by a `ChatSession`.
         options: More arguments of `RealtimeSession`, or of `ChatSession`, that pickle.
         user_model: Speaks for a user who is not scripted; None: the same. Its name says what kind
@@ -57,7 +59,8 @@ class Converse:
         timeout: Seconds for each answer.
 
     Raises:
-        ConfigurationError: A tool's path cannot be imported, or a model's name is needed.
+        ConfigurationError: A tool's path cannot be imported, a model's name is needed, or
+            something is wrong with `config`.
     """
 
     model: str | None = None
@@ -66,13 +69,16 @@ class Converse:
     chat: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     user_model: str | None = None
+    config: Any = None
     # where it runs does not make another run
     url: str | None = field(default=None, compare=False)
     key_env: str | None = field(default=None, compare=False)
     timeout: float = field(default=120.0, compare=False)
 
     def __post_init__(self) -> None:
-        if self.chat and self.model is None:
+        # read here: what it says counts for what makes a run, not where it stands
+        object.__setattr__(self, "config", config_of(self.config))
+        if self.chat and self.model is None and "model" not in (self.config or ()):
             raise ConfigurationError("model: a chat needs the name of a text model")
         for tool in self.tools:
             resolved(tool)
@@ -94,8 +100,22 @@ class Converse:
     def _session(self) -> Any:
         tools = [resolved(tool) for tool in self.tools]
         told = {} if self.instructions is None else {"instructions": self.instructions}
-        arguments = {**told, **self.options, **({"tools": tools} if tools else {})}
-        return _session(self.model, self.chat, self.url, self.key_env, arguments)
+        beats = {**told, **self.options, **({"tools": tools} if tools else {})}
+        return self._opened(self.model, self.chat, {**said(self.config, chat=self.chat), **beats})
+
+    def _opened(self, model: str | None, chat: bool, arguments: dict[str, Any]) -> Any:
+        """A session, unopened, that connects to where ours does."""
+        if model is None and self.config is not None and "model" in self.config:
+            model = self.config["model"]
+        link = link_of(self.config, self.url, self.key_env, chat=chat)
+        if chat:
+            from ..text import ChatSession
+
+            assert model is not None
+            return ChatSession(model, **{**link, **arguments})
+        from ..session import RealtimeSession
+
+        return RealtimeSession(model, **{**link, **arguments})
 
     def _said(self, talk: Conversation, answer: Callable[[], str]) -> Iterator[Turn]:
         """What the user says, turn by turn."""
@@ -107,13 +127,13 @@ class Converse:
         told: dict[str, Any] = {"instructions": f"{_USER}\n\n{talk.user}"}
         if not chat:
             told["output_modalities"] = ["text"]
-        with _session(model, chat, self.url, self.key_env, told) as user:
+        with self._opened(model, chat, told) as user:
             for _ in range(talk.max_turns):
-                said = _answer(user, Turn(answer() or _BEGIN), self.timeout)
-                words = said.text.replace(_END, "").strip()
+                spoken = _answer(user, Turn(answer() or _BEGIN), self.timeout)
+                words = spoken.text.replace(_END, "").strip()
                 if words:
                     yield Turn(words)
-                if _END in said.text or not words:
+                if _END in spoken.text or not words:
                     return
 
     def _hold(self, session: Any, turn: Turn) -> dict[str, Any]:
@@ -154,11 +174,11 @@ def _answer(
         pause()
         try:
             # what a refused response was to answer may stand in the conversation already
-            said = any(
+            there = any(
                 item.role == "user" and item.id not in before for item in session.conversation.items
             )
-            given = {} if said or turn.audio is None else {"audio": turn.audio}
-            with session.stream(None if said else turn.say, timeout=timeout, **given) as deltas:
+            given = {} if there or turn.audio is None else {"audio": turn.audio}
+            with session.stream(None if there else turn.say, timeout=timeout, **given) as deltas:
                 for _ in deltas:
                     on_delta()
             return deltas.response.raise_for_status()
@@ -166,35 +186,6 @@ def _answer(
             refusals += 1
             if refusal(exc) is None or refusals > _REFUSALS or session.state == "closed":
                 raise
-
-
-def _session(
-    model: str | None, chat: bool, url: str | None, key_env: str | None, arguments: dict[str, Any]
-) -> Any:
-    if chat:
-        from ..text import ChatSession
-
-        assert model is not None
-        return ChatSession(model, endpoint=endpoint_for(url, key_env), **arguments)
-    from ..session import RealtimeSession
-
-    return RealtimeSession(model, endpoint=endpoint_for(url, key_env), **arguments)
-
-
-def endpoint_for(url: str | None, key_env: str | None) -> Any:
-    """Where a worker connects to, made where it runs: keys do not travel.
-
-    Raises:
-        ConfigurationError: The variable holds no key.
-    """
-    from ..runtime.endpoints import Compatible, OpenAI
-
-    key = None if key_env is None else os.environ.get(key_env, "").strip()
-    if key == "":
-        raise ConfigurationError(f"key_env: the environment has no {key_env}, where this runs")
-    if url is not None:
-        return Compatible(url, key)
-    return None if key is None else OpenAI(key)
 
 
 def _calls(items: Sequence[Any]) -> list[dict[str, Any]]:

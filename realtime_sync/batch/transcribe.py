@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
-from .converse import endpoint_for
 from .job import Outcome
+from .place import config_of, link_of
 
 __all__ = ["Recording", "Transcribe", "recordings"]
 
@@ -75,6 +75,7 @@ class Transcribe:
     Attributes:
         model, language, prompt: As of `TranscriptionSession`; None: its default.
         options: More of its arguments, that pickle.
+        config: A `Config`, or what `load_config` takes: where it connects to, and how.
         url, key_env, timeout: As of `Converse`.
     """
 
@@ -82,9 +83,13 @@ class Transcribe:
     language: str | None = None
     prompt: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    config: Any = field(default=None, compare=False)
     url: str | None = field(default=None, compare=False)
     key_env: str | None = field(default=None, compare=False)
     timeout: float = field(default=120.0, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "config", config_of(self.config))
 
     def __call__(self, job: Recording | str | os.PathLike[str]) -> Outcome:
         """Write it down.
@@ -99,10 +104,8 @@ class Transcribe:
         heard = _Heard(path)
         given = {"language": self.language, "prompt": self.prompt}
         fields = {name: value for name, value in given.items() if value is not None}
-        endpoint = endpoint_for(self.url, self.key_env)
-        with TranscriptionSession(
-            self.model, endpoint=endpoint, **{**fields, **self.options}
-        ) as session:
+        link = link_of(self.config, self.url, self.key_env)
+        with TranscriptionSession(self.model, **{**link, **fields, **self.options}) as session:
             transcript = session.transcribe(iter(heard), timeout=self.timeout)
         if not transcript.text:
             transcript.raise_for_status()

@@ -62,7 +62,7 @@ def ask(
         raise click.UsageError("give TEXT, --audio, or both")
     not_twice(audio=audio, save=save)
     modality = "text" if save is None else "audio"
-    with target.opened(output_modalities=[modality], reconnect=None) as session:
+    with target.opened({"reconnect": None}, output_modalities=[modality]) as session:
         response = _streamed(session, text, audio, timeout)
         if save is not None:
             _write(save, response, session.output_format)

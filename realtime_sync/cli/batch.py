@@ -102,6 +102,7 @@ def batch(
       realtime-sync batch calls/ --language en --results calls.jsonl
       realtime-sync batch tests.jsonl --tool shop.tools:price --report report.html
       realtime-sync batch tests.jsonl --processes 4 --tokens-a-minute 40000
+      realtime-sync batch tests.jsonl --config agent.toml
 
     Ctrl-C stops it; the same command goes on. Exit code: 0 where all jobs were completed and
     everything expected came; 1 where not, or where a budget was used up; 2 for wrong usage.
@@ -203,7 +204,7 @@ def _sounds(
 ) -> tuple[list[Any], Any]:
     from ..batch import Transcribe, recordings
 
-    return recordings(paths), Transcribe(target.model, language, **where)
+    return recordings(paths), Transcribe(target.model, language, config=target.config, **where)
 
 
 def _talks(
@@ -223,6 +224,7 @@ def _talks(
         chat,
         {} if chat else {"output_modalities": ["text"]},
         user_model,
+        target.config,
         **where,
     )
     return [one for path in paths for one in conversations(path)], worker

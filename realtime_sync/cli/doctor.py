@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -23,7 +23,6 @@ from .screen import printable
 from .target import Target, server_options
 
 if TYPE_CHECKING:
-    from ..runtime.endpoints import Endpoint
     from ..session import RealtimeSession
 
 __all__ = ["doctor"]
@@ -64,12 +63,14 @@ def doctor(target: Target, devices: bool, as_json: bool) -> None:
     """Look at everything that a conversation needs, and say what to do where something is wrong.
 
     Versions, the key, TLS, proxies, the way to the server and how long it takes, microphone and
-    loudspeaker: a second is recorded, and a quiet tone played. Nothing is sent that costs tokens.
+    loudspeaker: a second is recorded, and a quiet tone played. With --config the file, its tools
+    and what the server says to them, too. Nothing is sent that costs tokens.
 
     \b
     Examples:
       realtime-sync doctor
       realtime-sync doctor --no-devices --url http://127.0.0.1:8000/v1
+      realtime-sync doctor --config agent.toml
 
     Exit code: 0 where a conversation can be held; 1 where something that it needs does not work.
     """
@@ -93,13 +94,16 @@ def doctor(target: Target, devices: bool, as_json: bool) -> None:
 def _findings(target: Target, devices: bool) -> Iterator[Finding]:
     yield _versions()
     yield _extras()
+    if target.config is not None:
+        said = ", ".join(target.config) or "it says nothing"
+        yield Finding("config", "ok", f"{target.config.source}: {said}")
     yield _key(target)
     yield _tls()
     yield from _proxies()
     yield from _way(target)
     if devices:
-        yield from _listened()
-        yield from _played()
+        yield from _listened(target.talk.get("microphone"))
+        yield from _played(target.talk.get("speaker"))
 
 
 def _versions() -> Finding:
@@ -124,6 +128,9 @@ def _key(target: Target) -> Finding:
     if target.url is not None:
         sent = "sent" if target.key else "none is sent to --url without --api-key-env NAME"
         return Finding("key", "ok", sent)
+    if target.placed and target.key is None:
+        assert target.config is not None
+        return Finding("key", "ok", f"as {target.config.source} says")
     raw = target.key or os.environ.get("OPENAI_API_KEY", "")
     if not raw.strip():
         return Finding(
@@ -163,18 +170,10 @@ def _proxies() -> Iterator[Finding]:
 
 def _way(target: Target) -> Iterator[Finding]:
     """Connect, and ask for nothing a few times."""
-    from ..session import RealtimeSession
-
-    sessions: list[RealtimeSession] = []
-
-    def make(endpoint: Endpoint) -> RealtimeSession:
-        # one attempt: what is wrong is told at once
-        sessions.append(RealtimeSession(target.model, endpoint=endpoint, reconnect=None))
-        return sessions[0]
-
     began = time.perf_counter()
     try:
-        with target.connected(make) as session:
+        # one attempt: what is wrong is told at once
+        with target.opened(reconnect=None) as session:
             took = (time.perf_counter() - began) * 1000
             yield Finding("handshake", "ok", f"{session.config.model}, {took:.0f} ms")
             yield Finding("latency", "ok", f"{_latency(session):.1f} ms for a round trip (median)")
@@ -210,12 +209,12 @@ def _audio(name: str, look: Callable[[], Finding]) -> Iterator[Finding]:
         yield Finding(name, "warning", line(exc), "realtime-sync devices lists what there is")
 
 
-def _listened() -> Iterator[Finding]:
+def _listened(device: Any) -> Iterator[Finding]:
     from ..audio import Microphone, level
 
     def look() -> Finding:
         heard = b""
-        with Microphone() as microphone:
+        with Microphone(device) as microphone:
             while len(heard) < 48_000 and (frame := microphone.read()):
                 heard += frame
             lost = microphone.lost_ms
@@ -228,12 +227,12 @@ def _listened() -> Iterator[Finding]:
     return _audio("microphone", look)
 
 
-def _played() -> Iterator[Finding]:
+def _played(device: Any) -> Iterator[Finding]:
     from ..audio import Speaker
 
     def look() -> Finding:
         wave = (round(3_000 * math.sin(2 * math.pi * 440 * at / 24_000)) for at in range(24_000))
-        with Speaker() as speaker:
+        with Speaker(device) as speaker:
             speaker.play(struct.pack("<24000h", *wave), "tone")
             speaker.finish("tone")
             speaker.wait_playback(timeout=10)

@@ -13,7 +13,7 @@ import click
 from .. import errors
 from .screen import printable
 
-__all__ = ["line", "reported", "show_events"]
+__all__ = ["line", "lines", "reported", "show_events"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +29,11 @@ def line(error: BaseException) -> str:
     else:
         said = str(error) or type(error).__name__
     return printable(" ".join(said.split()))  # an error may quote the server
+
+
+def lines(error: BaseException) -> str:
+    """An error that lists several faults, a printable line each."""
+    return "\n".join(printable(one) for one in str(error).splitlines())
 
 
 def reported(command: Callable[P, R]) -> Callable[P, R]:

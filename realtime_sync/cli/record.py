@@ -7,6 +7,7 @@ from math import isfinite
 import click
 
 from .failures import reported
+from .target import Target, config_option, device_of
 from .wavpath import WavPath
 
 __all__ = ["record"]
@@ -21,8 +22,9 @@ __all__ = ["record"]
     help="How long; else until Ctrl-C.",
 )
 @click.option("--microphone", metavar="DEVICE", help="Its number or part of its name; see devices.")
+@config_option
 @reported
-def record(file: str, seconds: float | None, microphone: str | None) -> None:
+def record(target: Target, file: str, seconds: float | None, microphone: str | None) -> None:
     """Record a microphone, as a WAV file of 24 kHz mono, which ask, talk and transcribe take.
 
     What was there is replaced. Ctrl-C ends it; what was recorded until then is in the file.
@@ -39,7 +41,7 @@ def record(file: str, seconds: float | None, microphone: str | None) -> None:
 
     if seconds is not None and not isfinite(seconds):
         raise click.UsageError(f"--seconds: how many, not {seconds}")
-    device = int(microphone) if microphone and microphone.isdecimal() else microphone
+    device = target.talk.get("microphone") if microphone is None else device_of(microphone)
     wanted = None if seconds is None else round(seconds * 48_000) // 2 * 2  # bytes
     screen, written = Screen(), 0
     with (

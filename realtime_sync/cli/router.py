@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from .failures import reported
+from .failures import lines, reported
 from .screen import printable
 
 __all__ = ["router"]
@@ -38,8 +38,7 @@ def router(file: str, mermaid: bool) -> None:
     try:
         stages = StageRouter(file)
     except ConfigurationError as exc:  # a line a fault
-        lines = [printable(one) for one in str(exc).splitlines()]
-        raise click.ClickException("\n".join(lines)) from exc
+        raise click.ClickException(lines(exc)) from exc
     if mermaid:
         click.echo(stages.to_mermaid(), nl=False)
         return

@@ -8,7 +8,7 @@ import click
 
 from ..errors import AudioUnavailable, DeviceNotFound
 from .failures import reported
-from .target import Target, target_options
+from .target import Target, device_of, target_options
 from .wavpath import WavPath
 
 if TYPE_CHECKING:
@@ -47,10 +47,11 @@ def say(
 
     Exit code: 0 where it was said whole, 1 for everything else, with the reason on stderr.
     """
+    device = target.talk.get("speaker") if speaker is None else device_of(speaker)
     fields = {} if voice is None else {"voice": voice}
-    with target.opened(output_modalities=["audio"], reconnect=None, **fields) as session:
+    with target.opened({"reconnect": None}, output_modalities=["audio"], **fields) as session:
         try:
-            response = _saved(session, text, save) if save else _played(session, text, speaker)
+            response = _saved(session, text, save) if save else _played(session, text, device)
         except (AudioUnavailable, DeviceNotFound) as exc:
             raise type(exc)(f"{exc}; a file will do: --save SAID.WAV") from exc
     response.raise_for_status()
@@ -66,12 +67,12 @@ def _saved(session: RealtimeSession, text: str, path: str) -> Response:
     return response
 
 
-def _played(session: RealtimeSession, text: str, device: str | None) -> Response:
+def _played(session: RealtimeSession, text: str, device: Any) -> Response:
     from ..audio import Decoder, Speaker
     from ..runtime.clock import Event
 
     decoder, ended = Decoder(session.output_format), Event()
-    with Speaker(_device(device)) as speaker:
+    with Speaker(device) as speaker:
 
         def item_ended(event: Any) -> None:
             speaker.play(decoder.flush(), event.item_id)
@@ -88,7 +89,3 @@ def _played(session: RealtimeSession, text: str, device: str | None) -> Response
         ended.wait(_LATE)
         speaker.wait_playback()
     return response
-
-
-def _device(given: str | None) -> int | str | None:
-    return int(given) if given is not None and given.isdecimal() else given

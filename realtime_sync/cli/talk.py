@@ -11,7 +11,7 @@ import click
 from ..errors import AudioUnavailable, DeviceNotFound, RealtimeTimeout
 from .failures import reported
 from .screen import loudness, printable
-from .target import Target, target_options
+from .target import Target, device_of, target_options
 from .wavpath import WavPath, not_twice
 
 if TYPE_CHECKING:
@@ -51,9 +51,8 @@ _LATE = 30  # looks that a transcript may hold up what was said after it
 @click.option(
     "--echo",
     type=click.Choice(["half_duplex", "none", "aec"]),
-    default="half_duplex",
-    show_default=True,
-    help="half_duplex: you cannot interrupt; none: headphones; aec: echo is cancelled.",
+    help="half_duplex: you cannot interrupt (the default); none: headphones; aec: echo is "
+    "cancelled.",
 )
 @click.option("--record", type=WavPath(), metavar="BOTH.WAV", help="Both sides.")
 @click.option("--voice", metavar="NAME", help="Else the server's.")
@@ -68,7 +67,7 @@ def talk(
     microphone: str | None,
     speaker: str | None,
     key: bool,
-    echo: Literal["half_duplex", "none", "aec"],
+    echo: Literal["half_duplex", "none", "aec"] | None,
     record: str | None,
     voice: str | None,
     ai_first: bool,
@@ -100,19 +99,24 @@ def talk(
     fields: dict[str, Any] = {"output_modalities": ["audio"]}
     if voice is not None:
         fields["voice"] = voice
+    unless: dict[str, Any] = {}
     if key:
-        fields |= {"turn_detection": None, "transcription": "gpt-4o-mini-transcribe"}
-    with target.opened(**fields) as session:
-        ends = (
-            (Path(source) if source else _device(microphone)),
-            (Path(sink) if sink else _device(speaker)),
-        )
+        fields["turn_detection"], unless["transcription"] = None, "gpt-4o-mini-transcribe"
+    said = target.talk
+    given: dict[str, Any] = {
+        "microphone": Path(source) if source else device_of(microphone),
+        "speaker": Path(sink) if sink else device_of(speaker),
+        "echo": echo,
+    }
+    said |= {name: value for name, value in given.items() if value is not None}
+    ends = said.pop("microphone", None), said.pop("speaker", None)
+    with target.opened(unless, **fields) as session:
         session.on("device.*", _tell)
         try:
             held: Talk | PushToTalk = (
                 session.push_to_talk(*ends, record=record)
                 if key
-                else session.talk(*ends, echo=echo, record=record)
+                else session.talk(*ends, record=record, **said)
             )
         except (AudioUnavailable, DeviceNotFound) as exc:
             raise type(exc)(f"{exc}; files will do: --input SAID.WAV --output REPLY.WAV") from exc
@@ -123,10 +127,6 @@ def talk(
         finally:
             held.stop()
     held.wait(timeout=0)
-
-
-def _device(given: str | None) -> int | str | None:
-    return int(given) if given is not None and given.isdecimal() else given
 
 
 def _tell(event: Any) -> None:

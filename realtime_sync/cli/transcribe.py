@@ -57,7 +57,7 @@ def transcribe(
     fields: dict[str, Any] = {"language": language, "prompt": prompt}
     fields = {name: value for name, value in fields.items() if value is not None}
     with target.connected(
-        lambda endpoint: TranscriptionSession(target.model, endpoint=endpoint, **fields)
+        lambda **link: TranscriptionSession(target.model, **link, **fields)
     ) as session:
         failed = _Run(session, files, Screen(), as_json).failures()
     if failed:

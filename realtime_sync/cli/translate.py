@@ -60,9 +60,7 @@ def translate(
     not_twice(input=file, save=save)
     fields: dict[str, Any] = {} if transcription is None else {"transcription": transcription}
     with target.connected(
-        lambda endpoint: TranslationSession(
-            language, model=target.model, endpoint=endpoint, **fields
-        )
+        lambda **link: TranslationSession(language, model=target.model, **link, **fields)
     ) as session:
         made = session.translate(file) if as_json else _shown(session, file)
     if save is not None:

@@ -13,7 +13,10 @@ from realtime_sync.local import LocalServer
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-_OURS = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "REALTIME_SYNC_MODEL", "FORCE_COLOR", "NO_COLOR")
+_OURS = (
+    *("OPENAI_API_KEY", "OPENAI_BASE_URL", "REALTIME_SYNC_MODEL", "REALTIME_SYNC_CONFIG"),
+    *("FORCE_COLOR", "NO_COLOR"),
+)
 
 
 @pytest.fixture(autouse=True)
