@@ -273,6 +273,14 @@ def test_timeouts_of_requests(session: RealtimeSession) -> None:
     assert [item.text for item in session.conversation.items] == [str(n) for n in range(100)]
 
 
+def press_soon() -> threading.Timer:
+    """Ctrl-C for the main thread. Not before `pytest.raises`: on a slow machine it may be fast."""
+    main = threading.main_thread().ident or 0
+    timer = threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT))
+    timer.start()
+    return timer
+
+
 def interrupt_soon(session: RealtimeSession, kind: str) -> threading.Thread:
     """Ctrl-C for the main thread, as soon as the session hears of that event."""
     ready = session.expect(kind)
@@ -333,14 +341,16 @@ def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServ
     """Ctrl-C ends every other wait as well; `with` on a stream gives its turn up."""
     server.script.hold(after=2)
     server.reply(STORY)
-    thread = interrupt_soon(session, "response.output_text.delta")
     if call == "stream":
+        thread = interrupt_soon(session, "response.output_text.delta")
         with pytest.raises(KeyboardInterrupt), session.stream("x") as stream:
             list(stream)
+        thread.join(LIMIT)
         assert stream.response.wait(timeout=LIMIT).status == "cancelled"
     else:
         response = session.response.create()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come before the call
+            press_soon()
             {
                 "wait": response.wait,
                 "wait_for": lambda: session.wait_for("never"),
@@ -348,20 +358,15 @@ def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServ
             }[call]()
         assert response.status == "in_progress"
         assert session.response.cancel()
-    thread.join(LIMIT)
 
 
 def test_ctrl_c_in_open() -> None:
     """Ctrl-C in open() leaves a session that is as new."""
     with Socket(None) as silent:
         session = RealtimeSession(endpoint=silent.endpoint)
-        timer = threading.Timer(
-            0.05, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        )
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come before the call
+            press_soon()
             session.open()
-        timer.join()
     assert session.state == "new"
 
 

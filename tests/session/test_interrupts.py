@@ -51,9 +51,13 @@ def interrupted(call: Callable[[], Any]) -> float:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     timer = threading.Timer(0.03, press)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def soon_interrupted() -> None:
+        timer.start()  # in here: on a slow machine the key may be faster than the call
         call()
+
+    with pytest.raises(KeyboardInterrupt):
+        soon_interrupted()
     took = monotonic() - pressed[0]
     timer.join()
     return took

@@ -238,8 +238,9 @@ def test_against_a_server() -> None:
         ) as session,
     ):
         first = session.id
-        session.ask("Hello!")
-        session.wait_for("connection.restored", timeout=LIMIT)
+        with session.expect("connection.restored") as restored:
+            session.ask("Hello!")
+        restored.result(timeout=LIMIT)
         assert session.id != first
         assert [item.role for item in session.conversation.items] == ["user", "assistant"]
         assert session.ask("Count to 3").text

@@ -100,8 +100,9 @@ def test_frames_of_200_ms(session: TranslationSession, server: LocalServer) -> N
     session.append(SOUND)
     session.append(SOUND[::3].copy(), sample_rate=8000)
     session.append(np.stack([SOUND, SOUND], axis=1).astype(np.float32) / 32768)
-    session.finish()
-    assert session.wait_for("session.closed")
+    with session.expect("session.closed") as closed:
+        session.finish()
+    closed.result(timeout=LIMIT)
     sent = [
         len(base64.b64decode(event["audio"]))
         for event in server.received

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from .peers import Peer, drain
 LIMIT = 15.0
 
 
-def test_wait_for(bare: RealtimeSession, peer: Peer) -> None:
+def test_wait_for(bare: RealtimeSession, peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     """wait_for gives the next such event that the predicate likes."""
     link = peer.link()
     seen: list[str] = []
@@ -25,14 +26,23 @@ def test_wait_for(bare: RealtimeSession, peer: Peer) -> None:
         seen.append(threading.current_thread().name)
         return event.audio_start_ms == 2
 
+    watching, add = threading.Event(), bare._watches.add
+
+    def added(wanted: Any) -> Any:
+        watch = add(wanted)
+        watching.set()
+        return watch
+
     def say() -> None:
+        assert watching.wait(LIMIT)
         for start in (1, 2, 3):
             link.say("input_audio_buffer.speech_started", audio_start_ms=start, item_id="i")
 
-    timer = threading.Timer(0.02, say)
-    timer.start()
+    monkeypatch.setattr(bare._watches, "add", added)
+    thread = threading.Thread(target=say)
+    thread.start()
     event = bare.wait_for(events.InputAudioBufferSpeechStarted, likes, timeout=LIMIT)
-    timer.join()
+    thread.join()
     assert event.audio_start_ms == 2
     assert seen == [threading.current_thread().name] * 2
 
