@@ -24,6 +24,7 @@ attempt      a job tried once, where the executor runs it
 ticket       a job on its way
 pool         an executor, made anew when it breaks
 coordinator  jobs in, results out
+runs         `run`: the coordinator between what is checked before and summed up after
 conversation conversations as jobs, and what is expected of them
 converse     the worker that holds and scores them; `transcribe`: the one for recordings
 report       a run as a page with charts; `parquet`: as a table
@@ -37,12 +38,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .conversation import Conversation, Turn, conversations
     from .converse import Converse
-    from .coordinator import run
     from .job import Outcome
     from .limits import RateLimit
     from .pool import processes
     from .report import report
     from .result import Result, Summary, results
+    from .runs import run
     from .transcribe import Recording, Transcribe, recordings
 
 __all__ = [
@@ -73,7 +74,7 @@ _HOMES = {
     "recordings": "transcribe",
     "report": "report",
     "Summary": "result",
-    "run": "coordinator",
+    "run": "runs",
     "Outcome": "job",
     "RateLimit": "limits",
     "processes": "pool",
