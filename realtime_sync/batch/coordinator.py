@@ -30,6 +30,8 @@ _GRACE = 10.0  # seconds that what runs is waited for when the run is stopped
 _POLL = 600.0  # every wait has an end
 
 Worker = Callable[[Any], Any]
+#: What came of an attempt, and what becomes of its job: None, it is not over.
+_Landing = tuple[Ticket, Attempt | BaseException, Attempt | None]
 
 
 class Coordinator:
@@ -60,9 +62,7 @@ class Coordinator:
         self._count = 0  # tickets that were put there, and calls that were made
         self._suspects: deque[Ticket] = deque()  # each to run alone
         # from executors' threads
-        self._landings: queue.SimpleQueue[tuple[Ticket, Attempt | BaseException]] = (
-            queue.SimpleQueue()
-        )
+        self._landings: queue.SimpleQueue[_Landing] = queue.SimpleQueue()
         self.statuses: Counter[str] = Counter()
         self.skipped = 0
         self.tokens = 0
@@ -147,8 +147,9 @@ class Coordinator:
             if type(exc) is RuntimeError:  # the executor was shut down
                 self._flying.discard(ticket)
                 raise
-            self._keep(ticket, failed(exc))
-            self._landings.put((ticket, exc))
+            verdict = failed(exc)
+            self._keep(ticket, verdict)
+            self._landings.put((ticket, exc, verdict))
             return
         ticket.generation = self._pool.generation
         ticket.future = future
@@ -166,14 +167,14 @@ class Coordinator:
                 came = TypeError(f"the executor gave {type(came).__name__}")
         except (Exception, CancelledError) as exc:
             came = exc
+        verdict = ticket.verdict(came, self._retries)
         try:
             # here, not when we come to it: meanwhile jobs may keep us waiting
-            verdict = ticket.verdict(came, self._retries)
             if verdict is not None and not self._keep(ticket, verdict):
                 return
         except Exception as exc:  # the disk is full; the run ends with it
             came = _Unkept(exc)
-        self._landings.put((ticket, came))
+        self._landings.put((ticket, came, verdict))
 
     def _keep(self, ticket: Ticket, came: Attempt) -> bool:
         return self._journal.write(ticket.result(came, self._name))
@@ -192,12 +193,13 @@ class Coordinator:
                 break
         self._journal.sync()
 
-    def _see_to(self, ticket: Ticket, came: Attempt | BaseException) -> None:
+    def _see_to(
+        self, ticket: Ticket, came: Attempt | BaseException, verdict: Attempt | None
+    ) -> None:
         self._flying.discard(ticket)
         now = monotonic()
         if isinstance(came, _Unkept):
             raise came.error
-        verdict = ticket.verdict(came, self._retries)
         used = {} if not isinstance(came, Attempt) else _used(came)
         self._limits.ended(now, used, well=verdict is not None and bool(used))
         if isinstance(came, Attempt):
@@ -262,7 +264,7 @@ class Coordinator:
                 ticket.future.cancel()  # what has not begun
         try:
             while self._flying and (left := end - monotonic()) > 0:
-                ticket, _ = self._landings.get(timeout=left)
+                ticket, *_ = self._landings.get(timeout=left)
                 self._flying.discard(ticket)
         except queue.Empty:
             return

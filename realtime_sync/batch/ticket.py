@@ -29,7 +29,7 @@ class Ticket:
     key: str
     attempts: int = 0  # that came to an end, but for refusals
     refusals: int = 0
-    breaks: int = 0  # of executors that it was given to
+    breaks: int = 0  # how often an executor has broken around it, or given it back
     generation: int = 0  # of the executor that has it
     alone: bool = False  # nothing else runs beside it
     future: Any = None
@@ -38,7 +38,10 @@ class Ticket:
         return False  # those that are due at the same time keep their order
 
     def verdict(self, came: Attempt | BaseException, retries: int) -> Attempt | None:
-        """What became of the job; None: it runs again, or the run ends. From any thread."""
+        """What became of the job, that an executor had; None: it runs again, or the run ends.
+
+        From any thread.
+        """
         if isinstance(came, Attempt):
             if came.fate == "fatal":
                 return None
@@ -49,7 +52,13 @@ class Ticket:
             return None
         if isinstance(came, BrokenExecutor):
             return _crashed(came) if self.alone else None
-        return _crashed(came) if type(came).__name__ in _KILLERS else failed(came)
+        if type(came).__name__ in _KILLERS:
+            return _crashed(came)
+        # the executor's own (`attempt` raises no other), such as what Dask has for a result whose
+        # worker has died since: it may have lost an answer, so the job runs once more
+        if isinstance(came, Exception) and not self.breaks:
+            return None
+        return failed(came)
 
     def result(self, came: Attempt, run: str) -> Result:
         """What is told of it."""

@@ -434,6 +434,26 @@ def test_what_an_executor_gives_back_runs_again() -> None:
     assert (ended.statuses, {one.attempts for one in ended}) == ({"completed": 5}, {1})
 
 
+@pytest.mark.parametrize(("times", "status"), [(1, "completed"), (2, "failed")])
+def test_an_error_of_the_executors_own(times: int, status: str) -> None:
+    """An executor may lose an answer, as a cluster does with its worker: the job runs once more."""
+    called: list[Any] = []
+
+    class Losing(Inline):
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            called.append(arguments[1])
+            if arguments[1] != 2 or called.count(2) > times:
+                return super().submit(fn, *arguments, **more)
+            future: Future[Any] = Future()
+            # what Dask gives for an answer whose worker has ended since
+            future.set_exception(TypeError("cannot unpack non-iterable Attempt object"))
+            return future
+
+    found = by_id(run(range(5), echo, Losing(), retries=0))
+    assert [found[n].status for n in range(5)] == ["completed"] * 2 + [status] + ["completed"] * 2
+    assert len(called) == 6
+
+
 def test_a_job_that_cannot_be_given_out() -> None:
     """It does not pickle, say: it is told, and the others run."""
 
