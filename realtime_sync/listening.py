@@ -224,20 +224,25 @@ class Listening:
             raise
         return made
 
-    def pump(self, timeout: float = 0) -> int:
+    def pump(self, timeout: float = 0, *, budget: float | None = None) -> int:
         """With `dispatcher="manual"`: run the callbacks that are due, on this thread.
 
         Args:
             timeout: Seconds to wait for something to become due.
+            budget: Seconds after which no further callback begins: the rest is due the next time,
+                and at least one is run each time. So a frame of a game is never late by more than
+                your longest callback, however much has come. None: all that is due is run.
 
         Returns:
             How many events were run; 0 at once inside a callback or while another thread pumps.
 
         Raises:
             RuntimeError: Another dispatcher.
+            ValueError, TypeError: No such number.
         """
         may_wait()
-        return self._connection.dispatcher.pump(timeout)
+        check_timeout(budget, "budget")
+        return self._connection.dispatcher.pump(timeout, budget)
 
     def new_id(self, kind: str) -> str:
         """A new id, e.g. of an "event" or "item"; at most 32 characters."""

@@ -190,15 +190,21 @@ class Dispatcher:
     def _pumped(self) -> None:
         self._drain()
 
-    def _drain(self) -> int:
-        """Run what is queued; how many entries were run. Inside a callback or beside one: 0."""
+    def _drain(self, budget: float | None = None) -> int:
+        """Run what is queued; how many entries were run. Inside a callback or beside one: 0.
+
+        With a budget none begins once so many seconds have passed, but for the first.
+        """
         # a GUI's modal dialogue runs its event loop, and so us, inside a callback
         if self.here or not self._running.acquire(blocking=self._mode != "manual"):
             return 0
         done = 0
+        ends = None if budget is None else Deadline(budget)
         self._runner = threading.get_ident()
         try:
-            while not self._abandoned and (entry := self._inbox.take()) is not None:
+            while not self._abandoned and not (done and ends is not None and ends.passed):
+                if (entry := self._inbox.take()) is None:
+                    break
                 if isinstance(entry, Keep):
                     continue
                 if self._silenced and self._is_silenced(entry):
@@ -240,8 +246,12 @@ class Dispatcher:
         finally:
             self.calling = None
 
-    def pump(self, timeout: float) -> int:
+    def pump(self, timeout: float, budget: float | None = None) -> int:
         """Run what is due on this thread; wait up to `timeout` seconds for something.
+
+        Args:
+            timeout: Seconds to wait.
+            budget: Seconds after which no further callback begins; None: all that is due is run.
 
         Returns:
             How many events were run; 0 at once inside a callback or while another thread pumps.
@@ -261,7 +271,7 @@ class Dispatcher:
                 break
             if self._stopped:
                 self._inbox.wake()  # another thread may be pumping too
-        return self._drain()
+        return self._drain(budget)
 
     def join(self, deadline: Deadline) -> bool:
         """Wait for the thread to end; whether it has. From a callback: at once."""

@@ -244,6 +244,17 @@ def test_pump_waits(desk: Desk) -> None:
     assert seen == ["a"]
 
 
+def test_pump_with_a_budget(desk: Desk) -> None:
+    """Once it is used up no callback begins but the first; the rest waits for the next time."""
+    seen = desk.log()
+    dispatcher = desk.dispatcher("manual")
+    dispatcher.put([event("a"), Keep(1), event("b"), event("c")])
+    assert [dispatcher.pump(0, 0) for _ in range(4)] == [1, 1, 1, 0]
+    assert seen == ["a", "b", "c"]
+    dispatcher.put([event("a"), event("b")])
+    assert dispatcher.pump(LIMIT, LIMIT) == 2
+
+
 def test_pump_inside_a_callback(desk: Desk) -> None:
     """pump() inside a callback is 0 at once; the rest runs after it."""
     seen = desk.log()

@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,36 @@ def test_pump_waits_for_something(make: Opener) -> None:
         assert session.pump(0.01) == 0
         session.send({"type": "input_audio_buffer.clear"})
         assert session.pump(LIMIT) == 1
+
+
+def test_no_frame_is_late(make: Opener) -> None:
+    """With a budget no pump runs more callbacks than fit in it, and one; all run, in order."""
+    took, budget = 0.001, 0.004  # seconds, of a callback at least, of a frame at most
+    pieces: list[str] = []
+    counts: list[int] = []
+    never = threading.Event()
+    with make(dispatcher="manual") as session:
+
+        @session.on("response.output_text.delta")
+        def slow(event: Any) -> None:
+            never.wait(took)
+            pieces.append(event.delta)
+
+        answer = session.ask("Count to 60", timeout=LIMIT)  # all of it waits now
+        while count := session.pump(budget=budget):
+            counts.append(count)
+    assert "".join(pieces) == answer.text
+    assert len(pieces) >= 60
+    assert max(counts) <= budget / took + 1
+    assert len(counts) >= len(pieces) / (budget / took + 1)
+
+
+@pytest.mark.parametrize("budget", [-1, float("nan"), "1"])
+def test_no_such_budget(budget: Any, make: Opener) -> None:
+    """What is no number of seconds is refused, by name."""
+    session = make(dispatcher="manual")
+    with pytest.raises((ValueError, TypeError), match="budget"):
+        session.pump(budget=budget)
 
 
 def test_pump_after_close(make: Opener) -> None:
