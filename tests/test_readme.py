@@ -226,6 +226,8 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "translation-howto": (nothing, ["[speech, 0.5 s]"]),
     "pump-howto": (nothing, ["1, 2, 3.\n"]),
     "dispatch-howto": (nothing, ["completed\n"]),
+    "web-howto": (nothing, ["1, 2, 3.\n", "This"]),
+    "asyncio-howto": (nothing, ["1, 2, 3.\n"]),
     "from-openai": (nothing, ["How can I help you?\n1, 2, 3.\n"]),
     "from-javascript": (
         answers(call("set_memory", key="name", value="Ada"), "Hello, Ada."),
