@@ -6,7 +6,6 @@ No thread; reads one file.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +25,9 @@ ENDED, GAP = "recording.ended", "recording.gap"
 _DIRECTIONS = ("sent", "received", "local")
 #: Bytes of a line: the longest event of a server (64 MiB), with room for what is around it.
 _LONGEST = 128 << 20
+#: Epoch seconds at which calendars end: the year 10000.
+_CALENDAR = 253_402_300_800
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class _Lines:
         self._file = file
         self.path = os.fsdecode(path)
         self.number = 0  # of the line that is being read; the first is 1
+        self._at = 0.0  # of the entry before
         self._end = 0  # bytes read
 
     def wrong(self, why: str) -> RecordingError:
@@ -133,6 +136,8 @@ class _Lines:
         self._end += len(line)
         if not line:
             return None
+        if self.number == 1 and line.startswith(_GZIP):
+            raise self.wrong("the file is compressed: gunzip it first")
         if not line.endswith(b"\n"):
             if len(line) == _LONGEST:
                 raise self.wrong("no recording has a line of so many bytes")
@@ -157,10 +162,9 @@ class _Lines:
                 f"version {version} of the format is newer than this library, which reads up to "
                 f"{VERSION}: pip install --upgrade realtime_sync"
             )
-        time = known.get("time")
         return Header(
             version=version,
-            time=time if isinstance(time, (int, float)) else None,
+            time=_time(known),
             library=str(known.get("library", "")),
             audio=known.get("audio") is True,
         )
@@ -171,18 +175,29 @@ class _Lines:
             raise self.wrong('"event": an object with a type is needed')
         if direction not in _DIRECTIONS:
             raise self.wrong(f'"direction": one of {", ".join(_DIRECTIONS)}, not {direction!r:.80}')
-        if isinstance(at, bool) or not isinstance(at, (int, float)) or not 0 <= at < math.inf:
+        if isinstance(at, bool) or not isinstance(at, (int, float)) or not 0 <= at < _CALENDAR:
             raise self.wrong('"at": seconds from 0 on are needed')
-        time, elided = known.get("time"), known.get("elided", {})
+        if at < self._at:
+            raise self.wrong(f'"at": {at:g} is before the {self._at:g} of the line before')
+        self._at = float(at)
+        elided = known.get("elided", {})
         sizes = elided.values() if isinstance(elided, dict) else (None,)
         if not all(type(size) is int and 0 <= size < _LONGEST for size in sizes):
             raise self.wrong('"elided": places and sizes in bytes are needed')
         return Entry(
             line=self.number,
-            at=float(at),
-            time=float(time) if isinstance(time, (int, float)) else None,
+            at=self._at,
+            time=_time(known),
             direction=direction,
             event=event,
             elided=elided,
             end=self._end,
         )
+
+
+def _time(known: Wire) -> float | None:
+    """Epoch seconds, if there is such a moment."""
+    time = known.get("time")
+    if isinstance(time, bool) or not isinstance(time, (int, float)):
+        return None
+    return float(time) if 0 <= time < _CALENDAR else None

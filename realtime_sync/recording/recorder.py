@@ -74,6 +74,7 @@ class Recording:
         self._put = 0  # bytes ever handed over; only the I/O thread adds
         self._taken = 0  # of these, no longer held; only the writing thread adds
         self._told = 0  # dropped events that a line in the file tells of
+        self._at = 0.0  # of the last line, in seconds since the beginning
         self._due = Event()  # there is something to write
         self._over = Event()  # nothing more will come
         # others read it as little as they hear what it tells of
@@ -180,13 +181,16 @@ class Recording:
         missing = self.dropped - self._told
         if missing:
             self._told += missing
-            lines.append(self._line(monotonic(), "local", {"type": GAP, "events": missing}))
+            # as of the last event: one that comes in just now has a time already
+            at = self._began + self._at
+            lines.append(self._line(at, "local", {"type": GAP, "events": missing}))
         return lines
 
     def _line(self, at: float, direction: str, what: bytes | Wire) -> bytes:
         event = _event(what if isinstance(what, bytes) else json.dumps(what).encode())
+        self._at = round(at - self._began, 6)
         line: Wire = {
-            "at": round(at - self._began, 6),
+            "at": self._at,
             "time": round(at + self._epoch, 6),
             "direction": direction,
             "event": event,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,10 @@ def test_whole(tmp_path: Path) -> None:
         ([HEADER, {**EVENT, "at": -1}], 0, 2, '"at"'),
         ([HEADER, {**EVENT, "at": True}], 0, 2, '"at"'),
         ([HEADER, '{"at": NaN, "direction": "sent", "event": {"type": "x"}}\n'], 0, 2, '"at"'),
+        ([HEADER, {**EVENT, "at": 10**400}], 0, 2, '"at"'),
+        ([HEADER, EVENT, {**EVENT, "at": 0.4}, END], 1, 3, '"at": 0.4 .* before .* 0.5 '),
+        ([HEADER, EVENT, {**END, "at": 0.4}], 1, 3, '"at"'),
+        ([b"\x1f\x8b\x08\x00\n"], 0, 1, "compressed.*gunzip"),
         ([HEADER, {**EVENT, "elided": {"delta": -1}}], 0, 2, '"elided"'),
         ([HEADER, {**EVENT, "elided": 5}], 0, 2, '"elided"'),
         ([HEADER, EVENT, END, EVENT], 1, 4, "follows the end"),
@@ -95,6 +100,14 @@ def test_every_cut(tmp_path: Path) -> None:
         assert error is not None
         assert error.line == lines + 1
         assert len(found) == max(0, min(lines - 1, 2))
+
+
+@pytest.mark.parametrize("time", ["x", True, -1, 1e300, 10**400, math.nan, math.inf])
+def test_a_time_that_cannot_be(tmp_path: Path, time: Any) -> None:
+    """A date that no calendar has is one that the file does not say."""
+    path = written(tmp_path / "a.jsonl", {**HEADER, "time": time}, {**EVENT, "time": time}, END)
+    assert read_header(path).time is None
+    assert [entry.time for entry in read(path)] == [None]
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -160,6 +160,27 @@ def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found) - len(gaps) + recording.dropped == 11
 
 
+def test_time_goes_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gap that is told of while an event comes in does not stand before it with a later time."""
+    monkeypatch.setattr(recorder, "HELD", -1)  # it takes none
+    recording = Recording(tmp_path / "a.jsonl")
+    came = []
+
+    def now() -> float:
+        moment = time.monotonic()
+        if threading.current_thread() is recording._thread and not came:
+            came.append(moment)
+            recording.note({"type": "connection.lost"})
+        return time.monotonic()
+
+    monkeypatch.setattr(recorder, "monotonic", now)
+    recording.take("received", TEXT)
+    recording.close()
+    assert recording.dropped == 1
+    found = [entry.type for entry in read(tmp_path / "a.jsonl")]
+    assert found[0] == "recording.gap"
+
+
 def test_a_short_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that takes a few bytes at a time gets all of them."""
     write = os.write
