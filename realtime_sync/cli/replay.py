@@ -56,15 +56,15 @@ def replay(file: str, speed: float | None, as_json: bool, deltas: bool) -> None:
     Exit code: 0 where it is whole; 1 where it is cut, spoilt, foreign or newer: what came before
     that is shown, and the line named on stderr.
     """
-    from ..recording.entries import read, read_header
+    from ..recording.entries import headed
 
-    pace = speed or (_MAX if as_json else 1.0)
-    header = read_header(file)
+    header, entries = headed(file)
+    paced = _paced(entries, speed or (_MAX if as_json else 1.0))
     if as_json:
-        for entry in _paced(read(file), pace):
+        for entry in paced:
             click.echo(_dumped(entry))
         return
-    _show(file, _paced(read(file), pace), header, deltas=deltas)
+    _show(file, paced, header, deltas=deltas)
 
 
 def _paced(entries: Iterator[Entry], speed: float) -> Iterator[Entry]:

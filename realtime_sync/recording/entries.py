@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from ..errors import RecordingError
 
-__all__ = ["ENDED", "FORMAT", "GAP", "VERSION", "Entry", "Header", "read", "read_header"]
+__all__ = ["ENDED", "FORMAT", "GAP", "VERSION", "Entry", "Header", "headed", "read"]
 
 Wire = dict[str, Any]
 
@@ -88,9 +89,22 @@ def read(path: str | os.PathLike[str]) -> Iterator[Entry]:
             The entries before it have been given.
         OSError: It cannot be read.
     """
-    with open(path, "rb") as file:
-        lines = _Lines(file, os.fspath(path))
-        lines.header()
+    yield from headed(path)[1]
+
+
+def headed(path: str | os.PathLike[str]) -> tuple[Header, Iterator[Entry]]:
+    """What the first line says, and the events, of which at least one is to be asked for.
+
+    The file is opened once, so that it may be a pipe. Raises as `read` does.
+    """
+    with ExitStack() as stack:
+        lines = _Lines(stack.enter_context(open(path, "rb")), os.fspath(path))
+        header = lines.header()
+        return header, _entries(lines, stack.pop_all())
+
+
+def _entries(lines: _Lines, file: ExitStack) -> Iterator[Entry]:
+    with file:
         ended = False
         while (known := lines.object()) is not None:
             if ended:
@@ -100,18 +114,10 @@ def read(path: str | os.PathLike[str]) -> Iterator[Entry]:
             if not ended:
                 yield entry
         if not ended:
-            raise RecordingError(
-                f"{lines.path}, line {lines.number}: the recording is cut: it ends before its last "
-                "line; whoever wrote it was ended, or still writes",
-                path=lines.path,
-                line=lines.number,
+            raise lines.wrong(
+                "the recording is cut: it ends before its last line; whoever wrote it was ended, "
+                "or still writes"
             )
-
-
-def read_header(path: str | os.PathLike[str]) -> Header:
-    """What the first line of a recording says; raises as `read` does."""
-    with open(path, "rb") as file:
-        return _Lines(file, os.fspath(path)).header()
 
 
 class _Lines:

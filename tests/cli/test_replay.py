@@ -95,6 +95,14 @@ def test_its_time(file: Path, speed: float, monkeypatch: pytest.MonkeyPatch) -> 
     assert min(late) >= 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_pipe(run: Run, file: Path) -> None:
+    """What another program writes can be shown: the file is read once, from its beginning on."""
+    done = run("replay", "/dev/stdin", "--speed", "max", stdin=file.read_text(encoding="utf-8"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "7 events, 0.500 s"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_a_terminal(file: Path) -> None:
     """Whoever looks sees a bar, and deltas as they come; Ctrl-C ends it."""

@@ -9,7 +9,7 @@ import pytest
 
 from realtime_sync.errors import RecordingError
 from realtime_sync.recording import Entry, read
-from realtime_sync.recording.entries import read_header
+from realtime_sync.recording.entries import headed
 
 HEADER = {"format": "realtime_sync recording", "version": 1, "time": 12.5, "library": "0.1.0"}
 EVENT = {"at": 0.5, "time": 13, "direction": "sent", "event": {"type": "response.create"}}
@@ -38,9 +38,8 @@ def test_whole(tmp_path: Path) -> None:
     """A recording that is whole: its header, and its events with line, time and size."""
     elided = {**EVENT, "elided": {"delta": 9600}, "new": "ignored"}
     path = written(tmp_path / "a.jsonl", {**HEADER, "audio": True}, EVENT, elided, END)
-    header = read_header(path)
+    header, (first, second) = headed(path)
     assert (header.version, header.time, header.library, header.audio) == (1, 12.5, "0.1.0", True)
-    first, second = read(path)
     assert first == Entry(2, 0.5, 13.0, "sent", {"type": "response.create"}, {}, first.end)
     assert (second.line, second.elided, second.type) == (3, {"delta": 9600}, "response.create")
     assert 0 < first.end < second.end < path.stat().st_size
@@ -106,8 +105,9 @@ def test_every_cut(tmp_path: Path) -> None:
 def test_a_time_that_cannot_be(tmp_path: Path, time: Any) -> None:
     """A date that no calendar has is one that the file does not say."""
     path = written(tmp_path / "a.jsonl", {**HEADER, "time": time}, {**EVENT, "time": time}, END)
-    assert read_header(path).time is None
-    assert [entry.time for entry in read(path)] == [None]
+    header, found = headed(path)
+    assert header.time is None
+    assert [entry.time for entry in found] == [None]
 
 
 def test_no_file(tmp_path: Path) -> None:
