@@ -96,8 +96,9 @@ class Causes:
         cancelled = _held(event, "response").get("status") == "cancelled"
         if kind == "response.done" and cancelled and self._waiting[CANCEL]:
             return self._waiting[CANCEL].popleft().line
-        if kind in _ADDED and _held(event, "item").get("id") not in self._of_id:
-            return self._added(_held(event, "item"))
+        item = _held(event, "item")
+        if kind in _ADDED and not (isinstance(item.get("id"), str) and item["id"] in self._of_id):
+            return self._added(item)
         known = next((one for one in _ids(event) if one in self._of_id), None)
         return self._last if known is None else self._of_id[known]
 

@@ -28,6 +28,7 @@ __all__ = ["Replay", "Replayed"]
 
 Wire = dict[str, Any]
 
+_NEVER = 1 << 40  # epoch seconds that no clock shows
 CUT = 1006  # the code of a link that ended without a close frame
 _BETA = ("response.text.", "response.audio.", "response.audio_transcript.")
 #: Where a client event has what the client has made itself, and the server repeats.
@@ -92,7 +93,7 @@ class Replay:
     def __init__(self, path: Any, *, epoch: Callable[[], float], partial: bool = False) -> None:
         self.path = str(path)
         self._epoch = epoch
-        self._parts = _parts(_entries(self.path, partial))
+        self._parts = _parts(self.path, _entries(self.path, partial))
         self._begun = 0  # links
         self._last: Replayed | None = None  # the newest
         if not self._parts:
@@ -247,7 +248,8 @@ class Replayed(Mind):
         session = event.get("session")
         if not isinstance(session, dict):
             return
-        if isinstance(session.get("expires_at"), (int, float)) and session["expires_at"]:
+        ends = session.get("expires_at")
+        if isinstance(ends, (int, float)) and 0 < ends < _NEVER:
             session["expires_at"] = int(self._replay.valid_until(session, entry))
         self.session = session
         audio = session.get("audio")
@@ -291,11 +293,22 @@ def _entries(path: str, partial: bool) -> Iterator[Entry]:
             raise
 
 
-def _parts(entries: Iterable[Entry]) -> list[_Part]:
+def _is_beginning(event: Wire) -> bool:
+    """Whether a client can be told of it."""
+    items = event.get("items", [])
+    known = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+    return known and isinstance(event.get("session"), dict)
+
+
+def _parts(path: str, entries: Iterable[Entry]) -> list[_Part]:
     parts: list[_Part] = []
     for entry in entries:
         created = entry.direction == "received" and entry.type == "session.created"
-        if created or entry.type == "recording.began":
+        began = entry.direction == "local" and entry.type == "recording.began"
+        if began and not _is_beginning(entry.event):
+            text = f"{path}, line {entry.line}: recording.began: an object session is needed, "
+            raise RecordingError(f"{text}and a list of items", path=path, line=entry.line)
+        if created or began:
             parts.append(_Part(entry))
         if parts:  # else before any session: a link that failed at once
             parts[-1].add(entry)

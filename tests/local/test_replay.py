@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -346,6 +347,42 @@ def test_recordings_that_are_not_whole(tape: Tape) -> None:
     client = Client(tape.play(end=False, partial=True))
     client.brain.hello()
     assert client.due() == ["response.created"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"session": "x"}, {}, {"session": {}, "items": "x"}, {"session": {}, "items": [{}, 5]}],
+)
+def test_a_beginning_that_cannot_be(tmp_path: Path, wrong: Wire) -> None:
+    """What no client could be told is an error before anybody connects, with its line."""
+    tape = Tape(tmp_path / "bug.jsonl")
+    tape.add("local", "recording.began", **wrong)
+    with pytest.raises(RecordingError, match=r"line 2: recording.began: an object") as broken:
+        tape.play()
+    assert broken.value.line == 2
+
+
+@pytest.mark.parametrize("odd", [{}, [1], 5, None, True, "x", math.nan])
+def test_events_of_other_types(tape: Tape, odd: Any) -> None:
+    """What a server said is said again, however odd."""
+    inside = {"id": odd, "event_id": odd, "item": odd, "metadata": odd, "content": odd}
+    for kind in ("conversation.item.create", "response.create", "session.update", "odd"):
+        tape.add("sent", kind, item=odd, response=odd, session=odd, event_id=odd)
+        tape.add("sent", kind, item=inside, response=inside, session=inside)
+    kinds = ("conversation.item.added", "response.created", "response.done", "error", "odd")
+    for kind in (*kinds, "session.updated", "session.created"):
+        tape.add("received", kind, item=odd, response=odd, session=odd, error=odd, item_id=odd)
+        session = {"expires_at": odd, "audio": odd}
+        tape.add("received", kind, item=inside, response=inside, session=session, error=inside)
+    replay = tape.play()
+    for _ in range(3):
+        client = Client(replay)
+        client.brain.hello()
+        client.due()
+        for kind in ("conversation.item.create", "response.create", "session.update", "odd"):
+            for _ in range(2):
+                client.send(kind, item=odd, response=inside, session=odd)
+        assert client.brain.due is None
 
 
 def test_recordings_without_a_session(tmp_path: Path) -> None:
