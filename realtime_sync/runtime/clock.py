@@ -94,7 +94,10 @@ def may_wait() -> None:
 
 def _in_asyncio_loop() -> bool:
     asyncio = sys.modules.get("asyncio")  # not imported for this: it would cost every program
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return False
+    # a Jupyter kernel runs every cell on the thread of its loop, which is meant to wait for it
+    return "ipykernel.kernelapp" not in sys.modules
 
 
 class Condition(threading.Condition):
