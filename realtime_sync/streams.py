@@ -36,8 +36,9 @@ T = TypeVar("T")
 class TurnStream(Generic[T]):
     """What a turn brings, in order.
 
-    The turn runs by itself, whether it is read or not. `close()`, or the end of `with`, gives it
-    up. After a timeout the iterator can be continued. It belongs to one thread.
+    The turn runs by itself, whether it is read or not. `close()`, the end of `with`, or Ctrl-C
+    while it waits, gives it up. After a timeout the iterator can be continued. It belongs to one
+    thread.
     """
 
     def __init__(
@@ -64,7 +65,14 @@ class TurnStream(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        deadline = Deadline(self._timeout)
+        try:
+            return self._next(Deadline(self._timeout))
+        except KeyboardInterrupt:
+            # a prompt keeps the traceback, and with it the loop: nobody else would give it up
+            self.close()
+            raise
+
+    def _next(self, deadline: Deadline) -> T:
         while True:
             ended = self._turn.done  # before the rest: more may come in between
             value = self._next_value()

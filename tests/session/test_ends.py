@@ -360,6 +360,22 @@ def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServ
         assert session.response.cancel()
 
 
+@pytest.mark.parametrize("call", ["stream", "rounds"])
+def test_ctrl_c_in_a_loop(call: str, session: RealtimeSession, server: LocalServer) -> None:
+    """Ctrl-C in a loop over a turn gives it up, though the prompt keeps the loop's traceback."""
+    server.script.hold(after=2)
+    server.reply(STORY)
+    done = session.events("response.done")
+    thread = interrupt_soon(session, "response.output_text.delta")
+    with pytest.raises(KeyboardInterrupt) as kept:
+        for _ in getattr(session, call)("x"):
+            pass
+    thread.join(LIMIT)
+    assert next(done).response.status == "cancelled"
+    assert session.ask("hello").status == "completed"
+    assert kept.tb is not None
+
+
 def test_ctrl_c_in_open() -> None:
     """Ctrl-C in open() leaves a session that is as new."""
     with Socket(None) as silent:
