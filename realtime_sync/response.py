@@ -88,6 +88,7 @@ class Follower(Generic[T]):
                 if value is not None:
                     return value
             if done:
+                self._response._settle()
                 self._response._raise_if_lost()
                 raise StopIteration
             if connection is None:
@@ -105,7 +106,9 @@ class Response:
 
     def __init__(self, record: ResponseRecord, connection: Connection | None) -> None:
         self._record = record
-        self._connection = connection  # None for one that was unpickled
+        self._connection = connection  # None once it is over: who keeps it keeps no session
+        self._format: str | None = None  # of its audio, from then on
+        self._settle()
 
     # --- what it is
 
@@ -170,7 +173,14 @@ class Response:
         audio = self._audio_of(item)
         return item.with_audio(audio) if audio else item
 
+    def _settle(self) -> None:
+        """Once it is over, let go of the session. From any thread."""
+        if self._connection is not None and self._record.done:
+            self._format = self._audio_format()
+            self._connection = None
+
     def _items(self) -> tuple[Item, ...]:
+        self._settle()
         connection, record = self._connection, self._record
         if connection is None or record.done:
             return record.output
@@ -198,11 +208,12 @@ class Response:
             ConnectionLost, SessionClosed: It can no longer end; `.text` has what came.
         """
         deadline = Deadline(timeout)
-        record = self._record
-        if self._connection is not None:
+        record, connection = self._record, self._connection
+        if connection is not None:
             ended = lambda: record.done  # noqa: E731
-            if not moved_on(self._connection, record.enders, ended, deadline):
+            if not moved_on(connection, record.enders, ended, deadline):
                 raise RealtimeTimeout(f"the response has not ended within {timeout:g} s")
+        self._settle()
         self._raise_if_lost()
         return self
 
@@ -226,8 +237,9 @@ class Response:
 
     def cancel(self) -> None:
         """Ask the server to end it; does not wait. Harmless once it is done."""
-        if self._connection is not None and not self._record.done:
-            self._connection.do(lambda state: state.sequencer.cancel(self._record))
+        connection = self._connection
+        if connection is not None and not self._record.done:
+            connection.do(lambda state: state.sequencer.cancel(self._record))
 
     def text_deltas(self, *, timeout: float | None = 120) -> Iterator[str]:
         """Pieces of text and transcripts, from the beginning.
@@ -256,9 +268,9 @@ class Response:
         """Of its audio."""
         audio = self._record.object.audio
         fmt = audio.output.format if audio and audio.output else None
-        kind = fmt.type if fmt is not None else None
-        if kind is None and self._connection is not None:
-            kind = self._connection.look(lambda s: s.audio_format("output"))
+        kind, connection = fmt.type if fmt is not None else self._format, self._connection
+        if kind is None and connection is not None:
+            kind = connection.look(lambda s: s.audio_format("output"))
         return kind if kind in ("audio/pcmu", "audio/pcma") else "audio/pcm"
 
     def __iter__(self) -> Iterator[ServerEvent]:

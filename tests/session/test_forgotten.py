@@ -101,7 +101,7 @@ def test_while_it_is_made_anew(server: LocalServer) -> None:
 
 
 def test_who_waits_keeps_it(server: LocalServer) -> None:
-    """An iterator, a future or a handle is enough for the session to live on."""
+    """An iterator, a future or a running response is enough for the session to live on."""
     events = opened(server).events("response.done")
     gc.collect()
     session = events._watches.owner
@@ -110,7 +110,9 @@ def test_who_waits_keeps_it(server: LocalServer) -> None:
     del session
     gc.collect()
     assert next(events).response.status == "completed"
-    response = answer.result(LIMIT)
+    answer.result(LIMIT)
+    server.script.hold(after=1)
+    response = events._watches.owner.response.create()  # type: ignore[attr-defined]
     del events, answer
     gc.collect()
     (session,) = realtime_sync.sessions()
@@ -119,6 +121,26 @@ def test_who_waits_keeps_it(server: LocalServer) -> None:
     with pytest.warns(ResourceWarning):
         collect(gone)
     wait_for_ours()
+
+
+@pytest.mark.parametrize("kind", ["audio/pcm", "audio/pcmu"])
+def test_a_response_that_is_over(server: LocalServer, kind: str) -> None:
+    """Who keeps an answer (a notebook keeps all of them) does not keep the session with it."""
+    session = RealtimeSession(endpoint=server.endpoint, output_format=kind).open()
+    asked, created = session.ask("Count to 3"), session.response.create()
+    assert created.wait(timeout=LIMIT) is created
+    gone = weakref.ref(session)
+    del session
+    with pytest.warns(ResourceWarning):
+        collect(gone)
+    wait_for_ours()
+    for one in (asked, created):
+        assert one.done
+        one.cancel()
+        assert one.wait() is one
+        assert b"".join(one.audio_chunks()) == one.audio != b""
+        assert one._audio_format() == kind
+        assert list(one)[-1].type == "response.done"
 
 
 def test_one_that_was_closed(make: Opener) -> None:
