@@ -26,6 +26,7 @@ __all__ = [
     "duration_ms",
     "encode",
     "level",
+    "peaks",
     "resample",
     "to_pcm16",
     "ulaw_decode",
@@ -85,6 +86,21 @@ def level(audio: Bytes | Array) -> float:
     flat = samples.ravel().astype(np.float64)
     power = float(flat @ flat) / max(1, len(flat)) / scale**2
     return 10 * log10(power) if power else -inf
+
+
+def peaks(pcm16: bytes, size: int) -> bytes:
+    """The loudest sample of every `size`, as 0 to 255 in a byte each; the last are maybe fewer.
+
+    Args:
+        pcm16: PCM16 mono bytes; half a sample at the end does not count.
+        size: Samples, at least 1.
+    """
+    samples = np.abs(np.frombuffer(pcm16, "<i2", len(pcm16) // 2).astype(np.int32))
+    columns = -(-len(samples) // size)
+    table = np.zeros(columns * size, np.int32)
+    table[: len(samples)] = samples
+    loudest = table.reshape(columns, size).max(axis=1, initial=0)
+    return bytes((loudest * 255 // 32_768).astype(np.uint8))
 
 
 def encode(pcm16: Bytes | Array, format: str) -> bytes:

@@ -1,0 +1,101 @@
+"""One direction's sound as a picture: how loud each 20 ms was, on the session's own time.
+
+No events, no clock, no thread.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass, field
+
+from realtime_sync.audio.codecs import peaks
+
+__all__ = ["Lane"]
+
+_COLUMN = 480  # samples at 24 kHz: 20 ms
+_COLUMNS = 50  # in a block: a second
+_BLOCKS = 600  # seconds that have sound; those without take nothing
+_PER_MS = 24  # samples
+_LATE = 250.0  # ms that a piece may be late and still follow the one before: networks jitter
+_STRETCHES = 500  # of what was counted
+
+
+@dataclass(slots=True)
+class _Block:
+    """A second of columns, and when it last changed."""
+
+    revision: int
+    levels: bytearray = field(default_factory=lambda: bytearray(_COLUMNS))
+
+
+class Lane:
+    """What goes one way, as it would be heard: each piece when it comes, or behind the one before.
+
+    Bounded: it keeps the last ten minutes that have sound.
+    """
+
+    def __init__(self) -> None:
+        self.sounded = 0.0  # ms that were placed in all
+        self.ends = -math.inf  # ms at which what was placed so far is over
+        self._blocks: dict[int, _Block] = {}
+        self._counted = 0.0  # ms of what was counted so far
+        # where what was counted stands: ms of it -> ms of the session, ascending
+        self._stretches: list[tuple[float, float]] = []
+
+    def place(self, pcm: bytes, at: float, revision: int, *, counted: bool = False) -> float:
+        """Puts a piece where it is heard.
+
+        Args:
+            pcm: PCM16 mono at 24 kHz, whole samples.
+            at: When it came, in ms of the session.
+            revision: What the change is known by.
+            counted: Whether `whereabouts` is to find it.
+
+        Returns:
+            Where it begins, in ms of the session.
+        """
+        start = self.ends if at - self.ends < _LATE else at
+        column, lead = divmod(round(start * _PER_MS), _COLUMN)
+        levels = peaks(bytes(2 * lead) + pcm, _COLUMN)
+        for number, level in enumerate(levels):
+            self._put(column + number, level, revision, joined=lead > 0 and number == 0)
+        while len(self._blocks) > _BLOCKS:
+            del self._blocks[min(self._blocks)]
+        length = len(pcm) / 2 / _PER_MS
+        if counted:
+            self._count(start, length)
+        self.ends = start + length
+        self.sounded += length
+        return start
+
+    def _put(self, column: int, level: int, revision: int, *, joined: bool) -> None:
+        second, place = divmod(column, _COLUMNS)
+        block = self._blocks.setdefault(second, _Block(revision))
+        block.revision = revision
+        block.levels[place] = max(level, block.levels[place]) if joined else level
+
+    def _count(self, start: float, length: float) -> None:
+        last = self._stretches[-1] if self._stretches else None
+        if last is None or abs(last[1] + self._counted - last[0] - start) > 1:
+            self._stretches.append((self._counted, start))
+            del self._stretches[:-_STRETCHES]
+        self._counted += length
+
+    def whereabouts(self, counted: float) -> float:
+        """Where that much of what was counted stands, in ms of the session."""
+        stretches = (one for one in reversed(self._stretches) if one[0] <= counted)
+        known, start = next(stretches, self._stretches[0] if self._stretches else (0.0, 0.0))
+        return max(0.0, start + counted - known)
+
+    def silence(self, at: float) -> None:
+        """What was placed beyond that is not heard; what comes next may stand in its place."""
+        self.ends = min(self.ends, at)
+
+    def since(self, revision: int) -> dict[int, str]:
+        """The seconds that have changed: second -> 50 levels of 0 to 255, in base64."""
+        return {
+            second: base64.b64encode(block.levels).decode()
+            for second, block in self._blocks.items()
+            if block.revision > revision
+        }
