@@ -1,0 +1,167 @@
+"""What the page shows of one session. No thread, no socket; the lock is the ledger's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from realtime_sync.local.page.excerpt import brief, excerpt, inside
+from realtime_sync.local.page.timings import Timings
+from realtime_sync.local.page.waveform import Waveform
+
+if TYPE_CHECKING:
+    from realtime_sync.local.page.ledger import Ledger
+
+__all__ = ["EVENTS_KEPT", "Sheet"]
+
+Wire = dict[str, Any]
+
+#: Of a session; the oldest go first.
+EVENTS_KEPT = 2000
+_SIZE_KEPT = 1 << 20  # characters of them
+_NAMED = 200  # characters of what a client names
+
+
+class Sheet:
+    """One session, from its handshake on.
+
+    Args:
+        ledger: Which it is in.
+        number: Its own, from 1 on.
+        kind: "realtime", "transcription", "translation", or "sideband".
+        model: As the client asked for it.
+        dialect: "ga" or "beta".
+        call_id: Of the call that a sideband has joined; else empty.
+    """
+
+    def __init__(
+        self, ledger: Ledger, number: int, *, kind: str, model: str, dialect: str, call_id: str
+    ) -> None:
+        self.number = number
+        self.size = 0  # characters of the events kept
+        self.open = True
+        self.revision = 0  # what the last change is known by
+        self.waveform = Waveform()
+        self.timings = Timings()
+        self._ledger = ledger
+        self._kind, self._model, self._dialect = kind, model[:_NAMED], dialect
+        self._label = call_id[:_NAMED]
+        self._began, self._date = ledger.clock(), ledger.epoch()
+        self._ended: float | None = None  # ms from the beginning on
+        self._counts = {"client": 0, "server": 0}
+        self._last = 0.0  # when the last event was, in ms
+        self._response = ""  # status of the last one; empty: there was none
+        self._speaking = False
+        self._events: deque[str] = deque()  # as JSON, the last of them numbered `_total`
+        self._total = 0
+
+    @property
+    def now(self) -> float:
+        """Milliseconds from its beginning on."""
+        return (self._ledger.clock() - self._began) * 1000
+
+    def heard(self, event: object) -> None:
+        """A client event, or what was none. Runs on the thread of its connection, as all below."""
+        self._take("client", event)
+
+    def told(self, event: Wire) -> None:
+        """A server event."""
+        self._take("server", event)
+
+    def leave(self) -> None:
+        """The connection is no more."""
+        with self._ledger.lock:
+            self.open = self._speaking = False
+            self._ended = self.now
+            self.revision = self._ledger.changed()
+            self._ledger.closed(self)
+
+    def _take(self, who: str, event: object) -> None:
+        kind = inside(event, "type")
+        kind = kind if isinstance(kind, str) else ""
+        # before the lock: others wait for it
+        said, body = brief(event), json.dumps(excerpt(event), separators=(",", ":"))
+        shown = json.dumps([who, kind[:_NAMED] or "?", said])
+        with self._ledger.lock:
+            at, revision = self.now, self._ledger.changed()
+            self._keep(f"[{self._total + 1},{at:.1f},{at - self._last:.1f},{shown[1:-1]},{body}]")
+            self._last, self.revision = at, revision
+            self._counts[who] += 1
+            if isinstance(event, dict) and kind:
+                for part in (self.waveform, self.timings):
+                    (part.heard if who == "client" else part.told)(event, at, revision)
+                if who == "server":
+                    self._look_at(kind, event)
+
+    def _keep(self, event: str) -> None:
+        self._total += 1
+        self._events.append(event)
+        self._grow(len(event))
+        while len(self._events) > EVENTS_KEPT or self.size > _SIZE_KEPT:
+            self._grow(-len(self._events.popleft()))
+
+    def _grow(self, size: int) -> None:
+        self.size += size
+        self._ledger.grow(size)
+
+    def forget(self) -> None:
+        """Gives up the older half of its events; hold the lock."""
+        for _ in range(-(-len(self._events) // 2)):
+            self._grow(-len(self._events.popleft()))
+
+    def _look_at(self, kind: str, event: Wire) -> None:
+        if kind in ("session.created", "session.updated", "transcription_session.updated"):
+            session = event.get("session")
+            self._label = _named(inside(session, "id")) or self._label
+            self._model = _named(inside(session, "model")) or self._model
+        elif kind == "response.created":
+            self._response = "in_progress"
+        elif kind == "response.done":
+            self._response = _named(inside(event, "response", "status"))
+        elif kind.startswith("input_audio_buffer.speech_"):
+            self._speaking = kind.endswith("started")
+
+    def summary(self) -> Wire:
+        """What the list of sessions shows; hold the lock."""
+        return {
+            "n": self.number,
+            "label": self._label,
+            "kind": self._kind,
+            "model": self._model,
+            "dialect": self._dialect,
+            "open": self.open,
+            "date": round(self._date * 1000),
+            "lasted": None if self._ended is None else round(self._ended, 1),
+            "client": self._counts["client"],
+            "server": self._counts["server"],
+            "response": self._response,
+            "speaking": self._speaking,
+        }
+
+    def events(self, after: int, most: int) -> tuple[list[str], int]:
+        """The events behind that number that are kept, as JSON, and the number of the last.
+
+        Args:
+            after: 0 for all.
+            most: Characters of them; one is given whatever its length. Hold the lock.
+        """
+        first = self._total - len(self._events) + 1
+        found: list[str] = []
+        number = max(after, first - 1)
+        for event in itertools.islice(self._events, number - first + 1, None):
+            most -= len(event)
+            if found and most < 0:
+                break
+            found.append(event)
+        return found, number + len(found)
+
+    @property
+    def total(self) -> int:
+        """How many events there were."""
+        return self._total
+
+
+def _named(value: object) -> str:
+    return value[:_NAMED] if isinstance(value, str) else ""
