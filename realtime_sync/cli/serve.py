@@ -74,6 +74,13 @@ def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> f
     metavar="NAME",
     help="Send --brain the key in this environment variable. Otherwise none is sent.",
 )
+@click.option(
+    "--ui",
+    is_flag=True,
+    help="Have a web page, too: sessions, events, waveforms and timings, live. The second line of "
+    "the output is its URL. It asks for no key.",
+)
+@click.option("--open", "opens", is_flag=True, help="Open that page in the browser.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what happens on stderr.")
 @reported
 def serve(
@@ -85,6 +92,8 @@ def serve(
     model: str | None,
     transcription_model: str | None,
     brain_key_env: str | None,
+    ui: bool,
+    opens: bool,
     verbose: bool,
 ) -> None:
     """Run the embedded server until Ctrl-C or SIGTERM.
@@ -103,22 +112,31 @@ def serve(
       realtime-sync serve --port 8000
       realtime-sync chat --url http://127.0.0.1:8000/v1 --api-key any
       OPENAI_BASE_URL=http://127.0.0.1:8000/v1 OPENAI_API_KEY=any python samples/hello.py
+      realtime-sync serve --port 8000 --ui --open
       realtime-sync serve --brain http://127.0.0.1:11434/v1 --model llama3.2
     """
     from ..local import LocalServer
 
+    if opens and not ui:
+        raise click.UsageError("--open is for --ui: give that too")
     show_events(verbose)
     # SIGTERM ends it the way Ctrl-C does: links are told goodbye
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = _brain(brain, model, transcription_model, brain_key_env)
-    server = LocalServer(host=host, port=port, speed=speed, api_key=api_key, brain=chosen)
+    server = LocalServer(host=host, port=port, speed=speed, api_key=api_key, brain=chosen, ui=ui)
     try:
         server.start()
         click.echo(server.url)
+        if ui:
+            click.echo(server.ui_url)
         if host in ("", "0.0.0.0", "::"):
             click.echo("others reach it at an address of this machine, same port", err=True)
+            if ui:
+                click.echo("and they see the page, which asks for no key", err=True)
         wanted = "any" if api_key is None else "KEY"
         click.echo(f"try: realtime-sync chat --url {server.url} --api-key {wanted}", err=True)
+        if opens and click.launch(server.ui_url) != 0:
+            click.echo("no browser could be opened here: the page's URL is above", err=True)
         _wait()
     except KeyboardInterrupt:
         # impatience would leave the rest of the links without a goodbye; close() is bounded

@@ -12,7 +12,7 @@ from typing import Any
 from realtime_sync.local.refusal import Refusal, unknown_parameter, wrong_type, wrong_value
 from realtime_sync.local.shapes import number
 
-__all__ = ["Beta", "BetaNames", "Plain"]
+__all__ = ["Beta", "BetaNames", "Plain", "spoken"]
 
 Wire = dict[str, Any]
 
@@ -194,6 +194,18 @@ def _part_in(part: Any, speaker: Any, path: str) -> Any:
     if kind not in known:
         raise wrong_value(f"{path}.type", kind, known)
     return {**part, "type": "output_text"} if kind == "text" else part
+
+
+def spoken(dialect: str, *, names: bool) -> Plain:
+    """What stands between the brain and a client.
+
+    Args:
+        dialect: "ga" or "beta".
+        names: Whether GA goes under the beta's names.
+    """
+    if dialect == "beta":
+        return Beta()
+    return BetaNames() if names else Plain()
 
 
 class Plain:

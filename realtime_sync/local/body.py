@@ -14,7 +14,7 @@ from typing import Any
 from realtime_sync.local.http import Request
 from realtime_sync.local.refusal import Refusal
 
-__all__ = ["Received", "fields_of", "loaded", "object_of"]
+__all__ = ["Received", "fields_of", "loaded", "object_of", "value_of"]
 
 Wire = dict[str, Any]
 
@@ -48,6 +48,14 @@ def loaded(text: bytes | str, what: str) -> Wire:
     if not isinstance(value, dict):
         raise Refusal("invalid_json", f"Expected {what} to be a JSON object.")
     return value
+
+
+def value_of(text: str) -> object:
+    """The JSON value in a text; None where it is none."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
 
 
 def fields_of(request: Request) -> dict[str, tuple[bytes, str]]:

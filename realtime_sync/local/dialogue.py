@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from realtime_sync.local.beta import Beta, BetaNames, Plain
+from realtime_sync.local.beta import Plain, spoken
+from realtime_sync.local.body import value_of
 from realtime_sync.local.calls import Calls, Member
 from realtime_sync.local.desk import Desk
 from realtime_sync.local.mind import Mind
@@ -21,6 +22,9 @@ from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.script import Fault, Script
 from realtime_sync.local.serving import Serving
 from realtime_sync.local.sessions import Sessions
+
+if TYPE_CHECKING:
+    from realtime_sync.local.page import Sheet, Site, Viewing
 
 __all__ = ["Dialogue"]
 
@@ -46,6 +50,7 @@ class Dialogue:
         calls: Has the brains of the sessions that are shared.
         heard: Called with every client event.
         told: Called with every server event.
+        site: The server's page; None: it has none.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Dialogue:
         calls: Calls,
         heard: Callable[[Wire], None],
         told: Callable[[Wire], None],
+        site: Site | None = None,
     ) -> None:
         self.unsent = bytearray()  # to be written by the owner, who deletes what is written
         self.cut = False  # True: write what is unsent, then drop the link without a word
@@ -71,11 +77,15 @@ class Dialogue:
         self._calls = calls
         self._script: Script = sessions.script
         self._heard, self._told = heard, told
+        self._site = site
+        self._sheet: Sheet | None = None  # what the page shows of the session; None: no page
         self._brain: Mind | Member | None = None  # None until the handshake is done
         self._dialect = Plain()
         self._expirations = 0  # how often all sessions had been ended when this one began
         self._first = bytearray()  # of the request, until its first line is whole
-        self._serving: Serving | None = None  # a REST call, None for a WebSocket
+        # a REST call, or somebody who looks at the page; None for a WebSocket
+        self._serving: Serving | Viewing | None = None
+        self._viewed = False  # True where that is the page, which no fault touches
         self._answered = False  # True once the first line was looked at
         self._dismissed = False  # True once the client was let in only to be told why not
         self._message = bytearray()  # of a fragmented message
@@ -96,7 +106,7 @@ class Dialogue:
     @property
     def pace(self) -> tuple[int | None, float | None]:
         """Bytes that leave at a time, and a second; None: as many as the network takes."""
-        return self._script.slice, self._script.rate
+        return (None, None) if self._viewed else (self._script.slice, self._script.rate)
 
     @property
     def _expired(self) -> bool:
@@ -159,8 +169,9 @@ class Dialogue:
         """The connection is no more."""
         if self._serving is not None:
             self._serving.ended()
-        if self._brain is not None:
-            self._brain.leave()
+        for one in (self._brain, self._sheet):
+            if one is not None:
+                one.leave()
 
     def farewell(self, code: int = _GOING_AWAY, reason: str = "") -> None:
         """Says goodbye with a close frame, if there is anybody to say it to; 1006: without."""
@@ -178,8 +189,10 @@ class Dialogue:
             return b""
         self._answered = True
         # websockets hangs up on any method but GET
-        method, _, rest = line.decode("latin-1").partition(" ")
-        if method[:1].isalpha() and (method != "GET" or is_text(rest.partition(" ")[0])):
+        method, target, *_ = [*line.decode("latin-1").split(" ", 2), ""]
+        if self._site is not None and self._site.has(target):
+            self._serving, self._viewed = self._site.viewing(self), True
+        elif method[:1].isalpha() and (method != "GET" or is_text(target)):
             self._serving = Serving(
                 self, answer=self._desk.answer, script=self._script, speed=self._sessions.speed
             )
@@ -225,12 +238,10 @@ class Dialogue:
     def _begin(self, visit: Visit, brain: Mind | Member, now: float) -> None:
         self._brain = brain
         self._expirations = self._script.expirations
-        names: Plain = BetaNames() if self._script.beta_names else Plain()
-        if self._sessions.replay is not None:
-            names = Plain()  # a recording is in the words that were spoken
-        elif visit.dialect == "beta":
-            names = Beta()
-        self._dialect = names
+        if self._sessions.replay is None:  # a recording is in the words that were spoken
+            self._dialect = spoken(visit.dialect, names=self._script.beta_names)
+        if self._site is not None:
+            self._sheet = self._site.begin(visit.kind, visit.model, visit.dialect, visit.call_id)
         self._say(brain.hello(), now)
 
     def _dismiss(self, dismissal: Dismissal) -> None:
@@ -276,12 +287,14 @@ class Dialogue:
             self._protocol.fail(_BAD_TEXT, "text frames are UTF-8")
             self._flush()
             return
-        self._event(_parsed(text), now)
+        self._event(value_of(text), now)
 
     def _event(self, event: object, now: float) -> None:
         assert self._brain is not None
         if isinstance(event, dict):
             self._heard(event)
+        if self._sheet is not None:
+            self._sheet.heard(event)
         try:
             taken = self._dialect.incoming(event)
         except Refusal as refusal:
@@ -311,6 +324,8 @@ class Dialogue:
         self._protocol.send_text(json.dumps(event, separators=(",", ":")).encode())
         self._flush()
         self._told(event)
+        if self._sheet is not None:
+            self._sheet.told(event)
         fault = self._script.sent()
         if fault is not None:
             self._commit(fault)
@@ -383,15 +398,3 @@ class Dialogue:
         self._script.fault_done()
         self._commit(fault)
         return data[: fault.after_bytes]
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _parsed(text: str) -> object:
-    """The JSON value, None where it is none."""
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return None

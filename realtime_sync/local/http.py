@@ -50,10 +50,10 @@ class Reply:
         return _head(self.status, (*kind, length, *self.headers)) + self.body
 
 
-def stream_head() -> bytes:
+def stream_head(headers: tuple[tuple[str, str], ...] = (("Cache-Control", "no-store"),)) -> bytes:
     """What a stream of server-sent events begins with."""
     kind = ("Content-Type", "text/event-stream; charset=utf-8")
-    return _head(200, (kind, ("Cache-Control", "no-store"), ("Transfer-Encoding", "chunked")))
+    return _head(200, (kind, *headers, ("Transfer-Encoding", "chunked")))
 
 
 def sse(event: Mapping[str, Any]) -> bytes:

@@ -140,6 +140,7 @@ class Listener:
         self.new_dialogue = new_dialogue
         self.closing = False
         self.shared = threading.Lock()  # guards what connections share: the calls
+        self.shown = threading.Lock()  # guards what the page shows, where there is one
         self.bell: Bell | None = None  # once started; wakes every thread
         self._news = threading.Condition()  # guards the number of those who wait for what is said
         self._waiters = 0

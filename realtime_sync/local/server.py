@@ -25,6 +25,7 @@ from realtime_sync.local.dialogue import Dialogue
 from realtime_sync.local.grants import Grants
 from realtime_sync.local.heard import Spoken
 from realtime_sync.local.net import Listener
+from realtime_sync.local.options import check
 from realtime_sync.local.reception import Reception
 from realtime_sync.local.refusal import Refusal
 from realtime_sync.local.replay import Replay
@@ -35,6 +36,7 @@ from realtime_sync.local.text.routes import Routes
 from realtime_sync.local.witness import Called, Witness
 
 if TYPE_CHECKING:
+    from realtime_sync.local.page import Site
     from realtime_sync.runtime.endpoints import Compatible
 
 __all__ = ["LocalServer"]
@@ -43,7 +45,6 @@ __all__ = ["LocalServer"]
 _LOOPBACK_OF = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 _SESSION_SECONDS = 3600.0
 _PATIENCE = 2.0  # seconds that assertions wait for what is under way
-_SECONDS_MOST = 1e9  # beyond it no clock can say when that is
 
 
 class LocalServer:
@@ -72,6 +73,8 @@ class LocalServer:
         expires_in: Seconds that a session lasts; None: an hour.
         brain: A chat-completions endpoint whose language model answers realtime sessions, in the
             place of the rules; what is scripted goes before it.
+        ui: Whether to have a web page with a live view of the sessions, at `ui_url`. It asks for
+            no key: who reaches the port, and on loopback that is this machine, sees what is said.
 
     Raises:
         ConfigurationError: A speed or a time that is not positive, an unknown voice or dialect.
@@ -90,8 +93,9 @@ class LocalServer:
         needs_beta_header: bool = True,
         expires_in: float | None = None,
         brain: ChatModel | None = None,
+        ui: bool = False,
     ) -> None:
-        _check(speed, api_key, voice, dialect, expires_in)
+        check(speed, api_key, voice, dialect, expires_in)
         self.script = Script()
         self.script.transcripts(transcripts)
         self._key = api_key or f"local-{secrets.token_hex(16)}"
@@ -106,6 +110,7 @@ class LocalServer:
         self._listener = Listener(host=host, port=port, new_dialogue=self._new_dialogue)
         self._thinkers = None if brain is None else Thinkers(brain, self._listener.ring)
         self._sessions = self._new_sessions(voice, speed, expires_in)
+        self._site = self._new_site() if ui else None
         self._calls = Calls(
             lock=self._listener.shared,
             ring=self._listener.ring,
@@ -124,6 +129,7 @@ class LocalServer:
         partial: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
+        ui: bool = False,
     ) -> LocalServer:
         """A server that plays the server's part of a recording: a bug report becomes a test.
 
@@ -139,7 +145,7 @@ class LocalServer:
             speed: Multiplies the recorded pace; None says everything as soon as it may, which suits
                 text: with microphone and loudspeaker keep to 1.
             partial: Play a recording that is cut, or has a gap, as far as it goes.
-            host, port: As of the class.
+            host, port, ui: As of the class.
 
         Raises:
             RecordingError: It is no recording, newer than this library, cut or spoilt; names the
@@ -154,6 +160,7 @@ class LocalServer:
             voice="tones",
             dialect=replay.dialect,
             needs_beta_header=False,
+            ui=ui,
         )
         server._sessions.replay = replay
         return server
@@ -174,6 +181,18 @@ class LocalServer:
             clock=datetime.now,
             new_identity=_new_identity,
             thinker=self._thinkers,
+        )
+
+    def _new_site(self) -> Site:
+        # when called: whoever wants no page pays for none
+        from realtime_sync.local.page import Site
+
+        return Site(
+            host=self._listener.host,
+            identity=_new_identity(),
+            lock=self._listener.shown,
+            clock=time.monotonic,
+            epoch=time.time,
         )
 
     def _new_desk(self, grants: Grants) -> Desk:
@@ -200,6 +219,7 @@ class LocalServer:
             calls=self._calls,
             heard=self._hear,
             told=self._tell,
+            site=self._site,
         )
 
     def __repr__(self) -> str:
@@ -215,11 +235,26 @@ class LocalServer:
         Raises:
             ConfigurationError: The server was never started.
         """
+        return f"{self._root}/v1"
+
+    @property
+    def ui_url(self) -> str:
+        """Of the page with a live view of the sessions, "http://127.0.0.1:PORT/ui/".
+
+        Raises:
+            ConfigurationError: The server has no page, or was never started.
+        """
+        if self._site is None:
+            raise ConfigurationError("the server has no page: make it with LocalServer(ui=True)")
+        return f"{self._root}/ui/"
+
+    @property
+    def _root(self) -> str:
         port = self._listener.port
         host = _LOOPBACK_OF.get(self._listener.host, self._listener.host)
         if not port:
             raise ConfigurationError("the server has no URL yet: start() it, or use `with`")
-        return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def endpoint(self) -> Compatible:
@@ -359,19 +394,3 @@ def _new_identity() -> str:
 
 def _new_token() -> str:
     return secrets.token_hex(16)
-
-
-def _check(
-    speed: float | None, api_key: str | None, voice: str, dialect: str, expires_in: float | None
-) -> None:
-    """Raises `ConfigurationError` at the first argument that is wrong."""
-    if speed is not None and not 0 < speed < float("inf"):
-        raise ConfigurationError(f"speed is {speed}: give a positive number, or None")
-    if voice not in ("auto", "tones"):
-        raise ConfigurationError(f"voice is {voice!r}: give 'auto' or 'tones'")
-    if api_key is not None and not api_key.strip():
-        raise ConfigurationError("api_key is empty: give a key, or None to accept any")
-    if dialect not in ("ga", "beta"):
-        raise ConfigurationError(f"dialect is {dialect!r}: give 'ga' or 'beta'")
-    if expires_in is not None and not 0 < expires_in < _SECONDS_MOST:
-        raise ConfigurationError(f"expires_in is {expires_in}: give seconds, or None for an hour")
