@@ -26,6 +26,7 @@ from ..runtime.dial import default_context
 from ..runtime.endpoints import Endpoint
 from ..runtime.framing import printable
 from ..runtime.greeting import BODY_LIMIT, Headers
+from ..runtime.secrets import Secrets
 
 if TYPE_CHECKING:
     import openai
@@ -34,7 +35,6 @@ __all__ = ["Post", "Route"]
 
 #: What the client would else take from its own arguments or from the environment.
 _ENDPOINTS_OWN = ("Authorization", "OpenAI-Organization", "OpenAI-Project")
-_SECRET_LENGTH = 6  # less is no secret, and replacing it would garble any text
 _CURES = {
     401: "check the key",
     403: "check what the key may do",
@@ -197,7 +197,7 @@ class Post:
 
     def _without_key(self, text: str) -> str:
         key = self._client.api_key or ""  # after the request: a key function is asked during it
-        return text.replace(key, "…") if len(key) >= _SECRET_LENGTH else text
+        return Secrets([key]).redact(text)
 
     def __repr__(self) -> str:
         return "your client" if self._endpoint is None else repr(self._endpoint)

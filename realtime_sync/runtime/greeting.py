@@ -21,6 +21,7 @@ from ..errors import ConfigurationError, ConnectError
 from .clock import until
 from .dial import Patience
 from .framing import printable
+from .secrets import Secrets
 from .wire import Wire
 
 __all__ = ["Answer", "Greeting", "Headers"]
@@ -42,7 +43,6 @@ _RESERVED = frozenset({
     "sec-websocket-protocol",
 })  # fmt: skip
 _SECRET = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
-_SECRET_LENGTH = 6  # less is no secret, and replacing it would garble any text
 
 _CURES = {
     401: "check the key",
@@ -57,7 +57,7 @@ class Headers:
 
     def __init__(self, headers: Mapping[str, str], user_agent: str, query: str = "") -> None:
         self._lines: list[str] = []
-        self._secrets: list[str] = []  # longest first
+        secrets: list[str] = []
         given = set()
         for name, value in headers.items():
             self._check(name, value)
@@ -65,14 +65,14 @@ class Headers:
             self._lines.append(f"{name}: {value}")
             if _SECRET.search(name):
                 # of "Bearer sk-…" the second word alone as well
-                self._secrets += {value, value.split(" ", 1)[-1]}
+                secrets += [value, value.split(" ", 1)[-1]]
         if len(given) < len(headers):
             raise ConfigurationError("a header is given twice, in different letter case")
         if "user-agent" not in given:
             self._lines.append(f"User-Agent: {user_agent}")
-        self._secrets += [value for name, value in parse_qsl(query) if _SECRET.search(name)]
-        self._secrets = [value for value in self._secrets if len(value) >= _SECRET_LENGTH]
-        self._secrets.sort(key=len, reverse=True)
+        secrets += [value for name, value in parse_qsl(query) if _SECRET.search(name)]
+        #: What no message may show.
+        self.secrets = Secrets(secrets)
 
     @staticmethod
     def _check(name: str, value: str) -> None:
@@ -95,16 +95,9 @@ class Headers:
         ours = [line.encode("ascii") for line in self._lines]
         return b"\r\n".join([first, *kept, *ours, b"", b""])
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What no message may show, the longest first."""
-        return tuple(self._secrets)
-
     def redact(self, text: str) -> str:
         """`text` without what the headers keep secret, should a server echo it."""
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
+        return self.secrets.redact(text)
 
     def __repr__(self) -> str:
         return f"<Headers, {len(self._lines)}>"

@@ -34,6 +34,7 @@ from .framing import (
     printable,
     read_close,
 )
+from .secrets import Secrets
 from .wire import Wire, said
 
 __all__ = ["Deadline", "Ended", "Transport"]
@@ -41,7 +42,6 @@ __all__ = ["Deadline", "Ended", "Transport"]
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 _TOGETHER = 65_536  # bytes of frames that are handed to the wire at once; a pong waits for no more
 _PONGS = 128  # unsent answers that are kept; RFC 6455 5.5.3 asks for the newest only
-_HIDDEN = "…".encode()  # stands for a key
 _CLOSE_REASON = 123  # bytes of a reason that fit into a close frame
 
 
@@ -71,7 +71,7 @@ class Transport:
         *,
         max_message_size: int = MAX_MESSAGE_SIZE,
         early: bytes = b"",
-        secrets: tuple[str, ...] = (),
+        secrets: Secrets | None = None,
     ) -> None:
         self.ended: Ended | None = None  # None while it lives
         self.last_received = monotonic()  # when the last byte came
@@ -79,13 +79,8 @@ class Transport:
         self._peer = peer
         self._frames = Frames(max_message_size)
         # a server that repeats our key must not bring it into an error, a log or a recording
-        self._secrets = tuple(secret.encode() for secret in secrets)
-        # those that are looked for: "Bearer sk-…" is nowhere where its second word is not
-        self._clues = tuple(
-            one
-            for one in self._secrets
-            if not any(other in one for other in self._secrets if other != one)
-        )
+        self._secrets = secrets or Secrets()
+        self._clues = self._secrets.clues
         self._early = early  # frames that came together with the handshake
         self._pings: deque[bytes] = deque()  # unsent, at most one
         self._pongs: deque[bytes] = deque(maxlen=_PONGS)  # unsent
@@ -205,9 +200,7 @@ class Transport:
 
     def hidden(self, text: bytes) -> bytes:
         """The same without our key."""
-        for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return text
+        return self._secrets.hidden(text)
 
     def send(self, payload: bytes) -> None:
         """Accept one text message whole; `flush` sends it. Dropped once the link is closing."""

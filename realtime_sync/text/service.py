@@ -30,6 +30,7 @@ from ..runtime.dial import default_context
 from ..runtime.endpoints import Compatible, Endpoint, OpenAI, clean_key, refuse_plain
 from ..runtime.framing import printable
 from ..runtime.greeting import BODY_LIMIT, Headers
+from ..runtime.secrets import Secrets
 from .wires import Wires, hang_up
 
 __all__ = ["Service", "hang_up"]
@@ -38,7 +39,6 @@ __all__ = ["Service", "hang_up"]
 SILENCE = 600.0
 #: What the client would else take from its own arguments or from the environment.
 _ENDPOINTS_OWN = ("Authorization", "OpenAI-Organization", "OpenAI-Project")
-_SECRET_LENGTH = 6  # less is no secret, and replacing it would garble any text
 #: HTTP status -> what may help.
 _CURES = {
     **dict.fromkeys((301, 302, 303, 307, 308), "no redirect is followed; give the URL it leads to"),
@@ -269,9 +269,7 @@ class Service:
 
     def _without_key(self, text: str) -> str:
         key = getattr(self.client, "api_key", None)
-        if isinstance(key, str) and len(key) >= _SECRET_LENGTH:
-            return text.replace(key, "…")
-        return text
+        return Secrets([key]).redact(text) if isinstance(key, str) else text
 
     def __repr__(self) -> str:
         return f"<Service {'of your client' if self.endpoint is None else self.endpoint!r}>"

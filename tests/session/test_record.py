@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pipe import LIMIT, Line, greeted, on_io, settled
@@ -152,6 +153,20 @@ def test_a_key_of_any_looks(server: LocalServer, tmp_path: Path) -> None:
     text = (tmp_path / "a.jsonl").read_text(encoding="utf-8")
     assert "my key is …" in text
     assert key not in text
+
+
+def test_a_key_in_a_url(server: LocalServer, tmp_path: Path) -> None:
+    """A key is not in it as a URL or JSON would have it either, be it of a header or the query."""
+    keys = ["of+a/header=1", "of+a/query=2"]
+    endpoint = Compatible(server.url, keys[0], query={"api-key": keys[1]})
+    told = [f"{quote(key, safe='')} {json.dumps(json.dumps(key))}" for key in keys]
+    server.reply(f"your keys: {' '.join(told)}.")
+    with RealtimeSession(endpoint=endpoint, output_modalities=["text"]) as session:
+        session.record(tmp_path / "a.jsonl")
+        assert session.ask("Which?").text.startswith("your keys: …")
+    text = (tmp_path / "a.jsonl").read_text(encoding="utf-8")
+    for part in ("header", "query"):
+        assert part not in text
 
 
 def test_of_a_session_that_never_opens(make: Opener, tmp_path: Path) -> None:
