@@ -6,15 +6,24 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..runtime.secrets import HIDDEN
+
 __all__ = ["HIDDEN", "audio_parts", "hide", "place", "unkeyed"]
 
 Wire = dict[str, Any]
 
-#: Stands where a key was.
-HIDDEN = "…"
-
 #: Keys as OpenAI makes them, client secrets too, and what follows the word Bearer.
-_KEYS = re.compile(r"\b(?:sk|ek|rk)[-_][A-Za-z0-9_-]{8,}|(?<=Bearer )[A-Za-z0-9._~+/=-]{8,}")
+_KEYS = re.compile(
+    r"\b(?:sk|ek|rk)[-_][A-Za-z0-9_-]{8,}|(?<=bearer )[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE
+)
+#: In a URL: who asks, and values whose names say that they are secret.
+_IN_URLS = re.compile(
+    r"(?<=://)[^/?#@\s\"\\]+(?=@)"
+    r"|(?<=[?&])([\w.-]*(?:auth|key|token|secret|password|signature)[\w.-]*=)[^&#\s\"\\]+",
+    re.IGNORECASE,
+)
+#: One of these is near each.
+_SIGNS = ("k-", "k_", "K-", "K_", "earer ", "EARER ")
 #: Fields that hold one, whatever it looks like.
 _KEY_FIELDS = frozenset({"authorization", "api_key", "client_secret", "access_token"})
 
@@ -22,9 +31,11 @@ _KEY_FIELDS = frozenset({"authorization", "api_key", "client_secret", "access_to
 def unkeyed(frame: str) -> str:
     """The text of a frame without what looks like a key."""
     # base64 has no such signs: audio is not searched letter by letter
-    if "k-" not in frame and "k_" not in frame and "Bearer " not in frame:
-        return frame
-    return _KEYS.sub(HIDDEN, frame)
+    if "://" in frame or "?" in frame:
+        frame = _IN_URLS.sub(lambda found: (found[1] or "") + HIDDEN, frame)
+    if any(sign in frame for sign in _SIGNS):
+        frame = _KEYS.sub(HIDDEN, frame)
+    return frame
 
 
 def hide(value: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -19,6 +20,23 @@ def test_keys_by_their_looks(text: str) -> None:
     assert "abcDEF" not in shown
     assert "68af29" not in shown
     assert "…" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("authorization: bearer abcDEF0123", "authorization: bearer …"),
+        ("https://mcp.example.com/?api_key=abcDEF&x=1", "https://mcp.example.com/?api_key=…&x=1"),
+        ("https://h/?x=1&Access-Token=abcDEF#part", "https://h/?x=1&Access-Token=…#part"),
+        ("wss://ada:abcDEF@h/mcp or https://h/a@b", "wss://…@h/mcp or https://h/a@b"),
+        ("GET /v1/realtime?model=m&api-key=abcDEF", "GET /v1/realtime?model=m&api-key=…"),
+        ("is 1 + 1 = 2? A keyboard says so", "is 1 + 1 = 2? A keyboard says so"),
+    ],
+)
+def test_keys_in_urls(text: str, shown: str) -> None:
+    """Of a URL, as an MCP server's may be, neither user and password nor a key in its query."""
+    event = json.dumps({"type": "x", "server_url": text})
+    assert json.loads(unkeyed(event))["server_url"] == shown
 
 
 @pytest.mark.parametrize("text", ["sess_0123456789abcdef", "task-force", "risk_assessment_done"])
