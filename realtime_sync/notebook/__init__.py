@@ -10,3 +10,18 @@ in when a widget is made.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .pushtotalk import PushToTalkWidget
+
+__all__ = ["PushToTalkWidget"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import pushtotalk  # when called: cards need none of it
+
+    return getattr(pushtotalk, name)

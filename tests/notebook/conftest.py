@@ -35,6 +35,9 @@ import sys
 for name in ("last_traceback", "last_value", "last_exc", "last_type"):
     setattr(sys, name, None)
 server.close()
+for name in ("ipywidgets",):
+    if name in sys.modules:
+        sys.modules[name].Widget.close_all()
 %reset -f
 """
 

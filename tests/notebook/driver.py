@@ -2,7 +2,7 @@
 
 A process of its own, since jupyter_client leaves event loops and sockets behind. Each line is JSON.
 
-Orders: {"do": "execute", "code", "id"}; {"do": "comm", "id", "state"}, what a page tells a widget;
+Orders: {"do": "execute", "code", "id"}; {"do": "comm", "id", "data"}, what a page tells a widget;
 {"do": "interrupt"}; {"do": "restart"}. Out: each message of the kernel's iopub channel as {"type",
 "parent", "content", "at"}, where `parent` is the id of the order; and {"type"} alone: "ready",
 "interrupted", "restarted".
@@ -37,8 +37,7 @@ def main() -> None:
             orders[message["header"]["msg_id"]] = order["id"]
             client.shell_channel.send(message)
         elif order["do"] == "comm":
-            data = {"method": "update", "state": order["state"], "buffer_paths": []}
-            content = {"comm_id": order["id"], "data": data}
+            content = {"comm_id": order["id"], "data": {"buffer_paths": [], **order["data"]}}
             client.shell_channel.send(client.session.msg("comm_msg", content))
         elif order["do"] == "interrupt":
             manager.interrupt_kernel()

@@ -192,7 +192,11 @@ class Kernel:
         """What a page does when somebody presses, or types, there."""
         with self._changed:
             self.widgets[widget].update(state)
-        self._order(do="comm", id=widget, state=state)
+        self._order(do="comm", id=widget, data={"method": "update", "state": state})
+
+    def click(self, widget: str) -> None:
+        """What a page does when somebody clicks there."""
+        self._order(do="comm", id=widget, data={"method": "custom", "content": {"event": "click"}})
 
     def _order(self, **order: Any) -> None:
         assert self._driver.stdin is not None
