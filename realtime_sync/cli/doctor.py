@@ -83,8 +83,7 @@ def doctor(target: Target, devices: bool, as_json: bool) -> None:
             click.echo(json.dumps(asdict(finding)))
             continue
         mark, style = _MARKS[finding.state]
-        screen.write(f"{mark} {finding.name:12}", style, end=" ")
-        screen.write(printable(finding.said))
+        screen.labelled(f"{mark} {finding.name:12} ", finding.said, label_style=style)
         if finding.cure:
             screen.write(f"  {'':12} → {printable(finding.cure)}", "bold")
     if failed:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,6 +123,16 @@ class Live:
             return
         self._console.print(_laid(label, text, style))
 
+    def note(self, text: str, *, err: bool = False) -> None:
+        """A line as it is, on standard output or stderr; what is drawn makes room for it."""
+        stream = sys.stderr if err else sys.stdout
+        if self._drawn is None or not stream.isatty():
+            click.echo(text, err=err)
+            return
+        from rich.text import Text
+
+        self._console.print(Text(text), soft_wrap=True)
+
     def _draw(self) -> Any:
         from rich.console import Group
 
@@ -150,6 +163,7 @@ def _laid(label: str, text: str, style: str) -> Any:
     from rich.text import Text
 
     table = Table.grid()
+    table.add_column(no_wrap=True)
     table.add_row(Text(label, style=style), Text(printable(text)))
     return table
 

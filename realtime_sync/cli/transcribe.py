@@ -17,7 +17,7 @@ from .target import Target, server_options
 if TYPE_CHECKING:
     from ..core.dictation import ItemTranscript, Transcript
     from ..transcription import TranscriptionSession
-    from .screen import Line, Screen
+    from .screen import Line, Live, Screen
 
 __all__ = ["transcribe"]
 
@@ -109,7 +109,7 @@ class _Run:
                     if self._session.state == "closed":  # it is not this file's fault
                         raise
                     failed += 1
-                    self._failed(path, line(exc))
+                    self._failed(path, line(exc), live)
                 else:
                     failed += bool(transcript.errors)
                     self._show(path, transcript, live)
@@ -129,9 +129,9 @@ class _Run:
         name = self._files[self._done].name if self._done < count else ""
         return self._done / count, f"{self._done} of {count}  {name}"
 
-    def _show(self, path: Path, transcript: Transcript, live: Any) -> None:
+    def _show(self, path: Path, transcript: Transcript, live: Live) -> None:
         if self._json:
-            click.echo(json.dumps(_told(path, transcript), ensure_ascii=False))
+            live.note(json.dumps(_told(path, transcript), ensure_ascii=False))
         elif len(self._files) > 1 and self._screen.is_terminal:
             live.write(printable(str(path)), "", "bold")
             live.write("  ", transcript.text)
@@ -140,13 +140,13 @@ class _Run:
         else:
             self._screen.write(transcript.text)
         for error in transcript.errors:
-            click.echo(f"Error: {path}: a piece is missing: {line(error)}", err=True)
+            live.note(f"Error: {path}: a piece is missing: {line(error)}", err=True)
 
-    def _failed(self, path: Path, why: str) -> None:
+    def _failed(self, path: Path, why: str, live: Live) -> None:
         if self._json:
-            click.echo(json.dumps({"file": str(path), "error": why}, ensure_ascii=False))
+            live.note(json.dumps({"file": str(path), "error": why}, ensure_ascii=False))
         named = why if str(path) in why else f"{path}: {why}"
-        click.echo(f"Error: {named}", err=True)
+        live.note(f"Error: {named}", err=True)
 
 
 def _told(path: Path, transcript: Transcript) -> dict[str, Any]:

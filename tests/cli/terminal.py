@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 from types import TracebackType
 
 _PATIENCE = 10.0  # seconds; only a failure takes so long
@@ -24,19 +25,26 @@ _LAUNCH = (
 
 
 class Terminal:
-    """80 columns by 24 lines, with the command on it."""
+    """80 columns, with the command on it.
 
-    def __init__(self, *arguments: str) -> None:
+    Args:
+        arguments: The command's.
+        lines: How high it is.
+        where: The folder that it runs in.
+    """
+
+    def __init__(self, *arguments: str, lines: int = 24, where: Path | None = None) -> None:
         self.raw = ""  # everything that was shown
         self._seen = 0  # how much of `text` was expected already
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            cwd=where,
             env={**os.environ, "TERM": "xterm"},
         )
         os.close(slave)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from nullsinks import NullSinks, missing
+from views.terminal import rows
 
 from realtime_sync.audio import read_wav, write_wav
 from realtime_sync.local import LocalServer
@@ -132,6 +133,16 @@ def test_a_folder_on_a_terminal(here: list[str], server: LocalServer, folder: Pa
         terminal.expect("one")
         terminal.expect("two")
         assert terminal.ended() == 0
+
+
+def test_a_file_that_fails_on_a_terminal(here: list[str], folder: Path) -> None:
+    """Its error has a line of its own, which the bar does not write over."""
+    (folder / "third.wav").write_bytes(b"no sound")
+    with Terminal("transcribe", *here, str(folder)) as terminal:
+        assert terminal.ended() == 1
+    shown = rows(terminal.raw)
+    assert any(line.startswith("Error: ") for line in shown)
+    assert not any("of 3" in line for line in shown)
 
 
 def test_a_translation(run: Run, here: list[str], folder: Path, tmp_path: Path) -> None:
