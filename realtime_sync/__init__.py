@@ -29,6 +29,7 @@ The rooms, each importing only from those above it:
 - `gui`: callbacks in the event loop of Tk or Qt.
 - `telemetry`: spans and metrics of sessions, for OpenTelemetry.
 - `local`: the other side of the wire: an embedded server, with a brain of its own.
+- `plugin`: that server as a fixture of pytest's.
 - `batch`: many conversations, on threads, processes or a cluster.
 - `cli`: the command line.
 

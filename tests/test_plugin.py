@@ -14,6 +14,7 @@ from blocks import BLOCKS
 import realtime_sync
 
 ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = "realtime_sync.plugin"
 Result = Any
 
 
@@ -37,7 +38,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     def tests(code: str, *options: str, own: bool = False) -> Result:
         pytester.makepyfile(code)
         how = pytester.runpytest_subprocess if own else pytester.runpytest_inprocess
-        return how("-p", "pytest_realtime_sync", "--strict-markers", "-W", "error", *options)
+        return how("-p", PLUGIN, "--strict-markers", "-W", "error", *options)
 
     return tests
 
@@ -209,18 +210,25 @@ def test_markers_that_cannot_be(run: Any, mark: str, words: str) -> None:
     assert words in result.stdout.str()
 
 
-def test_nothing_is_imported_before_the_fixture(run: Any) -> None:
+def test_nothing_is_imported_before_the_fixture(pytester: pytest.Pytester, run: Any) -> None:
     """Not while pytest starts, collects and runs tests that do without, nor the package itself."""
-    result = run(
+    pytester.makeconftest(
         """
         import sys
 
         def ours():
             return [name for name in sys.modules if name.split(".")[0] == "realtime_sync"]
 
-        def test_before():
-            assert "pytest_realtime_sync" in sys.modules
-            assert ours() == []
+        FIRST = ours()
+        """
+    )
+    result = run(
+        """
+        from conftest import FIRST, ours
+
+        def test_before(pytestconfig):
+            assert pytestconfig.pluginmanager.has_plugin("realtime_sync.plugin")
+            assert FIRST == ours() == []
 
         def test_with(realtime_server):
             assert "realtime_sync.local" in ours()
@@ -232,8 +240,8 @@ def test_nothing_is_imported_before_the_fixture(run: Any) -> None:
 
 def test_it_is_installed_with_the_package() -> None:
     """pytest finds it by itself; an editable install from before it is to be made again."""
-    found = entry_points(group="pytest11", name="pytest_realtime_sync")
-    assert [one.value for one in found] == ["pytest_realtime_sync"], "run: pip install -e ."
+    found = entry_points(group="pytest11", name=PLUGIN)
+    assert {one.value for one in found} == {PLUGIN}, "run: pip install -e ."
 
 
 def test_markers_are_explained(run: Any) -> None:

@@ -1,11 +1,12 @@
 """The pytest plugin: fixtures `realtime_server`, `assert_said`, `assert_called`, and two markers.
 
-It comes with the package, and stands outside of it: what pytest imports while it starts, coverage
-never sees, so nothing of `realtime_sync` is imported before a test takes the fixture.
+What pytest has imported before coverage begins, coverage never sees. So nothing of `realtime_sync`
+is there before a test takes the fixture, and the package does not know its plugin.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,19 @@ MARKERS = (
     "realtime_server(**options): options of LocalServer (speed=None unless given); "
     "recording=FILE plays that recording, from the test's folder",
 )
+
+
+def pytest_plugin_registered(plugin: object) -> None:
+    """Pytest has this module now: whoever imports the package first finds it untouched.
+
+    To find a module, Python runs the `__init__` of its package, which has no code but its map of
+    names. It is forgotten here, before coverage begins and any conftest is read, and run anew then.
+    """
+    if getattr(plugin, "__name__", None) == __name__:
+        there = {name for name in sys.modules if name.partition(".")[0] == __package__}
+        if there == {__package__, __name__}:  # else it is in use already, by another plugin
+            for name in there:
+                del sys.modules[name]
 
 
 def pytest_configure(config: pytest.Config) -> None:
