@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from ..events.base import Event, UnknownEvent
@@ -12,6 +14,8 @@ from ..events.local import LOCAL_EVENTS
 from ..events.server import SERVER_EVENTS
 
 __all__ = ["Handlers", "Wanted", "event_type"]
+
+log = logging.getLogger(__name__)
 
 #: What a handler or watcher wants: a name, a glob, or a class that many events share.
 Wanted = str | type[Event]
@@ -44,7 +48,19 @@ def event_type(wanted: str | type[Event]) -> Wanted:
         raise ValueError(f"{wanted!r} is a beta name; events have GA names here: {_BETA[wanted]!r}")
     if not wanted or "*" in wanted[:-1]:
         raise ValueError(f'{wanted!r}: a name, a prefix such as "response.*", or "*"')
+    if not wanted.endswith("*") and not (wanted in SERVER_EVENTS or wanted in LOCAL_EVENTS):
+        _warn_of(wanted)
     return wanted
+
+
+@cache
+def _warn_of(name: str) -> None:
+    """Once a name: it may be newer than we are, so it is waited for; mostly it is a slip."""
+    from difflib import get_close_matches  # costs a tenth of our import, and is seldom needed
+
+    near = get_close_matches(name, [*SERVER_EVENTS, *LOCAL_EVENTS], n=1, cutoff=0.85)
+    if near:
+        log.warning("no event is known by the name %r; is %r meant?", name, near[0])
 
 
 def names(event: Event) -> str | None:

@@ -212,3 +212,12 @@ def test_no_handlers(wrong: Any) -> None:
 def test_handlers_of_all_kinds(fn: Any) -> None:
     """Built-ins, methods, classes and partials will do."""
     Handlers().add("*", fn)
+
+
+def test_warns_of_a_slip(caplog: pytest.LogCaptureFixture) -> None:
+    """A name that is nearly one we know is taken, and warned about once; a new one silently."""
+    for name in ("response.don", "response.don", "response.update", "a.new.name", "response.d*"):
+        assert event_type(name) == name
+    assert [record.getMessage() for record in caplog.records] == [
+        "no event is known by the name 'response.don'; is 'response.done' meant?"
+    ]
