@@ -296,16 +296,22 @@ def _resolve(peer: Peer, patience: Patience) -> list[Address]:
         return list(socket.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM, flags=flags))
 
     try:
-        try:
-            ipaddress.ip_address(peer.host)
-        except ValueError:
-            return patience.run(look_up, "realtime-resolve", too_late=lambda _: None)
-        return look_up(socket.AI_NUMERICHOST)
+        if _is_address(peer.host):
+            return look_up(socket.AI_NUMERICHOST)
+        return patience.run(look_up, "realtime-resolve", too_late=lambda _: None)
     except (socket.gaierror, UnicodeError) as exc:
         raise ConnectError(
             f"the name of {peer} could not be resolved: {said(exc)};"
             " check the host name and the network"
         ) from exc
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _race(addresses: list[Address], patience: Patience) -> socket.socket:

@@ -64,6 +64,8 @@ class Opening(Receiving):
             if not mine and reply is not None and not self.dispatcher.here:
                 self._cleaned.wait(deadline.remaining())
             if failed is not None:
+                if isinstance(failed, RealtimeError):
+                    failed.__traceback__ = None  # our own frames would hide the caller's line
                 raise failed from failed.__cause__
         if mine and self._dialler is not None:
             self._dialler.join()  # it has handed the link over

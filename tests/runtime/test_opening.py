@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from pipe import LIMIT, Line, Pipe, Task, arrived, gate, greeted, settled
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import (
     AuthenticationError,
+    ConfigurationError,
     ConnectError,
     ConnectionLost,
     RealtimeError,
@@ -602,3 +605,14 @@ def test_ctrl_c_as_the_session_opens(line: Line, monkeypatch: pytest.MonkeyPatch
         asked[0].result(timeout=LIMIT)
     assert session.state == "closed"
     assert threads() == []
+
+
+def test_the_traceback_of_a_refusal_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has no key sees his own line and the doors behind it, no thread's insides."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY is not set") as raised:
+        RealtimeSession().open()
+    files = [Path(frame.filename).name for frame in traceback.extract_tb(raised.tb)]
+    assert files[0] == "test_opening.py"
+    assert files[-1] == "opening.py"
+    assert len(files) <= 5
