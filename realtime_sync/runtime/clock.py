@@ -175,4 +175,6 @@ class Sleep:
 
 def expired(what: str, deadline: Deadline) -> RealtimeTimeout:
     """The error for a wait that took too long."""
-    return RealtimeTimeout(f"{what}: no answer within {deadline.timeout:g} s")
+    return RealtimeTimeout(
+        f"{what}: no answer within {deadline.timeout:g} s; give it more by timeout="
+    )

@@ -78,7 +78,7 @@ class Reply(concurrent.futures.Future[T]):
     def _may_wait(self) -> None:
         may_wait()
         if self._forks != forks:
-            raise SessionClosed("it is that of the process that forked this one")
+            raise SessionClosed("it is that of the process that forked this one; make one here")
 
     def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:
         """Have `fn(future)` run where callbacks run, once it is done."""

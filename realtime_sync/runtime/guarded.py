@@ -158,8 +158,11 @@ class Guarded(Telling):
             raise copy_of(self.error)
         if self.error is not None:
             raise SessionClosed(f"the session is closed: {self.error}") from self.error
-        young = self.phase in ("new", "connecting")
-        raise SessionClosed("the session is not open yet" if young else "the session is closed")
+        if self.phase in ("new", "connecting"):
+            raise SessionClosed(
+                'the session is not open yet; open it by "with session:", or open()'
+            )
+        raise SessionClosed("the session is closed, and stays so; make a new one")
 
     def check(self, event: ClientEvent) -> None:
         """Complain about what the link has no words for, before anything is registered.

@@ -60,7 +60,9 @@ def _after_fork_in_child() -> None:
         connection._lock = threading.RLock()  # a thread that is not here may have held the old one
         if connection.phase not in ("new", "closed"):
             connection.phase = "closed"
-            connection.error = SessionClosed("it is that of the process that forked this one")
+            connection.error = SessionClosed(
+                "it is that of the process that forked this one; make one here"
+            )
             connection._loop = connection._link = connection._client.loop = None
             connection._closed.set()
             connection._watches.orphaned(connection.error)

@@ -312,7 +312,7 @@ class Relinking(Ending):
             self.check_open()
             loop = self._loop
             if self.phase == "connecting" or loop is None:
-                raise SessionClosed("the session is not open yet")
+                raise SessionClosed("the session is not open yet; wait until it is")
             reply = self._reset
             if reply is None or reply.done():
                 reply = self._reset = self._carrier.expect(RESET, "reset")

@@ -79,7 +79,14 @@ class Watch:
             if ended:
                 return None
             if not self._wait(deadline):
-                raise RealtimeTimeout(f"no such event within {deadline.timeout:g} s")
+                raise RealtimeTimeout(
+                    f"no {self._awaited()} within {deadline.timeout:g} s; give it more by timeout="
+                )
+
+    def _awaited(self) -> str:
+        prefixes = (f"{prefix}*" if prefix else "event" for prefix in self._prefixes)
+        classes = (cls.__name__ for cls in self._classes)
+        return " or ".join([*sorted(self._exact), *prefixes, *classes])
 
     def _wait(self, deadline: Deadline) -> bool:
         mine = threading.get_ident()

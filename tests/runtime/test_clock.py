@@ -84,7 +84,7 @@ def test_no_waiting_where_the_answers_come_from() -> None:
 def test_expired() -> None:
     """The error of a wait names the call and the seconds."""
     error = clock.expired("session.update", Deadline(2.5))
-    assert str(error) == "session.update: no answer within 2.5 s"
+    assert str(error) == "session.update: no answer within 2.5 s; give it more by timeout="
     assert isinstance(error, TimeoutError)
 
 

@@ -11,7 +11,7 @@ from pipe import LIMIT, Task
 
 from realtime_sync import events
 from realtime_sync.errors import ConnectionLost, RealtimeTimeout, WouldDeadlock
-from realtime_sync.events import Event, parse
+from realtime_sync.events import Event, ServerEvent, parse
 from realtime_sync.runtime import clock
 from realtime_sync.runtime.clock import Deadline
 from realtime_sync.runtime.watches import Watch, Watches
@@ -78,8 +78,22 @@ def test_wait() -> None:
     waiting = Task(watch.get, Deadline(LIMIT))
     watches.feed(ALL)
     assert waiting.result() == ALL[0]
-    with pytest.raises(RealtimeTimeout, match=r"no such event within 0 s"):
+    with pytest.raises(RealtimeTimeout, match=r"no error within 0 s; give it more by timeout="):
         watch.get(Deadline(0))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        ([], "no event within"),
+        (["response.*", "error"], "no error or response.\\* within"),
+        ([ServerEvent], "no ServerEvent within"),
+    ],
+)
+def test_timeout_names_what_was_awaited(wanted: list[Any], named: str) -> None:
+    """Whoever waits in vain reads for what, and finds a slip of the pen there."""
+    with pytest.raises(RealtimeTimeout, match=named):
+        Watches().add(wanted).get(Deadline(0))
 
 
 def test_first() -> None:
