@@ -303,6 +303,27 @@ def test_it_renders(text: str) -> None:
     assert complaints.getvalue() == ""
 
 
+@pytest.mark.parametrize("text", [README, CHANGELOG], ids=["README", "CHANGELOG"])
+def test_a_package_index_renders_it(text: str) -> None:
+    """By the renderer that `twine check` and PyPI use, as a page whose links lead somewhere."""
+    rst = pytest.importorskip("readme_renderer.rst", reason="needs: pip install readme_renderer")
+    complaints = io.StringIO()
+    page = rst.render(text, stream=complaints)
+    assert page is not None, complaints.getvalue()
+    assert complaints.getvalue() == ""
+    # a path of the repository leads nowhere there
+    assert re.findall(r'(?:href|src)="(?!https?://|#)[^"]*"', page) == []
+
+
+def test_the_readme_is_the_long_description() -> None:
+    """setup.cfg gives the index README.rst, and says what it is."""
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    metadata = config["metadata"]
+    assert metadata["long_description"] == "file: README.rst"
+    assert metadata["long_description_content_type"] == "text/x-rst"
+
+
 def test_it_names_every_extra() -> None:
     """The table of extras is that of setup.cfg."""
     config = configparser.ConfigParser()
