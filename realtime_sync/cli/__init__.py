@@ -18,6 +18,7 @@ replay      a recording, in its own time
 router      stages of a conversation: checked and shown
 completion  for shells
 target      whom `chat` and `ask` talk to, and with which key
+turn        one turn, written as it comes; `calls` are the lines of its tools
 failures    errors as one line and an exit code
 screen      how text reaches people: the home of rich
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +12,6 @@ from .wavpath import WavPath, not_twice
 
 if TYPE_CHECKING:
     from ..response import Response
-    from ..session import RealtimeSession
 
 __all__ = ["ask"]
 
@@ -58,36 +57,20 @@ def ask(
     Exit code: 0 for a complete reply, 1 for everything else, with the reason on stderr; 2 for wrong
     usage.
     """
+    from .screen import Screen
+    from .turn import shown
+
     if text is None and audio is None:
         raise click.UsageError("give TEXT, --audio, or both")
     not_twice(audio=audio, save=save)
     modality = "text" if save is None else "audio"
     with target.opened({"reconnect": None}, output_modalities=[modality]) as session:
-        response = _streamed(session, text, audio, timeout)
+        given: dict[str, Any] = {} if audio is None else {"audio": audio}
+        response = shown(session, text, Screen(), timeout=timeout, **given)
+        assert response is not None
+        response.raise_for_status()
         if save is not None:
             _write(save, response, session.output_format)
-
-
-def _streamed(
-    session: RealtimeSession, text: str | None, audio: str | None, timeout: float
-) -> Response:
-    """The response, printed as it came; it is complete.
-
-    Raises:
-        RealtimeError: It is not.
-    """
-    from .screen import Flow, Screen
-
-    with session.stream(text, audio=audio, timeout=timeout) as deltas:
-        flow = Flow(Screen())
-        try:
-            for delta in deltas:
-                flow.add(delta)
-        finally:
-            flow.end()
-    response = deltas.response
-    assert response is not None
-    return response.raise_for_status()
 
 
 def _write(path: str, response: Response, audio_format: str) -> None:

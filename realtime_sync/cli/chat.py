@@ -49,7 +49,8 @@ def chat(target: Target) -> None:
     interactive = sys.stdin is not None and sys.stdin.isatty()
     with target.opened(output_modalities=["text"]) as session:
         session.on("connection.lost", _tell_of_loss)
-        failed = Chat(session, Screen(), interactive=interactive).run()
+        approved = "approver" in (target.config or ())
+        failed = Chat(session, Screen(), interactive=interactive, approved=approved).run()
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -66,12 +67,21 @@ class Chat:
         session: Open, and of text.
         screen: Where replies go.
         interactive: Whether the lines come from a person, who is given a prompt.
+        approved: Whether somebody else decides on calls that need approval.
     """
 
-    def __init__(self, session: RealtimeSession, screen: Screen, *, interactive: bool) -> None:
+    def __init__(
+        self,
+        session: RealtimeSession,
+        screen: Screen,
+        *,
+        interactive: bool,
+        approved: bool = False,
+    ) -> None:
         self._session = session
         self._screen = screen
         self._interactive = interactive
+        self._approved = approved
 
     def run(self) -> bool:
         """Until the lines end; whether it is to count as failed."""
@@ -125,20 +135,23 @@ class Chat:
         return True
 
     def _reply(self, said: str) -> None:
-        from .screen import Flow
+        from .turn import shown
 
-        shown = self._interactive and self._screen.is_terminal
-        mark = ""
-        # leaving the block gives the turn up where it has not ended
-        with self._session.stream(said) as deltas:
-            flow = Flow(self._screen, _MODEL if shown else "", label_style="bold green")
-            try:
-                for delta in deltas:
-                    flow.add(delta)
-            except KeyboardInterrupt:
-                mark = " [given up]"
-                raise
-            finally:
-                flow.end(mark)
-        if deltas.response is not None:
-            deltas.response.raise_for_status()
+        seen = self._interactive and self._screen.is_terminal
+        response = shown(
+            self._session,
+            said,
+            self._screen,
+            label=_MODEL if seen else "",
+            decide=self._decide if seen and not self._approved else None,
+        )
+        if response is not None:
+            response.raise_for_status()
+
+    def _decide(self, call: str) -> bool:
+        """Whether a call that needs approval may be made, as the person says."""
+        try:
+            answer = input(f"may I  {call}? [y/N] ")
+        except EOFError:
+            return False
+        return answer.strip().lower() in ("y", "yes")

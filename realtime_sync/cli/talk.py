@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import click
 
 from ..errors import AudioUnavailable, DeviceNotFound, RealtimeTimeout
+from ..runtime.clock import monotonic
+from .calls import LABEL, STYLE, called, ended
 from .failures import reported
 from .screen import loudness, printable
 from .target import Target, device_of, target_options
 from .wavpath import WavPath, not_twice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..session import RealtimeSession
     from ..voice import LiveItem, PushToTalk, Talk
     from .keys import Keys
@@ -177,6 +181,8 @@ class View:
             rf"(?<!\w){re.escape(stopword.strip())}(?!\w)", re.IGNORECASE
         )
         self._stopped = False  # it was said
+        self._events = session.events("tool.started", "tool.finished")
+        self._calls: dict[str, tuple[str, float]] = {}  # those that run, and since when
         self._items: list[LiveItem] = []  # not printed yet, in the conversation's order
         self._looks = 0  # since the oldest of them was printed
         self._stopping = 0.0  # seconds within which another Ctrl-C ends it
@@ -193,6 +199,7 @@ class View:
                 self._items.append(item)
             for item in self._items:
                 self._print(item)
+            self._look_at_tools()
 
     def _follow(self) -> None:
         while not self._held.ended and not self._told_to_stop():
@@ -222,12 +229,27 @@ class View:
             self._press(pressed)
         while (item := self._held.read()) is not None:
             self._items.append(item)
+        self._look_at_tools()
         self._looks += 1
         # a transcript that does not come must not hold up what was said after it
         late = len(self._items) > 1 and self._looks > _LATE
         while self._items and (late or self._is_over(self._items[0])):
             self._print(self._items.pop(0))
             self._looks, late = 0, False
+
+    def _look_at_tools(self) -> None:
+        for event in cast("Iterator[Any]", self._events.ready()):
+            if event.type == "tool.started":
+                call = called(event.name, event.arguments)
+                self._calls = {**self._calls, event.call_id: (call, monotonic())}
+                continue
+            call, _ = self._calls.get(event.call_id, (printable(event.name), 0.0))
+            self._calls = {id: one for id, one in self._calls.items() if id != event.call_id}
+            text = f"{call} {ended(event)}"
+            if self._screen.is_terminal:
+                self._live.write(LABEL, text, STYLE)
+            else:
+                click.echo(f"{LABEL}{text}", err=True)
 
     def _is_over(self, item: LiveItem) -> bool:
         """Whether its line can stay: nothing more comes, and nobody can cut it any more."""
@@ -254,6 +276,10 @@ class View:
         lines = [
             (_LABELS[item.role], item.text.strip() or "…", _STYLES[item.role])
             for item in self._items
+        ]
+        now = monotonic()
+        lines += [
+            (LABEL, f"{call} … {now - since:.0f} s", STYLE) for call, since in self._calls.values()
         ]
         held = self._held
         muted = " muted, m: unmute" if held.muted else ""
