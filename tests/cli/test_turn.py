@@ -97,6 +97,7 @@ def test_on_a_terminal(here: list[str], server: LocalServer) -> None:
         term.expect('tool  price(fruit="pears")')
         term.expect(" → 3.5  ")
         term.expect("\nmodel They are 3.50.\n")
+        term.expect("you ")
         term.type("\x04")
         assert term.ended() == 0
 
@@ -115,6 +116,7 @@ def test_a_person_is_asked(here: list[str], server: LocalServer, answer: str, ou
         term.type(f"{answer}\r")
         term.expect(outcome)
         term.expect("model So be it.")
+        term.expect("you ")
         term.type("\x04")
         assert term.ended() == 0
 
