@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import RealtimeTimeout
+from ..errors import RealtimeError, RealtimeTimeout
 from .calls import Calls, called
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["shown"]
 
-_LOOK: Final = 0.1  # seconds between two looks at the tools, while no text comes
-_EVENTS: Final = ("tool.started", "tool.finished")
+_LOOK: Final = 0.1  # seconds between two looks at whether the turn has ended
+_TEXT: Final = ("response.output_text.delta", "response.output_audio_transcript.delta")
+_EVENTS: Final = (*_TEXT, "tool.started", "tool.finished", "turn.ended")
 
 Decide = Callable[[str], bool]
 
@@ -46,15 +47,18 @@ def shown(
         RealtimeError: As `stream`; a `KeyboardInterrupt` gives the turn up.
     """
     kinds = _EVENTS if decide is None else (*_EVENTS, "tool.approval_required")
-    with session.events(*kinds) as events, session.stream(text, timeout=_LOOK, **given) as deltas:
-        writing = _Writing(session, screen, label, decide)
+    writing = _Writing(session, screen, label, decide)
+    with (
+        session.events(*kinds, timeout=_LOOK) as events,
+        session.stream(text, timeout=0, **given) as deltas,
+    ):
         try:
             writing.follow(deltas, events, timeout)
         except KeyboardInterrupt:
             writing.end(" [given up]")
             raise
         finally:
-            writing.end()
+            writing.leave()
         return deltas.response
 
 
@@ -70,41 +74,64 @@ class _Writing:
         self._decide = decide
         self._calls = Calls(screen)
         self._flow: Any = None  # text that is being written
+        self._written = 0  # characters of this turn
+        running = session.response.active
+        # of a turn that was given up, which says a little more
+        self._other = running.id if running is not None else None
 
     def follow(self, deltas: Any, events: Any, timeout: float) -> None:
-        """Until the turn has ended."""
+        """Until the turn has ended: the events tell text and tools in order, the turn its end."""
         from ..runtime.clock import monotonic
 
-        heard = monotonic()
+        heard, said = monotonic(), ""  # said: all the text of the turn so far
         while True:
+            event = _next(events)
+            if event is not None:
+                heard = monotonic()
+                self._take(event)
+                if event.type != "turn.ended":
+                    continue
             try:
-                delta = next(deltas, None)
+                for delta in deltas:
+                    said += delta
             except RealtimeTimeout:
                 if monotonic() - heard > timeout:
                     raise RealtimeTimeout(
                         f"nothing new from the turn within {timeout:g} s"
                     ) from None
-                delta = ""
-            finally:
-                # what a tool did came before the text that tells it
-                for event in events.ready():
-                    self._tool(event)
-                    heard = monotonic()
-            if delta is None:
+            except RealtimeError:
+                self._finish(events, said)
+                raise
+            else:
+                self._finish(events, said)
                 return
-            if delta:
-                heard = monotonic()
-                self._add(delta)
+
+    def _take(self, event: Any) -> None:
+        if event.type not in _TEXT:
+            self._tool(event)
+        elif event.response_id != self._other:
+            self._written += len(event.delta)
+            self._add(event.delta)
+
+    def _finish(self, events: Any, said: str) -> None:
+        """The turn was quicker than we, or an event came to nobody: what is not written yet."""
+        for event in events.ready():
+            self._take(event)
+        self._add(said[self._written :])
 
     def _add(self, delta: str) -> None:
         from .screen import Flow
 
+        if not delta:
+            return
         self._calls.end_line()
         if self._flow is None:
             self._flow = Flow(self._screen, self._label, label_style="bold green")
         self._flow.add(delta)
 
     def _tool(self, event: Any) -> None:
+        if event.type == "turn.ended":
+            return
         if self._screen.is_terminal:
             self.end()
         if event.type != "tool.approval_required":
@@ -114,6 +141,11 @@ class _Writing:
             may = self._decide(called(event.name, event.arguments))
             (self._session.approve if may else self._session.reject)(event.call_id)
 
+    def leave(self) -> None:
+        """Nothing more comes: the cursor stands on a line of its own."""
+        self.end()
+        self._calls.end_line()
+
     def end(self, mark: str = "") -> None:
         """What is being written ends here; `mark` says why where that needs saying."""
         if self._flow is not None:
@@ -122,3 +154,11 @@ class _Writing:
         elif mark:
             self._calls.end_line()
             self._screen.write(f"{self._label}{mark.strip() if not self._label else mark}", "dim")
+
+
+def _next(events: Any) -> Any:
+    """What has come; None where nothing has for a while, or nothing more will."""
+    try:
+        return next(events, None)
+    except RealtimeError:  # none in time, or the link is lost: the turn says so
+        return None
