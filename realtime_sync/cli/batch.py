@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,8 +115,11 @@ def batch(
         raise click.UsageError("--processes and --dask are two places: give one")
     _check_report(report, paths, results)
     talks = _are_conversations(paths)
-    if talks and language is not None:
-        raise click.UsageError("--language is of recordings, not of conversations")
+    if talks:
+        _check_kind(talks, {"--language": language})
+    else:
+        own = {"--tool": tools, "--chat": chat, "--user-model": user_model}
+        _check_kind(talks, {**own, "--instructions": target.instructions})
     _check_tools(tools)
     with ExitStack() as stack:
         where = _where(target, stack, dask)
@@ -148,6 +151,19 @@ def _are_conversations(paths: Sequence[str]) -> bool:
     if len(kinds) == 2:
         raise click.UsageError("recordings and conversations are two runs: give one kind")
     return kinds == {True}
+
+
+def _check_kind(talks: bool, others: Mapping[str, Any]) -> None:
+    """See that nothing is given that this kind of jobs would not heed."""
+    given = [option for option, value in others.items() if value]
+    if not given:
+        return
+    kinds = ["recordings", "conversations"]
+    cure = "sound files" if talks else "a file of them, NAME.jsonl"
+    raise click.UsageError(
+        f"{given[0]} is of {kinds[not talks]}, and these are {kinds[talks]}: leave it out, or give"
+        f" {cure}"
+    )
 
 
 def _check_report(report: str | None, paths: Sequence[str], results: str) -> None:

@@ -87,12 +87,36 @@ def test_a_tool_in_the_current_folder(
     assert f"in the current folder, too: {tmp_path}" in " ".join(said.split())
 
 
+@pytest.mark.parametrize(
+    ("talk", "option"),
+    [
+        (True, ["--language", "en"]),
+        (False, ["--tool", "shop:price"]),
+        (False, ["--chat"]),
+        (False, ["--user-model", "any"]),
+        (False, ["--instructions", "Be brief."]),
+    ],
+)
+def test_an_option_of_the_other_kind(
+    talk: bool, option: list[str], run: Run, talks: Path, tmp_path: Path
+) -> None:
+    """What these jobs would not heed is refused before the first; the option and the cure named."""
+    write_wav(tmp_path / "a.wav", tones("one"))
+    path, out = talks if talk else tmp_path / "a.wav", tmp_path / "results.jsonl"
+    done = run("batch", str(path), *option, "--results", str(out))
+    said = " ".join(done.stderr.split())
+    kind, cure = ("recordings", "sound files") if talk else ("conversations", "a file of them")
+    assert done.returncode == 2
+    assert f"{option[0]} is of {kind}" in said
+    assert f"leave it out, or give {cure}" in said
+    assert not out.exists()
+
+
 def test_wrong_usage(run: Run, talks: Path, tmp_path: Path) -> None:
     """Two kinds of jobs, and two places, are too many; a line that is no conversation is named."""
     write_wav(tmp_path / "a.wav", tones("one"))
     assert run("batch", str(talks), str(tmp_path / "a.wav")).returncode == 2
     assert run("batch", str(talks), "--processes", "2", "--dask", "tcp://x").returncode == 2
-    assert run("batch", str(talks), "--language", "en").returncode == 2
     out = tmp_path / "results.jsonl"
     for page in (tmp_path / "nope" / "x.html", talks):
         done = run("batch", str(talks), "--report", str(page), "--results", str(out))
