@@ -10,6 +10,7 @@ import contextvars
 import json
 import os
 import platform
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,11 +30,11 @@ from ..errors import (
     SessionClosed,
 )
 from ..living import Living, on_birth
-from ..runtime.clock import Deadline, Signal, monotonic
+from ..runtime.clock import Deadline, Event, monotonic
 from .job import Outcome
 from .limits import asked_to_wait
 
-__all__ = ["Attempt", "attempt", "pause", "refusal"]
+__all__ = ["Attempt", "attempt", "give_up", "pause", "refusal"]
 
 #: Never pass, whichever job meets them: they end the run. Source: wire.md (g).
 _FATAL = ("insufficient_quota", "credit_balance_exhausted", "invalid_api_key", "model_not_found")
@@ -44,6 +45,8 @@ _LASTING = (ConfigurationError, NotFound, PermissionDenied)
 _TEXT_MOST = 2_000  # characters of an error's message
 _PAUSE_MOST = 300.0
 _PAUSE_HERE = 5.0  # longer ones are not for an executor's worker
+_LOOK = 1.0  # seconds after which a pause looks whether the program ends, which nobody tells it
+_GOODBYE = 1.0  # seconds for sessions that nobody waits for any more
 _MINUTES_MOST = 1e15
 _TOKENS_MOST = 10**15
 _DEPTH_MOST = 200  # of lists and dicts in each other
@@ -57,7 +60,8 @@ class Attempt:
     Attributes:
         status, text, value, error, worker, seconds, tokens, requests, minutes: As of `Result`.
         fate: "" where that is what became of the job; "again": what failed may pass; "limited":
-            the server says it is too much; "fatal": no other job would fare better.
+            the server says it is too much; "fatal": no other job would fare better; "given up":
+            the run was stopped.
         wait: Seconds that the server wants to be left alone; None: it did not say.
         told: What it said last of its limits.
     """
@@ -81,12 +85,20 @@ class _Meter:
     """The sessions of one attempt, as they were made."""
 
     sessions: list[tuple[Living, float]] = field(default_factory=list)
+    given_up: Event = field(default_factory=Event)  # nobody waits for it any more
 
     def close(self) -> None:
         for session, _ in self.sessions:
             session.close()
 
+    def give_up(self) -> None:
+        self.given_up.set()
+        for session, _ in tuple(self.sessions):
+            session._connection._begin_closing(Deadline(_GOODBYE))
 
+
+#: By the number of its attempt; those that run in this process.
+_meters: dict[str, _Meter] = {}
 _meter: contextvars.ContextVar[_Meter | None] = contextvars.ContextVar("meter", default=None)
 #: Not before then does anything begin in this process, as far as a server is concerned.
 _quiet_until = 0.0
@@ -96,9 +108,21 @@ def _born(session: Living) -> None:
     meter = _meter.get()
     if meter is not None:
         meter.sessions.append((session, monotonic()))
+        if meter.given_up.is_set():
+            meter.give_up()
 
 
 on_birth(_born)
+
+
+def give_up(number: str) -> None:
+    """The run is stopped: what this attempt waits for ends now. From any thread; never blocks.
+
+    One that runs in another process is left alone.
+    """
+    meter = _meters.get(number)
+    if meter is not None:
+        meter.give_up()
 
 
 def attempt(worker: Callable[[Any], Any], job: Any, number: str) -> Attempt:
@@ -109,22 +133,23 @@ def attempt(worker: Callable[[Any], Any], job: Any, number: str) -> Attempt:
         job: Its argument.
         number: Of the attempt: Dask takes calls with the same arguments for the same call.
     """
-    del number
     left = _quiet_until - monotonic()
     if left > _PAUSE_HERE:  # the run waits, and can be stopped meanwhile
         told = f"the server wants to be left alone for {left:.0f} s more"
         error = {"type": "RateLimited", "message": told, "code": "rate_limit_exceeded"}
         return Attempt("failed", error=error, fate="limited", wait=left)
-    pause()
-    meter = _Meter()
+    meter = _meters[number] = _Meter()
     token = _meter.set(meter)
     began = monotonic()
     outcome, raised = None, None
     try:
+        pause()
+        began = monotonic()
         outcome = _outcome(worker(job))
     except (Exception, SystemExit) as exc:  # a job that ends the program is one that fails
         raised = exc
     finally:
+        del _meters[number]
         _meter.reset(token)
         meter.close()
     return _measured(meter, monotonic() - began, outcome, raised)
@@ -202,6 +227,8 @@ def _measured(
         return Attempt(outcome.status, outcome.text, outcome.value, **spent)
     assert error is not None
     fate, wait = fate_of(error)
+    if meter.given_up.is_set():
+        fate = "given up"
     if fate == "limited":
         refusal(error)
     return Attempt("failed", error=_said(error), fate=fate, wait=wait, **spent)
@@ -254,6 +281,14 @@ def refusal(error: BaseException) -> float | None:
 
 
 def pause() -> None:
-    """Wait until the server does not mind any more, whichever job of this process it told so."""
+    """Wait until the server does not mind any more, whichever job of this process it told so.
+
+    Raises:
+        SessionClosed: The run is stopped, or the program ends: neither waits so long.
+    """
+    meter = _meter.get() or _Meter()
     while (left := _quiet_until - monotonic()) > 0:
-        Signal().wait(Deadline(min(left, _PAUSE_MOST)))
+        if not threading.main_thread().is_alive():
+            meter.give_up()
+        if meter.given_up.wait(min(left, _LOOK)):
+            raise SessionClosed("the run is stopped, or the program ends")

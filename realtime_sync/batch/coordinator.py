@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import ConfigurationError, RealtimeError
 from ..runtime.clock import monotonic
-from .attempt import Attempt, attempt
+from .attempt import Attempt, attempt, give_up
 from .job import JobId, digest, id_of
 from .journal import Journal
 from .limits import Limits, RateLimit
@@ -26,7 +26,7 @@ __all__ = ["Coordinator", "Worker", "twice"]
 #: Executors that may break around a job before it runs alone, to see whether it is the one.
 _SUSPECT = 2
 _BACK_OFF = (0.5, 60.0)  # seconds before the second attempt; doubled up to this
-_GRACE = 10.0  # seconds that what runs is waited for when the run is stopped
+_GRACE = 5.0  # seconds that what runs is waited for when the run is stopped
 _POLL = 600.0  # every wait has an end
 
 Worker = Callable[[Any], Any]
@@ -89,7 +89,11 @@ class Coordinator:
                     return
                 self._take(min(wait, _POLL))
         except BaseException:
-            self._drain()
+            try:
+                self._drain()
+            finally:  # Ctrl-C once more: now
+                for ticket in self._flying:
+                    give_up(ticket.number)
             raise
 
     # --- jobs in
@@ -135,11 +139,11 @@ class Coordinator:
 
     def _submit(self, ticket: Ticket) -> None:
         self._count += 1
-        number = f"{self._name}-{os.getpid()}-{self._count}"
+        ticket.number = f"{self._name}-{os.getpid()}-{self._count}"
         self._flying.add(ticket)
         self._limits.began(monotonic())
         try:
-            future = self._pool.submit(attempt, self._worker, ticket.job, number)
+            future = self._pool.submit(attempt, self._worker, ticket.job, ticket.number)
         except BrokenExecutor:
             self._flying.discard(ticket)
             raise

@@ -180,10 +180,16 @@ class Pool:
         """End it, if it is ours.
 
         Args:
-            wait: Until what it runs has ended.
+            wait: Until what it runs has ended. Else its processes are ended: they would keep the
+                program from ending.
         """
-        if self._make is not None:
-            self._executor.shutdown(wait=wait, cancel_futures=True)
+        if self._make is None:
+            return
+        # has no public name before Python 3.14; gone after the shutdown
+        left = {} if wait else dict(getattr(self._executor, "_processes", None) or {})
+        self._executor.shutdown(wait=wait, cancel_futures=True)
+        for process in left.values():
+            process.terminate()
 
 
 def _threads(count: int) -> Maker:

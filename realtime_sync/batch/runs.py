@@ -33,10 +33,11 @@ def run(
     """Call `worker` once for each job, many at a time, and keep what becomes of each.
 
     Stopped, by Ctrl-C or in any other way, and run again with the same file, it goes on with the
-    jobs that have no line there. A job that fails, or that ends the process which runs it, is
-    reported like any other. What would fail all of them (a key that is refused, a quota that is
-    used up) ends the run; those jobs have no line. Where the server says that it is too much, all
-    jobs wait as long as it says, and fewer run at a time for a while.
+    jobs that have no line there; what runs has five seconds to end then, before its sessions are
+    closed. A job that fails, or that ends the process which runs it, is reported like any other.
+    What would fail all of them (a key that is refused, a quota that is used up) ends the run; those
+    jobs have no line. Where the server says that it is too much, all jobs wait as long as it says,
+    and fewer run at a time for a while.
 
     Args:
         jobs: Each an str, an int, a path, or something with `id` or ["id"]. An iterator is asked

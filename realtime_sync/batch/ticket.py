@@ -30,6 +30,7 @@ class Ticket:
     attempts: int = 0  # that came to an end, but for refusals
     refusals: int = 0
     breaks: int = 0  # how often an executor has broken around it, or given it back
+    number: str = ""  # of the attempt that is under way
     generation: int = 0  # of the executor that has it
     alone: bool = False  # nothing else runs beside it
     future: Any = None
@@ -43,7 +44,7 @@ class Ticket:
         From any thread.
         """
         if isinstance(came, Attempt):
-            if came.fate == "fatal":
+            if came.fate in ("fatal", "given up"):
                 return None
             if came.fate == "limited":
                 return came if self.refusals >= MOST else None
@@ -56,7 +57,8 @@ class Ticket:
             return _crashed(came)
         # the executor's own (`attempt` raises no other), such as what Dask has for a result whose
         # worker has died since: it may have lost an answer, so the job runs once more
-        if isinstance(came, Exception) and not self.breaks:
+        # (KeyboardInterrupt as well: Ctrl-C reaches the processes of a pool, too)
+        if not self.breaks:
             return None
         return failed(came)
 

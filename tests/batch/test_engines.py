@@ -24,6 +24,7 @@ from .thousand import jobs
 
 PROGRAM = Path(__file__).with_name("thousand.py")
 SHORT = 60
+LIMIT = 15.0  # seconds that only failures reach
 
 needs_dask = pytest.mark.skipif(
     importlib.util.find_spec("distributed") is None, reason="needs pip install distributed"
@@ -165,6 +166,67 @@ def test_forked_orphans_do_not_hold_the_file(tmp_path: Path) -> None:
             assert run(["a"], str, results=path).statuses == {"completed": 1}
         finally:
             os.kill(orphan, signal.SIGKILL)
+
+
+#: Two of its jobs go on for ever, unless they are told not to.
+STOPPED = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from realtime_sync.batch import coordinator, processes, run
+
+def work(job):
+    if job.startswith("slow") and sys.argv[1] != "threads":
+        os.write(1, f"{os.getpid()}\\n".encode())
+        time.sleep(600)
+    return job
+
+def forked():
+    from multiprocessing import get_context
+    return ProcessPoolExecutor(2, mp_context=get_context("fork"))
+
+if __name__ == "__main__":
+    coordinator._GRACE = 0.5
+    jobs = ["a", "b", "slow 1", "slow 2", "c", "d"]
+    made = {"spawned": processes(2), "forked": forked, "threads": None}[sys.argv[1]]
+    run(jobs, work, made, results="results.jsonl")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.parametrize("whom", ["all", "the parent"])
+@pytest.mark.parametrize("kind", ["spawned", "forked"])
+def test_ctrl_c(kind: str, whom: str, tmp_path: Path) -> None:
+    """It ends a run in processes at once, and all of them; run again, it does what is left."""
+    program = tmp_path / "program.py"
+    program.write_text(STOPPED)
+    command = [sys.executable, str(program)]
+    with subprocess.Popen(
+        [*command, kind],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as running:
+        assert running.stdout is not None
+        workers = [int(running.stdout.readline()) for _ in range(2)]
+        if whom == "all":  # as a terminal does
+            os.killpg(running.pid, signal.SIGINT)
+        else:
+            running.send_signal(signal.SIGINT)
+        # the end of it, and of whoever has inherited its pipes
+        said = running.communicate(timeout=LIMIT)[1]
+    assert "KeyboardInterrupt" in said
+    for worker in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(worker, 0)
+    path = tmp_path / "results.jsonl"
+    assert sorted(json.loads(line)["job"] for line in path.read_text().splitlines()) == ["a", "b"]
+    subprocess.run([*command, "threads"], cwd=tmp_path, timeout=60, check=True)
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted((one["job"], one["status"]) for one in told) == [
+        (job, "completed") for job in ("a", "b", "c", "d", "slow 1", "slow 2")
+    ]
 
 
 @needs_dask

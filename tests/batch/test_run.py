@@ -15,8 +15,19 @@ import pytest
 
 from realtime_sync import Compatible, RealtimeSession, Response
 from realtime_sync.batch import Outcome, Result, processes, results, run
-from realtime_sync.errors import ConfigurationError, ConnectionLost, RealtimeError, RecordingError
+from realtime_sync.batch import attempt as tried
+from realtime_sync.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    RateLimited,
+    RealtimeError,
+    RecordingError,
+    SessionClosed,
+)
 from realtime_sync.local import LocalServer
+from realtime_sync.runtime.clock import monotonic
+
+LIMIT = 15.0
 
 ask_limit = 5
 
@@ -198,6 +209,46 @@ def test_ctrl_c_keeps_what_has_ended(tmp_path: Path) -> None:
     assert 1 <= first < 20
     run([str(n) for n in range(20)], echo, results=path)
     assert sorted(int(one["job"]) for one in lines(path)) == list(range(20))
+
+
+def test_what_a_stopped_run_leaves_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: LocalServer
+) -> None:
+    """What waits, for an answer or for the server's leave, ends at once, and its thread too."""
+    monkeypatch.setattr("realtime_sync.batch.coordinator._GRACE", 0.05)
+    monkeypatch.setattr(tried, "_quiet_until", 0.0)
+    path, under_way = tmp_path / "results.jsonl", threading.Barrier(3)
+    server.script.hold(after=0)
+
+    def work(job: str) -> str:
+        under_way.wait(LIMIT)
+        if job == "quick":
+            return job
+        if job == "told to wait":
+            tried.refusal(RateLimited("try again in 300s"))
+            tried.pause()
+        with RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]) as session:
+            return session.ask(job, timeout=None).text
+
+    def stop(_: Result) -> None:
+        raise KeyboardInterrupt
+
+    jobs = ["quick", "told to wait", "asks for ever"]
+    with pytest.raises(KeyboardInterrupt):
+        run(jobs, work, retries=0, results=path, on_result=stop)
+    for thread in threading.enumerate():
+        if thread.name.startswith("realtime-batch"):
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+    assert [one["job"] for one in lines(path)] == ["quick"]
+
+
+def test_a_pause_ends_with_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that was told to wait keeps no program from ending."""
+    monkeypatch.setattr(tried, "_quiet_until", monotonic() + 300)
+    monkeypatch.setattr(threading, "main_thread", lambda: threading.Thread())
+    with pytest.raises(SessionClosed, match="the program ends"):
+        tried.pause()
 
 
 # --- wrong arguments
