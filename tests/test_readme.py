@@ -226,6 +226,12 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
     "translation-howto": (nothing, ["[speech, 0.5 s]"]),
     "pump-howto": (nothing, ["1, 2, 3.\n"]),
     "dispatch-howto": (nothing, ["completed\n"]),
+    "notebook-howto": (nothing, ["completed, '1, 2, 3.'>\n", "True open\n"]),
+    "widget-howto": (nothing, []),
+    "widget-files-howto": (
+        nothing,
+        ["True\n<PushToTalkWidget, ready>\n<PushToTalkWidget, over>\n"],
+    ),
     "web-howto": (nothing, ["1, 2, 3.\n", "This"]),
     "asyncio-howto": (nothing, ["1, 2, 3.\n"]),
     "from-openai": (nothing, ["How can I help you?\n1, 2, 3.\n"]),
@@ -348,7 +354,7 @@ def test_it_names_every_error() -> None:
 
 def test_it_names_every_sample_and_command() -> None:
     """Whoever looks for one finds it."""
-    for path in (ROOT / "samples").glob("*.py"):
+    for path in (*(ROOT / "samples").glob("*.py"), *(ROOT / "samples").glob("*.ipynb")):
         assert f"``{path.name}``" in README
     for command in ("demo", "chat", "ask", "serve", "replay"):
         assert f"realtime-sync {command}" in README

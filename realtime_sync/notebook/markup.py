@@ -75,4 +75,6 @@ def table(rows: Sequence[Sequence[str]], head: tuple[str, ...] = ()) -> Markup:
     ]
     titles = [element("th", one, style=f"{plain};font-weight:normal;opacity:.7") for one in head]
     top = [element("tr", *titles, style="background:none")] if head else []
-    return element("table", *top, *cells, style="border:none;border-collapse:collapse;margin:0")
+    return element(
+        "table", *top, *cells, style="border:none;border-collapse:collapse;margin:.2em 0"
+    )

@@ -269,7 +269,7 @@ class PushToTalkWidget:
 
     def _repr_mimebundle_(self, **wanted: Any) -> Any:
         """As a notebook shows it."""
-        return self.box._repr_mimebundle_(**wanted)
+        return {**self.box._repr_mimebundle_(**wanted), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         if self._session is None:
