@@ -108,7 +108,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sounddevice": ("audio/sounddevicebackend.py",),
     "livekit": ("voice/cancelling.py",),
     "websockets": ("local/",),
-    "opentelemetry": ("telemetry.py",),
+    "opentelemetry": ("telemetry/",),
     "PySide6": ("gui.py",),
     "ipywidgets": ("notebook/pushtotalk.py",),
     "python_socks": ("runtime/dial.py",),
