@@ -81,7 +81,7 @@ SEES: dict[str, set[str]] = {
     # what people hold calls it to show itself; of runtime its clock
     "notebook": {"audio", "runtime", "errors"},
     "gui": {"errors"},
-    "telemetry": {"living", "runtime", "core", "events", "errors"},
+    "telemetry": {"living", "recording", "runtime", "core", "events", "errors"},
     "rest": {"opening", "tools", "runtime", "events", "errors"},
     "plugin": set(),  # not even what is above it: see its docstring
     "text": {

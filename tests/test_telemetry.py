@@ -137,6 +137,7 @@ def test_a_turn(server: LocalServer, telemetry: Telemetry) -> None:
         "gen_ai.response.id": answer.id,
         "gen_ai.response.finish_reasons": ("stop",),
         "gen_ai.output.type": "text",
+        "gen_ai.request.stream": True,
         "gen_ai.usage.input_tokens": answer.usage.input_tokens,
         "gen_ai.usage.output_tokens": answer.usage.output_tokens,
     }
@@ -300,6 +301,62 @@ def test_what_was_said_is_told_on_request_only(server: LocalServer, telemetry: T
         '"arguments": "{\\"city\\": \\"Oslo\\"}"' in spans[1].attributes["gen_ai.output.messages"]
     )
     assert spans[2].attributes["gen_ai.tool.call.result"] == "Rain in Oslo."
+    assert spans[2].attributes["gen_ai.tool.call.arguments"] == '{"city": "Oslo"}'
+
+
+def test_no_key_is_told(server: LocalServer, telemetry: Telemetry) -> None:
+    """With content=True neither: not of a call, its output, why it failed, nor of the reply."""
+
+    def reveal(key: str) -> str:
+        """Reveals it."""
+        if key == "none":
+            raise ToolError("there is none but sk-canary-canary")
+        return f"not {key}, but sk-canary-canary"
+
+    calls = [server.call("reveal", key=key) for key in ("sk-canary-12345678", "none")]
+    server.reply(calls, "It is sk-canary-canary.")
+    session = session_of(server, tools=[reveal])
+    instrument(session, content=True, **telemetry.providers)
+    with session:
+        assert "canary" in session.ask("Which?").text
+    shown = "".join(one.to_json() for one in telemetry.spans())
+    assert shown.count("…") + shown.count("\\u2026") >= 5
+    assert "canary" not in shown
+
+
+def test_twice(server: LocalServer, telemetry: Telemetry) -> None:
+    """A cell that is run again has nothing told twice; another provider is told for itself."""
+    other = Telemetry()
+    first, second = (instrument(**telemetry.providers) for _ in range(2))
+    instrument(**other.providers)
+    session = session_of(server)
+    instrument(session, content=True, **telemetry.providers)
+    first()
+    with session:
+        session.ask("Hello!")
+    second()
+    with session_of(server) as later:
+        later.ask("Hello!")
+    assert [one.name for one in telemetry.spans()] == ["realtime_session gpt-x", "chat gpt-x"]
+    assert "gen_ai.output.messages" in telemetry.spans("chat")[0].attributes
+    assert {point.count for point in telemetry.points("gen_ai.client.token.usage")} == {1}
+    assert len(other.spans("chat")) == 2
+
+
+@pytest.mark.filterwarnings("ignore:a session was not closed")
+def test_a_session_that_was_never_closed(server: LocalServer, telemetry: Telemetry) -> None:
+    """Its span ends when nobody holds it any more."""
+    session = session_of(server)
+    end = instrument(session, **telemetry.providers)
+    told = threading.Event()
+    session.on("session.created", lambda _: told.set())  # after telemetry's own
+    session.open()
+    assert told.wait(LIMIT)
+    del session
+    gc.collect()
+    (whole,) = telemetry.spans()
+    assert whole.name == "realtime_session gpt-x"
+    end()
 
 
 def test_all_sessions(server: LocalServer, telemetry: Telemetry) -> None:

@@ -23,8 +23,9 @@ code, or the name of an exception.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..errors import ConfigurationError
@@ -48,16 +49,18 @@ def instrument(
     """Tell OpenTelemetry what sessions do.
 
     A session's span is a child of the span that is current here, or, for all sessions, where the
-    session is made.
+    session is made. Nothing is told twice: a later call with the same providers, such as that of a
+    notebook's cell that is run again, takes the place of the earlier one.
 
     Args:
         session: Which; None: every one that is made from now on.
         tracer_provider: Else the global one.
         meter_provider: Else the global one.
-        content: Put into the spans what the model said, and the arguments and outputs of tools.
+        content: Put into the spans what the model said, and the arguments and outputs of tools;
+            but nothing that looks like a key.
 
     Returns:
-        What ends it.
+        What ends it. Sessions that were made meanwhile are told of to their end.
 
     Raises:
         ConfigurationError: The package opentelemetry-api is missing, or that is no session.
@@ -73,8 +76,32 @@ def instrument(
     tracer = trace.get_tracer(__name__, __version__, tracer_provider)
     meter = metrics.get_meter(__name__, __version__, meter_provider)
     instruments = Instruments(meter)
+    told = (tracer_provider, meter_provider)
 
-    def begin(one: Living) -> Watcher:
-        return Watcher(one, tracer, instruments, context.get_current(), content=content)
+    def begin(one: Living) -> Callable[[], None]:
+        watcher = Watcher(one, tracer, instruments, context.get_current(), content=content)
+        return _instead(_watched.setdefault(one, {}), told, watcher.end)
 
-    return begin(session).end if session is not None else on_birth(begin)
+    return begin(session) if session is not None else _instead(_all, told, on_birth(begin))
+
+
+_Ends = dict[tuple[Any, Any], Callable[[], None]]
+
+#: What ends the telling of all sessions, by whom they are told to.
+_all: _Ends = {}
+#: The same of each session.
+_watched: weakref.WeakKeyDictionary[Living, _Ends] = weakref.WeakKeyDictionary()
+
+
+def _instead(ends: _Ends, told: tuple[Any, Any], end: Callable[[], None]) -> Callable[[], None]:
+    """End what was told to the same providers before; what ends that now."""
+    before, ends[told] = ends.get(told), end
+    if before is not None:
+        before()
+
+    def ended() -> None:
+        if ends.get(told) is end:
+            del ends[told]
+        end()
+
+    return ended

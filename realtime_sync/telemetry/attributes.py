@@ -77,6 +77,7 @@ def facts(response: Response, timed: Metrics | None) -> Attributes:
         "gen_ai.response.finish_reasons": (_reason(response),),
         "gen_ai.response.time_to_first_chunk": first_word(timed),
         "gen_ai.output.type": modalities and ("speech" if "audio" in modalities else "text"),
+        "gen_ai.request.stream": True,
         "gen_ai.request.max_tokens": limit if isinstance(limit, int) else None,
         "gen_ai.usage.input_tokens": usage and usage.input_tokens,
         "gen_ai.usage.output_tokens": usage and usage.output_tokens,

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..living import Living
+from ..recording.veil import unkeyed
 from .attributes import Attributes, end, epoch, facts, failure_of, first_word, kind_of, messages
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Watcher:
         self._content = content
         self._span: Span | None = None  # the session's; None before it is there
         self._running: dict[str, Response] = {}  # responses without end yet, by id
-        self._calls: OrderedDict[str, Context] = OrderedDict()  # call id -> its response's span
+        # call id -> its response's span, and what it was called with
+        self._calls: OrderedDict[str, tuple[Context, str]] = OrderedDict()
         self._handlers = {
             "session.created": self._created,
             "response.created": self._begun,
@@ -81,9 +83,14 @@ class Watcher:
             self._created(None)
         for kind, fn in self._handlers.items():
             session.on(kind, fn)
+        # nobody tells us of the end of one that was never closed
+        self._forgotten = weakref.finalize(session, self._finish, {})
+        self._forgotten.atexit = False  # the session's own end comes then
 
     def end(self) -> None:
         """Watch it no more."""
+        if self._forgotten.detach() is None:
+            return  # it is no more
         for kind, fn in self._handlers.items():
             self._session.off(kind, fn)
         self._finish({})
@@ -121,17 +128,17 @@ class Watcher:
 
     def _closed(self, event: Any) -> None:
         self._end_running(event.error)
-        self._finish(
-            {} if event.error is None else {"error.type": kind_of(event.error)}, event.error
-        )
+        told = {} if event.error is None else {"error.type": kind_of(event.error)}
+        self._finish(told, event.error)
 
     def _finish(self, attributes: Attributes, error: Any = None) -> None:
         span, self._span = self._span, None
         if span is None:
             return
-        usage = self._session.usage
-        spent = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-        span.set_attributes({f"gen_ai.usage.{name}": count for name, count in spent.items()})
+        if self._forgotten.alive:
+            usage = self._session.usage
+            spent = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+            span.set_attributes({f"gen_ai.usage.{name}": count for name, count in spent.items()})
         end(span, attributes, error)
 
     # --- responses
@@ -169,9 +176,10 @@ class Watcher:
             start_time=epoch(began),
         )
         if self._content:
-            span.set_attribute("gen_ai.output.messages", messages(response))
+            span.set_attribute("gen_ai.output.messages", unkeyed(messages(response)))
         for call in response.function_calls:
-            self._calls[call.call_id or ""] = set_span_in_context(span)
+            given = unkeyed(call.arguments or "") if self._content else ""
+            self._calls[call.call_id or ""] = set_span_in_context(span), given
             if len(self._calls) > _CALLS:
                 self._calls.popitem(last=False)
         end(span, failure, error or response.status == "failed", epoch(times.done))
@@ -201,19 +209,22 @@ class Watcher:
             "gen_ai.tool.name": event.name,
         }
         more = {"gen_ai.tool.call.id": event.call_id, "gen_ai.tool.type": "function"}
+        within, given = self._calls.pop(event.call_id, (self._within(), ""))
         if self._content:
-            more["gen_ai.tool.call.result"] = event.output
+            more["gen_ai.tool.call.arguments"] = given
+            more["gen_ai.tool.call.result"] = unkeyed(event.output)
         ended = epoch(event.at)
         span = self._tracer.start_span(
             f"execute_tool {event.name}",
-            context=self._calls.pop(event.call_id, self._within()),
+            context=within,
             kind=SpanKind.INTERNAL,
             attributes={**attributes, **more},
             start_time=ended - int(event.seconds * 1e9),
         )
         failure = {} if event.error is None else {"error.type": kind_of(event.error)}
         # why it failed may quote what was said
-        end(span, failure, event.error if self._content else bool(failure), ended)
+        why = unkeyed(str(event.error)) if failure and self._content else bool(failure)
+        end(span, failure, why, ended)
         self._instruments.duration.record(event.seconds, {**attributes, **failure})
 
     # --- what all have in common
@@ -228,10 +239,12 @@ class Watcher:
         return self._session._setup.provider
 
     def _common(self, operation: str) -> Attributes:
-        model, place = self._session.config.model, self._session._setup.place
+        setup = self._session._setup
+        model, asked, place = self._session.config.model, setup.asked_model, setup.place
         attributes = {"gen_ai.operation.name": operation, "gen_ai.provider.name": self._provider}
-        if model is not None:
-            attributes |= {"gen_ai.request.model": model, "gen_ai.response.model": model}
+        for name, known in (("request", asked or model), ("response", model or asked)):
+            if known is not None:
+                attributes[f"gen_ai.{name}.model"] = known
         if place is not None:
             return {**attributes, "server.address": place[0], "server.port": place[1]}
         return attributes
