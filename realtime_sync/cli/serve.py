@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import webbrowser
 from typing import TYPE_CHECKING
 
 import click
@@ -135,7 +136,7 @@ def serve(
                 click.echo("and they see the page, which asks for no key", err=True)
         wanted = "any" if api_key is None else "KEY"
         click.echo(f"try: realtime-sync chat --url {server.url} --api-key {wanted}", err=True)
-        if opens and click.launch(server.ui_url) != 0:
+        if opens and not webbrowser.open(server.ui_url):
             click.echo("no browser could be opened here: the page's URL is above", err=True)
         _wait()
     except KeyboardInterrupt:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +64,25 @@ def test_a_key_keeps_others_out() -> None:
     assert "canary" not in output + errors
 
 
+def test_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --ui the second line is the page's URL, which --open gives to the browser."""
+    asked, wanted = tmp_path / "asked", tmp_path / "browser"
+    wanted.write_text(f'#!/bin/sh\necho "$1" > {asked}.part && mv {asked}.part {asked}\n')
+    wanted.chmod(0o700)
+    monkeypatch.setenv("BROWSER", str(wanted))
+    with serving("--ui", "--open", "--speed", "max") as (process, url):
+        assert process.stdout is not None
+        page = process.stdout.readline().strip()
+        assert page == url.removesuffix("/v1") + "/ui/"
+        with urllib.request.urlopen(page, timeout=10) as reply:
+            assert b"<title>realtime-sync</title>" in reply.read()
+        process.stderr.readline()  # type: ignore[union-attr]  # it tells what to try
+        ends = time.monotonic() + 10
+        while not asked.exists():
+            assert time.monotonic() < ends
+        assert asked.read_text() == f"{page}\n"
+
+
 def test_a_brain_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """With --brain a chat-completions endpoint answers, asked for --model, with its own key."""
     monkeypatch.setenv("BRAIN_KEY", "canary-0815")
@@ -89,7 +111,7 @@ def test_a_brain_that_cannot_be(run: Run) -> None:
     "arguments",
     [
         *(["--speed", "0"], ["--speed", "fast"], ["--speed", "nan"], ["--port", "70000"]),
-        *(["extra"], ["--brain", "http://127.0.0.1/v1"], ["--model", "m"]),
+        *(["extra"], ["--open"], ["--brain", "http://127.0.0.1/v1"], ["--model", "m"]),
         ["--transcription-model", "m"],
         ["--brain", "http://127.0.0.1/v1", "--model", "m", "--brain-key-env", "NOBODY_HAS_IT"],
     ],

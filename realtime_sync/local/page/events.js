@@ -21,7 +21,7 @@ export class Events {
       }
       if (event.key === "ArrowDown") {
         event.preventDefault();
-        list.querySelector("li:not([hidden]) button")?.focus();
+        list.querySelector(".event:not([hidden]) button")?.focus();
       }
     });
     list.addEventListener("click", (event) => {
@@ -56,7 +56,7 @@ export class Events {
       event.row = this.made(event);
       if (n > before + 1) {
         // it goes with the row that it stands before
-        event.missing = element("li", "missing", `${several(n - before - 1, "event")} came too fast to be shown`);
+        event.missing = element("div", "missing", `${several(n - before - 1, "event")} came too fast to be shown`);
         rows.append(event.missing);
       }
       event.row.hidden = !this.fits(event);
@@ -79,7 +79,9 @@ export class Events {
   }
 
   made(event) {
-    const row = element("li", event.who);
+    // no li: with each that goes a browser would count all others anew
+    const row = element("div", `event ${event.who}`);
+    row.setAttribute("role", "listitem");
     if (event.type === "error" || event.type === "?") row.classList.add("wrong");
     const button = element("button");
     button.type = "button";
