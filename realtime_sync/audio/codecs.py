@@ -7,6 +7,8 @@ channels). What is neither is refused with the format that was expected: wrong g
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from math import inf, log10
 from typing import Any, Final, TypeAlias, overload
 
@@ -33,6 +35,8 @@ __all__ = [
     "ulaw_encode",
 ]
 
+log = logging.getLogger(__name__)
+
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Array: TypeAlias = npt.NDArray[Any]
 Int16: TypeAlias = npt.NDArray[np.int16]
@@ -45,6 +49,9 @@ EXPECTED: Final = (
     "expected PCM16 mono little-endian bytes, or an int16 or float32 (in [-1, 1]) numpy array "
     "of shape (frames,) or (frames, channels)"
 )
+
+#: Where float samples are no loud ones any more, but those of another scale.
+FAR: Final = 8
 
 MAX_CHANNELS: Final = 32  # more "channels" than that are frames in the wrong axis
 
@@ -160,7 +167,20 @@ def samples_of(audio: Any) -> Int16 | Float32:
 
 
 def _clipped(samples: Any) -> Any:
-    return samples if samples.dtype == np.int16 else np.clip(samples, -1, 1)
+    if samples.dtype == np.int16:
+        return samples
+    if samples.max(initial=0) > FAR:
+        _warn_of_scale()
+    return np.clip(samples, -1, 1)
+
+
+@cache
+def _warn_of_scale() -> None:
+    """Once: it is noise from beginning to end, and nobody would know why."""
+    log.warning(
+        "float audio that goes far beyond [-1, 1] is clipped; is it PCM16 in float32? Divide it by"
+        " 32768, or convert it with .astype('int16')"
+    )
 
 
 def _downmixed(samples: Int16 | Float32) -> Int16 | Float32:

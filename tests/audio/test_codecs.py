@@ -350,3 +350,14 @@ def test_equal_rates_give_an_equal_copy():
     result = codecs.resample(given_array, 24_000, 24_000)
     result[0] = 9
     assert given_array[0] == 0
+
+
+def test_floats_of_another_scale_are_warned_about_once(caplog):
+    """PCM16 in float32 becomes noise; whoever sends it is told why, and peaks over 1 are not it."""
+    codecs._warn_of_scale.cache_clear()
+    codecs.to_pcm16(np.array([1.5, -1.5], dtype=np.float32))
+    assert not caplog.records
+    for _ in range(2):
+        codecs.to_pcm16(np.array([300.0, -20_000.0], dtype=np.float32))
+    (record,) = caplog.records
+    assert "Divide it by 32768" in record.getMessage()
