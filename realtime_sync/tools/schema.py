@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -32,6 +33,9 @@ _UNNAMEABLE: Final[dict[Any, str]] = {
     ),
 }
 
+
+#: How pydantic names a type that it has no schema for, among much that is about its own settings.
+_UNKNOWN: Final = re.compile(r"schema for (.+?)\. Set ")
 
 _IMPORTS: Final[Any] = ImportString  # a class, though type checkers are told otherwise
 
@@ -266,8 +270,12 @@ def _modelled(
         model = create_model(label, __config__=config, **definitions)
         return model, _tidied(model.model_json_schema(schema_generator=_Quiet))
     except (PydanticUserError, NameError, TypeError) as exc:
-        said = str(exc).partition("\n")[0]
-        raise TypeError(f"{label} cannot be a tool: no JSON Schema for it: {said}") from exc
+        odd = _UNKNOWN.search(str(exc))
+        said = odd[1] if odd else str(exc).partition("\n")[0]
+        raise TypeError(
+            f"{label} cannot be a tool: no JSON Schema for it: {said}; hints that have one are str,"
+            " int, float, bool, list, dict, Literal, enums, dataclasses, TypedDict, pydantic models"
+        ) from (None if odd else exc)
 
 
 class _Quiet(GenerateJsonSchema):

@@ -340,3 +340,13 @@ def test_what_cannot_be_a_tool_is_refused_with_the_reason(fn, reason):
     """TypeError at registration, naming the function and why."""
     with pytest.raises(TypeError, match=f"cannot be a tool: .*{reason}"):
         Signature.of(fn)
+
+
+def test_a_type_without_a_schema_is_named_with_those_that_have_one():
+    """The text says which type, and what to use; pydantic's advice about itself is left out."""
+    with pytest.raises(
+        TypeError, match=r"for it: <class 'socket.socket'>; hints that .* str"
+    ) as no:
+        Signature.of(takes_socket)
+    assert "arbitrary_types_allowed" not in str(no.value)
+    assert no.value.__suppress_context__
