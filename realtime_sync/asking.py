@@ -326,7 +326,9 @@ class Asking(Living):
 
     def _needs_responses(self) -> None:
         if self._setup.type == "transcription":
-            raise ConfigurationError("type: a transcription session makes no responses")
+            raise ConfigurationError(
+                "type: a transcription session makes no responses; ask another RealtimeSession"
+            )
 
 
 def _verbatim(text: str) -> Item:

@@ -83,6 +83,8 @@ class _Tk:
     """A queue that a window empties."""
 
     def __init__(self, root: tkinter.Misc) -> None:
+        if not hasattr(root, "after"):
+            raise TypeError(f"root: the window, a tkinter.Tk, not {type(root).__name__}")
         # Tcl aborts the process where the last to hold its window is another thread
         self._root = weakref.ref(root)
         self._due: deque[Callable[[], None]] = deque()

@@ -55,7 +55,7 @@ def user(
     elif detail is not None:
         raise ConfigurationError("detail: it is that of an image; give image=, or leave it out")
     if text is not None:
-        parts.append({"type": "input_text", "text": _text(text)})
+        parts.append({"type": "input_text", "text": _text(text, "text")})
     if audio is not None:
         pcm = _pcm16(audio)
         if not pcm:
@@ -69,26 +69,30 @@ def user(
 
 def system(text: str) -> Item:
     """A system message: context and rules, also in mid-conversation."""
-    return _message("system", [{"type": "input_text", "text": _text(text)}])
+    return _message("system", [{"type": "input_text", "text": _text(text, "text")}])
 
 
 def assistant(text: str) -> Item:
     """What the model is to have said."""
-    return _message("assistant", [{"type": "output_text", "text": _text(text)}])
+    return _message("assistant", [{"type": "output_text", "text": _text(text, "text")}])
 
 
 def function_output(call_id: str, output: str) -> Item:
     """What a tool call gave; the model sees the text."""
-    return Item(type="function_call_output", call_id=_text(call_id), output=_text(output))
+    return Item(
+        type="function_call_output",
+        call_id=_text(call_id, "call_id"),
+        output=_text(output, "output"),
+    )
 
 
 def _message(role: str, parts: list[dict[str, Any]]) -> Item:
     return Item.model_validate({"type": "message", "role": role, "content": parts})
 
 
-def _text(text: object) -> str:
+def _text(text: object, name: str) -> str:
     if not isinstance(text, str):
-        raise TypeError(f"a str is needed, not {type(text).__name__}")
+        raise TypeError(f"{name}: a str is needed, not {type(text).__name__}")
     return text
 
 
@@ -125,6 +129,11 @@ def as_item(
     if isinstance(value, str):
         return user(value)
     if isinstance(value, Mapping):
+        if isinstance(value.get("content"), str):  # as chat completions have it
+            raise ConfigurationError(
+                f"{where}.content: a list of parts is needed, not a text; items.user(text),"
+                " items.system(text) and items.assistant(text) make it"
+            )
         value = check(Item, {"type": "message", **value}, where)
     if not isinstance(value, Item):
         raise TypeError(f"{where}: an Item, a dict or a str, not {type(value).__name__}")

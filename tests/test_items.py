@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from realtime_sync import items
-from realtime_sync.errors import AudioError
+from realtime_sync.errors import AudioError, ConfigurationError
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,9 @@ def test_stereo() -> None:
     """Arrays may have channels, which are mixed."""
     stereo = np.stack([np.full(100, 1000), np.full(100, 3000)], axis=1).astype(np.int16)
     assert set(np.frombuffer(items.user(audio=stereo).audio, "<i2")) == {2000}
+
+
+def test_chat_completions_content_names_the_way_over() -> None:
+    """A text as `content`, as other APIs have it, is refused with what makes the parts."""
+    with pytest.raises(ConfigurationError, match=r"item\.content: a list of parts .*items\.user"):
+        items.as_item({"role": "user", "content": "Hello!"})

@@ -101,7 +101,8 @@ class InputAudioBuffer(AudioInput):
         waiting = duration_ms(session._look(lambda s: s.buffer.size), session.input_format)
         if waiting < COMMIT_MS:
             raise ValueError(
-                f"{waiting:.0f} ms of audio to commit; the server needs {COMMIT_MS} ms at least"
+                f"{waiting:.0f} ms of audio to commit; the server needs {COMMIT_MS} ms at least:"
+                " append more first"
             )
         with session.expect("conversation.item.*") as pending:
             event = InputAudioBufferCommit(event_id=session.new_id("event"))

@@ -198,7 +198,7 @@ class Responses:
         """
         record: ResponseRecord | None = self._session._look(lambda s: s.running.known(response_id))
         if record is None:
-            raise KeyError(response_id)
+            raise KeyError(f"no response {response_id!r} is known; .active is the one that runs")
         return self._session._handle(record)
 
     def __repr__(self) -> str:

@@ -80,7 +80,8 @@ class Tools:
         def without(now: Entries) -> Entries:
             gone.extend((at, entry) for at, entry in enumerate(now) if entry.name == name)
             if not gone:
-                raise KeyError(name)
+                there = ", ".join(entry.name for entry in now) or "none"
+                raise KeyError(f"no tool {name!r}; there are: {there}")
             return tuple(entry for entry in now if entry.name != name)
 
         def back(now: Entries) -> Entries:

@@ -73,7 +73,7 @@ def clean_key(key: object, name: str = "api_key") -> str:
     key = key.strip()
     if not _KEY.fullmatch(key):
         raise ConfigurationError(
-            f"{name}: it is empty"
+            f"{name}: it is empty; give the key, or leave it out"
             if not key
             else f"{name}: it holds spaces or non-ASCII characters"
         )

@@ -58,7 +58,10 @@ class Sending(Guarded):
                 return
             # first whether it is to wait at all: a tap may append without waiting
             if deadline.passed or not full.wait(deadline):
-                raise QueueFull("no room in the writer queue; the server or the network is slow")
+                raise QueueFull(
+                    "no room in the writer queue, since the server or the network is slow;"
+                    " wait for some by append(..., timeout=seconds)"
+                )
 
     def append_live(self, frames: list[tuple[bytes, int]], keep: int) -> int:
         """Queue audio of our microphone, without waiting for room.

@@ -125,3 +125,9 @@ def test_the_window_is_closed_first(
     assert lost
     assert "the window is gone" in str(lost[0].exc_info)
     caplog.clear()
+
+
+def test_without_a_window() -> None:
+    """What is no window is refused, and named."""
+    with pytest.raises(TypeError, match=r"root: the window, a tkinter\.Tk, not NoneType"):
+        gui.tk(None)  # type: ignore[arg-type]
