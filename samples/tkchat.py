@@ -26,8 +26,8 @@ from realtime_sync.local import LocalServer
 
 LOOKS = {
     "user": {"background": "#cfe4ff", "lmargin1": 90, "lmargin2": 90, "lmargincolor": "white"},
-    "assistant": {"background": "#e9ecef", "rmargin": 90, "rmargincolor": "white"},
-    "error": {"background": "#ffd9d6"},
+    "assistant": {"background": "#e9ecef", "lmargin2": 4, "rmargin": 90, "rmargincolor": "white"},
+    "error": {"background": "#ffd9d6", "lmargin2": 4},
 }
 SAYS = {
     "response.created": "The model answers.",

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +12,12 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-import realtime_sync
 from realtime_sync.audio import write_wav
 from realtime_sync.local import LocalServer
 from realtime_sync.local.speech import tones
 
-from .person import SAMPLES
+from .served import SAMPLE, serving
 
-SAMPLE = SAMPLES / "streamlitchat.py"
 streamlit = pytest.importorskip("streamlit", reason="needs: pip install streamlit")
 
 
@@ -91,37 +84,14 @@ def test_errors_are_shown(page: Any, server: LocalServer) -> None:
 
 def test_a_closed_tab_closes_its_session(server: LocalServer, tmp_path: Path) -> None:
     """Each tab has a session of its own, which ends with it."""
-    with serving(tmp_path) as url:
+    with serving(tmp_path) as page:
+        url = f"{page.replace('http', 'ws')}/_stcore/stream"
         first, second = tab(url), tab(url)
         until(lambda: links() == 2)
         first.close()
         until(lambda: links() == 1)
         second.close()
         until(lambda: links() == 0)
-
-
-@contextmanager
-def serving(where: Path) -> Iterator[str]:
-    """The page, served by Streamlit; its URL."""
-    root = str(Path(realtime_sync.__file__).parent.parent)  # also where it is not installed
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    options = ["--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", port]
-    program = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(SAMPLE), *options],
-        env={**os.environ, "PYTHONPATH": root},
-        cwd=where,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert program.stdout is not None
-        assert any("127.0.0.1" in line for line in program.stdout)
-        yield f"ws://127.0.0.1:{port}/_stcore/stream"
-    finally:
-        program.terminate()
-        program.communicate(timeout=20)
 
 
 def tab(url: str) -> ClientConnection:
