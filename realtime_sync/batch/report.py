@@ -31,10 +31,10 @@ dt { color: #667 } dd { margin: 0; font-size: 1.35rem; font-variant-numeric: tab
 table { border-collapse: collapse; width: 100% }
 td, th { text-align: left; padding: .3rem .6rem .3rem 0; vertical-align: top;
   border-top: 1px solid #e4e7ec } th { color: #667; font-weight: normal; border-top: 0 }
-td.n { font-variant-numeric: tabular-nums; text-align: right }
+td.n, th.n { font-variant-numeric: tabular-nums; text-align: right }
 svg { width: 100%; height: auto } svg text { font: 11px system-ui, sans-serif; fill: #667 }
 .bar { fill: #3a6ea5 } .axis { stroke: #c4cad3 } .mark { stroke: #c2572b; stroke-dasharray: 4 3 }
-svg text.said { fill: #c2572b }
+svg text.said { fill: #c2572b; paint-order: stroke; stroke: #fff; stroke-width: 4px }
 """
 
 
@@ -216,7 +216,7 @@ def _checks(checks: dict[str, list[int]]) -> str:
         f'<tr><td>{_safe(what)}<td class="n">{came}<td class="n">{missing}'
         for what, (came, missing) in worst
     ]
-    return _table(("", "came", "did not"), rows)
+    return _table('<th><th class="n">came<th class="n">did not', rows)
 
 
 def _errors(errors: dict[tuple[str, str], list[Any]]) -> str:
@@ -230,9 +230,8 @@ def _errors(errors: dict[tuple[str, str], list[Any]]) -> str:
             f'<tr><td class="n">{len(found)}<td>{_safe(said)}<td>{_safe(str(found[0][1])[:300])}'
             f"<td>{_safe(jobs)}{more}"
         )
-    return _table(("", "error", "the first one says", "jobs"), rows)
+    return _table('<th class="n"><th>error<th>the first one says<th>jobs', rows)
 
 
-def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
-    head = "".join(f"<th>{_safe(one)}" for one in heads)
+def _table(head: str, rows: Iterable[str]) -> str:
     return f"<table><tr>{head}{''.join(rows)}</table>"
