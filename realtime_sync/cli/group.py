@@ -31,7 +31,7 @@ def group() -> None:
 
     \b
     First steps; none of them needs a key:
-      realtime-sync demo                see text, a tool call, an interruption, audio
+      realtime-sync demo                text, a tool call, an interruption, audio
       realtime-sync chat                talk at the prompt
       realtime-sync ask "Hello!"        one question, one answer
       realtime-sync talk                by voice, with microphone and loudspeaker
