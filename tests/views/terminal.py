@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from itertools import groupby
 from typing import Any
 
 import pyte
@@ -74,10 +75,10 @@ def draw(raw: str, title: str, theme: TerminalTheme) -> str:
         color_system="truecolor",
         highlight=False,
     )
-    for row in range(len(rows(raw))):
+    for row in range(len(rows(raw)) + 1):  # of the last one the drawing cuts what is low
         line = Text(no_wrap=True, end="\n")
-        for column in range(COLUMNS):
-            cell = screen.buffer[row][column]
-            line.append(cell.data, _style(cell))
+        cells = [screen.buffer[row][column] for column in range(COLUMNS)]
+        for style, alike in groupby(cells, _style):
+            line.append("".join(cell.data for cell in alike), style)
         console.print(line, soft_wrap=True)
     return console.export_svg(title=title, theme=theme, unique_id="screen")
