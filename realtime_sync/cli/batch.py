@@ -31,7 +31,7 @@ _MINUTE = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=1)
 
 
-@click.command()
+@click.command(short_help="Many recordings or conversations, and a report.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
 @click.option(
     "--results",
@@ -51,10 +51,27 @@ _COUNT = click.IntRange(min=1)
 @click.option("--concurrency", type=_COUNT, metavar="N", help="Jobs at a time; else 16.")
 @click.option("--processes", type=_COUNT, metavar="N", help="In so many processes, one job each.")
 @click.option("--dask", metavar="ADDRESS", help="On a Dask cluster; its workers have the key.")
-@click.option("--retries", type=click.IntRange(min=0), default=2, show_default=True)
-@click.option("--jobs-a-minute", "jobs", type=_MINUTE, metavar="N")
-@click.option("--requests-a-minute", "requests", type=_MINUTE, metavar="N")
-@click.option("--tokens-a-minute", "tokens", type=_MINUTE, metavar="N")
+@click.option(
+    "--retries",
+    type=click.IntRange(min=0),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="How often a job that failed is tried again.",
+)
+@click.option(
+    "--jobs-a-minute", "jobs", type=_MINUTE, metavar="N", help="Jobs begun a minute, at most."
+)
+@click.option(
+    "--requests-a-minute",
+    "requests",
+    type=_MINUTE,
+    metavar="N",
+    help="Responses asked for a minute, at most.",
+)
+@click.option(
+    "--tokens-a-minute", "tokens", type=_MINUTE, metavar="N", help="Tokens a minute, at most."
+)
 @click.option("--total-tokens", type=_MINUTE, metavar="N", help="End when they are used up.")
 @click.option("--total-minutes", type=_MINUTE, metavar="N", help="Of sound or conversation.")
 @click.option("--language", metavar="CODE", help="Of recordings, e.g. en; else it is found out.")

@@ -7,7 +7,7 @@ import click
 __all__ = ["completion"]
 
 
-@click.command()
+@click.command(short_help="A script that has a shell complete.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print a script that has a shell complete commands, options and file names.

@@ -26,7 +26,7 @@ _CUT_AFTER = 60  # deltas of the long story
 _PCM_MS = 48  # bytes of a millisecond: PCM16 mono at 24 kHz
 
 
-@click.command()
+@click.command(short_help="See the library at work, without a key.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the library's log on stderr.")
 @reported
 def demo(verbose: bool) -> None:

@@ -54,7 +54,7 @@ class Finding:
     cure: str = ""
 
 
-@click.command()
+@click.command(short_help="See what works here, and what to do.")
 @click.option("--devices/--no-devices", default=True, help="Record and play a second.")
 @click.option("--json", "as_json", is_flag=True, help="Each finding as a line of JSON.")
 @server_options

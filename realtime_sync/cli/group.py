@@ -35,9 +35,11 @@ def group() -> None:
       realtime-sync chat                talk at the prompt
       realtime-sync ask "Hello!"        one question, one answer
       realtime-sync talk                by voice, with microphone and loudspeaker
+      realtime-sync doctor              what works here, and what to do where it does not
 
     With OPENAI_API_KEY set, they and say, transcribe and translate go to OpenAI, or to what
-    OPENAI_BASE_URL names; demo never does.
+    OPENAI_BASE_URL names; demo never does. What a session is made of, tools included, can stand in
+    a file: --config FILE. Each command has more to say: realtime-sync COMMAND --help.
     """
 
 

@@ -13,7 +13,7 @@ from .wavpath import WavPath
 __all__ = ["record"]
 
 
-@click.command()
+@click.command(short_help="Record a microphone into a file.")
 @click.argument("file", type=WavPath(), metavar="FILE.WAV")
 @click.option(
     "--seconds",
@@ -44,10 +44,17 @@ def record(target: Target, file: str, seconds: float | None, microphone: str | N
     device = target.talk.get("microphone") if microphone is None else device_of(microphone)
     wanted = None if seconds is None else round(seconds * 48_000) // 2 * 2  # bytes
     screen, written = Screen(), 0
+
+    def done() -> tuple[float, str]:
+        return written / (wanted or 1), f"{written / 48_000:.1f} of {seconds:g} s"
+
     with (
         Microphone(device) as source,
         WavSink(file) as sink,
-        screen.live(lambda: [(f"{written / 48_000:6.1f} s ", loudness(source.level), "bold red")]),
+        screen.live(
+            lambda: [(f"{written / 48_000:6.1f} s ", loudness(source.level), "bold red")],
+            None if wanted is None else done,
+        ),
     ):
         try:
             while (wanted is None or written < wanted) and (frame := source.read()):

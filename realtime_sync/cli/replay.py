@@ -30,7 +30,7 @@ _MAX = math.inf  # times the recorded pace: no pacing
 _MOST = 300  # characters of a text that are shown
 
 
-@click.command()
+@click.command(short_help="Show what a recording of a session holds.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option(
     "--speed",

@@ -12,7 +12,7 @@ from .screen import printable
 __all__ = ["router"]
 
 
-@click.command()
+@click.command(short_help="Check and show stages of a conversation.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--mermaid", is_flag=True, help="Print it as a Mermaid flowchart.")
 @reported

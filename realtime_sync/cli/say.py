@@ -20,7 +20,7 @@ __all__ = ["say"]
 _LATE: Final = 10.0  # seconds that the last sound may be behind the end of the response
 
 
-@click.command()
+@click.command(short_help="Have a text said.")
 @click.argument("text")
 @click.option("--voice", metavar="NAME", help="Else the server's.")
 @click.option(

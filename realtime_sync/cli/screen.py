@@ -28,6 +28,8 @@ _PIECES = re.compile(r"\n|[ ]+|[^\n ]+")  # a non-breaking space is part of its 
 _BARS = " ▁▂▃▄▅▆▇█"
 _QUIETEST = -60.0  # dBFS
 _WIDEST = 100  # cells; longer lines are hard to read
+_LABEL = 0.6  # of the width: a longer label leaves no room for text beside it
+_BAR, _SHORTEST = 40, 6  # cells of a bar of progress
 _HELD = 20  # cells of an unfinished word that may wait for its end
 
 
@@ -121,7 +123,7 @@ class Live:
         if not self._screen.is_terminal:
             self._screen.write(f"{label.strip()}: {' '.join(text.split())}")
             return
-        self._console.print(_laid(label, text, style))
+        self._console.print(_laid(label, text, style, self._console.width))
 
     def note(self, text: str, *, err: bool = False) -> None:
         """A line as it is, on standard output or stderr; what is drawn makes room for it."""
@@ -136,8 +138,9 @@ class Live:
     def _draw(self) -> Any:
         from rich.console import Group
 
-        bar = () if self._progress is None else (_barred(*self._progress()),)
-        return Group(*(_laid(*line) for line in self._lines()), *bar)
+        width = self._console.width
+        bar = () if self._progress is None else (_barred(*self._progress(), width),)
+        return Group(*(_laid(*line, width) for line in self._lines()), *bar)
 
     def __enter__(self) -> Live:
         if self._screen.is_terminal:
@@ -157,26 +160,34 @@ class Live:
             self._drawn.__exit__(*exc)
 
 
-def _laid(label: str, text: str, style: str) -> Any:
-    """A label, and the text to its right, all its lines."""
+def _laid(label: str, text: str, style: str, width: int) -> Any:
+    """A label, and the text to its right, all its lines; below it where there is no room."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
+    if cell_len(label) > width * _LABEL:
+        return Text.assemble((label, style), printable(text), overflow="fold")
     table = Table.grid()
     table.add_column(no_wrap=True)
     table.add_row(Text(label, style=style), Text(printable(text)))
     return table
 
 
-def _barred(share: float, words: str) -> Any:
-    """A bar, so much of it full, and words behind it."""
+def _barred(share: float, words: str, width: int) -> Any:
+    """A bar, so much of it full, and words behind it, in one line."""
+    from rich.cells import cell_len
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
+    room = max(_SHORTEST, min(_BAR, width - cell_len(words) - 8))  # the percentage, and gaps
     table = Table.grid(padding=(0, 1))
     percent = Text(f"{share:4.0%}", style="dim")
-    table.add_row(ProgressBar(1.0, min(1.0, share), width=40), percent, Text(words, style="dim"))
+    bar = ProgressBar(1.0, min(1.0, share), width=room)
+    said = Text(words, style="dim")
+    said.truncate(max(1, width - room - 8), overflow="ellipsis")
+    table.add_row(bar, percent, said)
     return table
 
 

@@ -31,7 +31,7 @@ def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> f
     return speed
 
 
-@click.command()
+@click.command(short_help="Run the embedded server.")
 @click.option(
     "--host",
     default="127.0.0.1",

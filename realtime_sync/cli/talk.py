@@ -93,7 +93,11 @@ def talk(
     Without OPENAI_API_KEY and --url the embedded server answers (and says so on stderr): by rules,
     without a model; it gives speech back as it was.
 
-    Through a pipe each line is what one side has said, once it is said.
+    Through a pipe each line is what one side has said, once it is said; what tools did is told on
+    stderr.
+
+    Exit code: 0 where the talk came to its end, by you or by itself; 1 for everything else, with
+    the reason on stderr; 2 for wrong usage.
     """
     not_twice(input=source, output=sink, record=record)
     if key and source is not None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["transcribe"]
 
 
-@click.command()
+@click.command(short_help="Write down what is said in sound files.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
 @click.option("--language", metavar="CODE", help="Of what is said, e.g. en; else it is found out.")
 @click.option("--prompt", metavar="TEXT", help="What it is about: names and words to expect.")

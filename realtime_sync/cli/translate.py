@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["translate"]
 
 
-@click.command()
+@click.command(short_help="Translate what is said in a sound file.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--to", "language", metavar="CODE", help="The language, e.g. es; else the server's.")
 @click.option(

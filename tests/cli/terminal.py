@@ -25,19 +25,22 @@ _LAUNCH = (
 
 
 class Terminal:
-    """80 columns, with the command on it.
+    """A terminal, with the command on it.
 
     Args:
         arguments: The command's.
         lines: How high it is.
+        columns: How wide.
         where: The folder that it runs in.
     """
 
-    def __init__(self, *arguments: str, lines: int = 24, where: Path | None = None) -> None:
+    def __init__(
+        self, *arguments: str, lines: int = 24, columns: int = 80, where: Path | None = None
+    ) -> None:
         self.raw = ""  # everything that was shown
         self._seen = 0  # how much of `text` was expected already
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 80, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, *arguments],
             stdin=slave,

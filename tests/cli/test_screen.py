@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from realtime_sync.cli.screen import Flow, Screen, printable
+from realtime_sync.cli.screen import Flow, Screen, _barred, printable
 
 
 @pytest.fixture
@@ -70,3 +70,25 @@ def test_nothing_said_shows_nothing(screen: Screen) -> None:
     """A flow without a label and without text leaves no empty line."""
     Flow(screen).end()
     assert shown(screen) == ""
+
+
+def test_a_label_that_leaves_no_room(screen: Screen) -> None:
+    """Label and text are there whole, on however narrow a terminal."""
+    with screen.live(list) as live:
+        live.write("    0.017 < response.output_text.delta  ", "Once upon a time", "green")
+        live.write("interviews/with a long name.wav", "", "bold")
+        live.write("you   ", "a word and another word, and more", "")
+    flat = "".join(line.rstrip() for line in shown(screen).replace("\n", "").split("\x1b[2K"))
+    for text in ("response.output_text.delta", "Once upon a time", "long name.wav"):
+        assert text.replace(" ", "") in flat.replace(" ", "")
+    assert "…" not in flat
+
+
+@pytest.mark.parametrize("words", ["3 of 4", "3 of 4  an interview with a very long name.wav"])
+def test_a_bar_is_one_line(screen: Screen, words: str) -> None:
+    """It gives way to its words; words too long for the line are cut."""
+    screen._console.print(_barred(0.75, words, screen._console.width))
+    (line,) = shown(screen).splitlines()
+    assert "75% 3 of 4" in line
+    assert line.count("━") >= 4
+    assert len(line) <= 30
