@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +21,7 @@ _STEERING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 # Ctrl-C reaches the process only if the terminal is the one that controls it
 _LAUNCH = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "os.execv(sys.executable, [sys.executable, '-m', 'realtime_sync', *sys.argv[1:]])"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
 )
 
 
@@ -32,17 +33,23 @@ class Terminal:
         lines: How high it is.
         columns: How wide.
         where: The folder that it runs in.
+        program: Another one in its stead.
     """
 
     def __init__(
-        self, *arguments: str, lines: int = 24, columns: int = 80, where: Path | None = None
+        self,
+        *arguments: str,
+        lines: int = 24,
+        columns: int = 80,
+        where: Path | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "realtime_sync"),
     ) -> None:
         self.raw = ""  # everything that was shown
         self._seen = 0  # how much of `text` was expected already
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCH, *arguments],
+            [sys.executable, "-c", _LAUNCH, *program, *arguments],
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -107,18 +108,57 @@ def test_a_script_for_each_shell(run: Run, shell: str) -> None:
     assert f"_REALTIME_SYNC_COMPLETE={shell}_complete" in done.stdout
 
 
-def test_bash_completes(tmp_path: Path) -> None:
-    """After the script, bash finds commands by their beginning."""
+@pytest.fixture
+def command(tmp_path: Path) -> Path:
+    """The command by its own name, in a folder."""
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("bash is not here")
-    command = tmp_path / "realtime-sync"
-    command.write_text(f'#!{bash}\nexec "{sys.executable}" -m realtime_sync "$@"\n')
-    command.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    path = tmp_path / "bin" / "realtime-sync"
+    path.write_text(f'#!{bash}\nexec "{sys.executable}" -m realtime_sync "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_bash_completes(command: Path) -> None:
+    """After the script, bash finds commands, options and choices by their beginning."""
     script = (
-        f'PATH="{tmp_path}:$PATH"; eval "$(realtime-sync completion bash)"\n'
-        "COMP_WORDS=(realtime-sync tra) COMP_CWORD=1\n"
-        '_realtime_sync_completion realtime-sync; echo "${COMPREPLY[@]}"'
+        f'PATH="{command.parent}:$PATH"; eval "$(realtime-sync completion bash)"\n'
+        + "\n".join(
+            f"COMP_WORDS=(realtime-sync {words}) COMP_CWORD={len(words.split())} COMPREPLY=()\n"
+            '_realtime_sync_completion realtime-sync; echo "${COMPREPLY[@]}"'
+            for words in ("tra", "ask --co", "ask --api", "talk --echo n")
+        )
     )
-    done = subprocess.run([bash, "-c", script], capture_output=True, text=True, timeout=30)
-    assert done.stdout.split() == ["transcribe", "translate"]
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30)
+    assert done.stdout.splitlines() == [
+        "transcribe translate",
+        "--config",
+        "--api-key --api-key-env",
+        "none",
+    ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are POSIX")
+def test_bash_completes_files(
+    command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its prompt, where an argument or an option is a file."""
+    from .terminal import Terminal
+
+    (tmp_path / "my-recording.jsonl").touch()
+    (tmp_path / "my-agent.toml").touch()
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PS1", "ready> ")
+    with Terminal("--norc", "--noprofile", where=tmp_path, program=["bash"], columns=200) as term:
+        term.expect("ready> ")
+        term.type('eval "$(realtime-sync completion bash)"; echo completion is "th"ere\r')
+        term.expect("completion is there")
+        term.expect("ready> ")
+        term.type("realtime-sync replay my-r\t")
+        term.expect("replay my-recording.jsonl ")
+        term.type("\x15realtime-sync talk --config my-a\t")
+        term.expect("talk --config my-agent.toml ")
+        term.type("\x15exit\r")
+        term.ended()
