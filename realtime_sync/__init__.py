@@ -10,6 +10,7 @@
 The rooms, each importing only from those above it:
 
 - `errors`: every exception; the tree is its docstring.
+- `closing`: what a `with` block closes at its end.
 - `tables`: TOML and JSON files that users write, and everything that is wrong with one.
 - `events`: the words: typed models of everything on the wire.
 - `core`: the brain: server events in, effects out; no thread, socket or clock.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .closing import Closing
 from .core.turns import Turn
 from .errors import (
     BudgetExceeded,
@@ -33,7 +33,7 @@ __all__ = ["Events", "Pending", "Rounds", "TextStream"]
 T = TypeVar("T")
 
 
-class TurnStream(Generic[T]):
+class TurnStream(Closing, Generic[T]):
     """What a turn brings, in order.
 
     The turn runs by itself, whether it is read or not. `close()`, the end of `with`, or Ctrl-C
@@ -102,17 +102,6 @@ class TurnStream(Generic[T]):
         if not self._turn.done and self._turn.key is not None:
             self._connection.give_up(self._turn.key)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'ended' if self._turn.done else 'running'}>"
 
@@ -175,7 +164,7 @@ class Rounds(TurnStream[Item]):
         return record.waiters, lambda: record.done or more()
 
 
-class Events:
+class Events(Closing):
     """Events as they come, from the call on. Ends when the session is closed.
 
     `close()`, the end of `with` or losing the last reference ends it too. It belongs to one
@@ -206,12 +195,6 @@ class Events:
     def close(self) -> None:
         """Watch no more; what has come can still be read."""
         self._watches.remove(self._watch)
-
-    def __enter__(self) -> Events:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Events {'ended' if self._watch.ended else 'watching'}>"

@@ -21,9 +21,11 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in FILES]
 #: one that sees it. What is imported when a function is called does not count.
 SEES: dict[str, set[str]] = {
     "errors": set(),
+    "closing": set(),
     "policy": {"errors"},
     "tables": {"errors"},
-    "audio": {"runtime", "errors"},  # of runtime its clock, which knows nothing of sessions
+    # of runtime its clock, which knows nothing of sessions
+    "audio": {"closing", "runtime", "errors"},
     "events": {"errors"},
     "core": {"events", "errors"},
     "runtime": {"core", "events", "policy", "errors"},
@@ -33,8 +35,8 @@ SEES: dict[str, set[str]] = {
     "items": {"images", "audio", "events", "errors"},
     "history": {"items", "events", "errors"},
     "response": {"runtime", "core", "events", "errors"},
-    "streams": {"response", "runtime", "core", "events", "errors"},
-    "recording": {"runtime", "errors"},
+    "streams": {"closing", "response", "runtime", "core", "events", "errors"},
+    "recording": {"closing", "runtime", "errors"},
     "listening": {"streams", "runtime", "core", "events", "errors"},
     "opening": {"history", "items", "runtime", "events", "errors"},
     "configuration": {
@@ -82,14 +84,14 @@ SEES: dict[str, set[str]] = {
     "notebook": {"audio", "runtime", "errors"},
     "gui": {"errors"},
     "telemetry": {"living", "recording", "runtime", "core", "events", "errors"},
-    "rest": {"opening", "tools", "runtime", "events", "errors"},
+    "rest": {"closing", "opening", "tools", "runtime", "events", "errors"},
     "plugin": set(),  # not even what is above it: see its docstring
     "text": {
         *("session", "calling", "resources", "opening", "response", "history", "items", "images"),
         *("tools", "runtime", "core", "events", "errors"),
     },
     "local": {"audio", "events", "errors"},
-    "batch": {"living", "configuration", "tools", "runtime", "core", "errors"},
+    "batch": {"closing", "living", "configuration", "tools", "runtime", "core", "errors"},
     "cli": {
         *("session", "voice", "local", "audio", "tools", "recording", "response", "events"),
         *("batch", "configuration", "runtime", "errors"),

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from ..closing import Closing
 from ..errors import AudioError, AudioUnavailable
 from .codecs import MAX_CHANNELS, Array, Bytes, Int16, samples_of, to_pcm16
 from .formats import RATE
@@ -111,7 +112,7 @@ def open_file(path: str | os.PathLike[str]) -> FileSource:
     return SoundFileSource(path)
 
 
-class WavSource:
+class WavSource(Closing):
     """A WAV file, piece by piece: an `AudioSource` that never holds the whole of it.
 
     Args:
@@ -172,12 +173,6 @@ class WavSource:
         """Close the file. Idempotent."""
         self._file.close()
 
-    def __enter__(self) -> WavSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<WavSource {self._path}, {self.sample_rate} Hz>"
 
@@ -212,7 +207,7 @@ def write_wav(path: str | os.PathLike[str], pcm: Bytes | Array, rate: int = RATE
         sink.write(frames)
 
 
-class WavSink:
+class WavSink(Closing):
     """A WAV file that grows: an `AudioSink` that keeps nothing in memory.
 
     Its header is brought up to date once a second and at the end, so that what was written is
@@ -311,12 +306,6 @@ class WavSink:
                 self._tell()
             finally:
                 self._file.close()
-
-    def __enter__(self) -> WavSink:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<WavSink {self._path}, {self.sample_rate} Hz, {self.played_ms:.0f} ms>"

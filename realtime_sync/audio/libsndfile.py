@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 from typing import Any, Final
 
+from ..closing import Closing
 from ..errors import AudioError
 from .codecs import MAX_CHANNELS, to_pcm16
 from .polyphase import MAX_RATE, MIN_RATE
@@ -33,7 +34,7 @@ def check_shape(path: str | os.PathLike[str], channels: int, rate: int) -> None:
         raise AudioError(f"{os.fspath(path)} claims {rate} frames a second; {CURE}")
 
 
-class SoundFileSource:
+class SoundFileSource(Closing):
     """A sound file, piece by piece: an `AudioSource`.
 
     Args:
@@ -84,12 +85,6 @@ class SoundFileSource:
     def close(self) -> None:
         """Close the file. Idempotent."""
         self._file.close()
-
-    def __enter__(self) -> SoundFileSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<SoundFileSource {self._path}, {self.sample_rate} Hz>"

@@ -7,9 +7,9 @@ import os
 import threading
 import weakref
 from collections.abc import Generator
-from types import TracebackType
 from typing import Any
 
+from ..closing import Closing
 from ..errors import ConfigurationError
 from .job import JobId
 from .result import Result, parsed
@@ -24,7 +24,7 @@ __all__ = ["Journal"]
 _BEGIN = b'{"job": '  # of each line
 
 
-class Journal:
+class Journal(Closing):
     """Where results are kept: a file, or memory where none is wanted.
 
     A line is one `write` of the system's: killed before it, there is none; killed after it, there
@@ -170,17 +170,6 @@ class Journal:
         self._closed = True
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 _open: weakref.WeakSet[Journal] = weakref.WeakSet()

@@ -12,18 +12,18 @@ import os
 import threading
 import time
 from collections import deque
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import realtime_sync
 
+from ..closing import Closing
 from ..errors import ConfigurationError, RecordingError
 from ..runtime.clock import Deadline, Event, may_wait, monotonic
 from .entries import ENDED, FORMAT, GAP, VERSION
 from .veil import audio_parts, hide, unkeyed
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 __all__ = ["MOST", "Recording"]
 
@@ -45,7 +45,7 @@ Wire = dict[str, Any]
 _Frame = tuple[float, str, bytes | Wire]
 
 
-class Recording:
+class Recording(Closing):
     """A recording that is being written; `session.record(path)` begins one.
 
     Ends with the session, by `close()`, or at the end of its `with` block. A disk that is full ends
@@ -135,17 +135,6 @@ class Recording:
         self.end()
         if not self.join(deadline):
             log.warning("realtime-recorder still writes %s", self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "ended" if self.over else "running"

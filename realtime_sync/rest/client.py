@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..closing import Closing
 from ..errors import ConfigurationError
 from ..events.config import NOT_GIVEN, NotGiven
 from ..opening import endpoints_of
@@ -26,7 +26,7 @@ __all__ = ["Rest"]
 MAX_RETRIES = 2
 
 
-class Rest:
+class Rest(Closing):
     """The REST side of the Realtime API.
 
     ::
@@ -158,17 +158,6 @@ class Rest:
     def close(self) -> None:
         """Give back the connections; a `client` of yours stays open. Idempotent."""
         self._post.close()
-
-    def __enter__(self) -> Rest:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> Any:
         raise TypeError("Rest holds a key and does not pickle; make it where it is needed")
