@@ -87,6 +87,7 @@ class Asking(Living):
         """
         deadline = Deadline(timeout)
         may_wait()
+        self._ready(deadline)
         turn = self._turn(self._said(text, audio, image, detail, through), max_rounds, overrides)
         response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
         return response
@@ -259,6 +260,9 @@ class Asking(Living):
             return fn
 
         return add if check is None else add(check)
+
+    def _ready(self, deadline: Deadline) -> None:
+        """Before a turn that is waited for: a session that opens itself does so within its time."""
 
     def _turn(
         self, said: tuple[ClientEvent, ...], max_rounds: int, overrides: dict[str, Any]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from ..calling import Calling
 from ..core.interruptions import interrupt
-from ..core.turns import DEFAULT_ROUNDS
 from ..errors import ConfigurationError, SessionClosed
 from ..events.base import ClientEvent
 from ..events.config import NOT_GIVEN, NotGiven, SessionConfig
@@ -18,8 +17,7 @@ from ..resources import Conversation, Responses
 from ..resources.approval import Approver
 from ..resources.conversation import ItemLike, item_event
 from ..resources.responses import response_params
-from ..response import Response
-from ..runtime.clock import Deadline, may_wait
+from ..runtime.clock import Deadline
 from ..runtime.dispatcher import Dispatch
 from ..tools.execution import DEFAULT_LIMIT
 from .connection import TextConnection
@@ -97,7 +95,7 @@ class TextSession(Calling):
         """The model's name."""
         return self._setup.name
 
-    # --- opening, turns
+    # --- opening
 
     def open(self, *, timeout: float | None = 30) -> Self:
         """Make its API ready; what is used first does so, too. On an open session: returns at once.
@@ -110,27 +108,6 @@ class TextSession(Calling):
             SessionClosed: The session was closed; make a new one.
         """
         return super().open(timeout=timeout)
-
-    def ask(
-        self,
-        text: str | None = None,
-        *,
-        audio: Any = None,
-        image: Any = None,
-        detail: str | None = None,
-        through: Literal["item", "buffer"] = "item",
-        max_rounds: int = DEFAULT_ROUNDS,
-        timeout: float | None = 120,
-        **overrides: Any,
-    ) -> Response:
-        deadline = Deadline(timeout)
-        may_wait()
-        self._ready(deadline)  # within the caller's time
-        said = {"audio": audio, "image": image, "detail": detail, "through": through}
-        left = deadline.remaining()
-        return super().ask(text, **said, max_rounds=max_rounds, timeout=left, **overrides)
-
-    ask.__doc__ = Calling.ask.__doc__
 
     # --- the conversation
 
