@@ -107,7 +107,6 @@ class AssistantSession(TextSession):
         size = None if image_size is None else check_fit(image_size, "image_size")
         self._uploads = Uploads(service, size=size, told=on_file_uploaded)
         self._assistants = Assistants(service, assistant, self._uploads)
-        told = {} if instructions is None else {"instructions": instructions}
         super().__init__(
             self._assistants,
             assistant.model if isinstance(assistant, Create) else assistant.assistant_id,
@@ -118,7 +117,8 @@ class AssistantSession(TextSession):
             approver=approver,
             approval_timeout=approval_timeout,
             tool_threads=tool_threads,
-            fields={**options, **told},
+            instructions=instructions,
+            options=options,
         )
         self._assistants.given = frozenset(item.id for item in self._setup.history if item.id)
 

@@ -99,7 +99,6 @@ class ChatSession(TextSession):
             base_url=base_url,
             max_retries=max_retries,
         )
-        told = {} if instructions is None else {"instructions": instructions}
         super().__init__(
             _APIS[api](self._service),
             model,
@@ -110,7 +109,8 @@ class ChatSession(TextSession):
             approver=approver,
             approval_timeout=approval_timeout,
             tool_threads=tool_threads,
-            fields={**options, **told},
+            instructions=instructions,
+            options=options,
         )
 
     def _place(self) -> dict[str, Any]:

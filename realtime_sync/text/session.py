@@ -61,18 +61,21 @@ class TextSession(Calling):
         approver: Approver | None = None,
         approval_timeout: float | None = 300,
         tool_threads: int = DEFAULT_LIMIT,
-        fields: Mapping[str, Any],
+        instructions: str | None,
+        options: Mapping[str, Any],
     ) -> None:
         """See the sessions.
 
         Args:
             model: Who responds.
             name: Its name.
-            fields: `instructions`, `tool_choice`, and options of the API.
+            instructions: What it is told before everything else.
+            options: `tool_choice`, and options of the API.
         """
         super().__init__()
+        told = {} if instructions is None else {"instructions": instructions}
         self._setup = setup = TextSetup(
-            model, name, config=settings(fields), tools=tools, history=history
+            model, name, config=settings({**options, **told}), tools=tools, history=history
         )
         if router is not None:
             self._routing = TextRouting(self, router, setup)
