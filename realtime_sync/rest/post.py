@@ -6,7 +6,6 @@ and ours have no cause.
 
 from __future__ import annotations
 
-import json
 import ssl
 import weakref
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ from ..runtime.clock import check_timeout, may_wait
 from ..runtime.dial import default_context
 from ..runtime.endpoints import Endpoint
 from ..runtime.framing import printable
-from ..runtime.greeting import BODY_LIMIT, Headers
+from ..runtime.greeting import BODY_LIMIT, Headers, words_of
 from ..runtime.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -221,7 +220,7 @@ def _refusal(exc: Any, what: str, hidden: Callable[[str], str]) -> ConnectError:
     """The error for a status from 300 on."""
     status, body = exc.status_code, hidden(exc.response.text)[:BODY_LIMIT]
     words = [f"{what}: refused with {status}"]
-    said = _words(body)
+    said = words_of(body)
     if said:
         words.append(f"the server says: {said.rstrip('.')}")
     if status in _CURES:
@@ -232,16 +231,6 @@ def _refusal(exc: Any, what: str, hidden: Callable[[str], str]) -> ConnectError:
     if request_id:
         words.append(f"request {hidden(printable(request_id, 80))}")
     return ConnectError.for_status(status, "; ".join(words), body)
-
-
-def _words(body: str) -> str:
-    """The message of a JSON error body; nothing of an HTML page."""
-    try:
-        error = json.loads(body)["error"]
-        message = error if isinstance(error, str) else error["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return printable(message) if isinstance(message, str) else ""
 
 
 def _reason(exc: BaseException) -> str:

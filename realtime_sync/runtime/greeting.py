@@ -24,7 +24,7 @@ from .framing import printable
 from .secrets import Secrets
 from .wire import Wire
 
-__all__ = ["Answer", "Greeting", "Headers"]
+__all__ = ["Answer", "Greeting", "Headers", "words_of"]
 
 HEAD_LIMIT = 65_536  # bytes of the answer's header
 BODY_LIMIT = 65_536  # bytes of a refusal's body that are read
@@ -164,7 +164,7 @@ class Answer(NamedTuple):
         what = f"{peer} refused the WebSocket handshake: {self.status}"
         phrase = headers.redact(self.phrase)
         words = [what + (f" {phrase}" if phrase else "")]
-        said = _words(text)
+        said = words_of(text)
         if said:
             words.append(f"the server says: {said.rstrip('.')}")
         if 300 <= self.status < 400:
@@ -279,7 +279,7 @@ def _seconds(headers: Mapping[str, str]) -> float | None:
     return seconds if 0 <= seconds < math.inf else None
 
 
-def _words(body: str) -> str:
+def words_of(body: str) -> str:
     """The message of a JSON error body; nothing of an HTML page."""
     try:
         error = json.loads(body)["error"]
