@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from ..events.base import Event, UnknownEvent
+from ..events.beta import SERVER_NAMES
 from ..events.local import LOCAL_EVENTS
 from ..events.server import SERVER_EVENTS
 
@@ -20,16 +21,8 @@ log = logging.getLogger(__name__)
 #: What a handler or watcher wants: a name, a glob, or a class that many events share.
 Wanted = str | type[Event]
 
-#: Beta names that GA has another name for. Source: wire.md (f).
-_BETA = {
-    "response.text.delta": "response.output_text.delta",
-    "response.text.done": "response.output_text.done",
-    "response.audio.delta": "response.output_audio.delta",
-    "response.audio.done": "response.output_audio.done",
-    "response.audio_transcript.delta": "response.output_audio_transcript.delta",
-    "response.audio_transcript.done": "response.output_audio_transcript.done",
-    "transcription_session.updated": "session.updated",
-}
+#: Beta names of what goes by another name alone in GA.
+_BETA = {beta: ga for beta, ga in SERVER_NAMES.items() if beta not in SERVER_EVENTS}
 
 
 def event_type(wanted: str | type[Event]) -> Wanted:
