@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import settings
 from measured import Measured
+from nullsinks import NullSinks, missing
 from pipe import LIMIT, Line
 from printed import Printed
 
@@ -177,3 +178,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("skips that tests/skips.txt does not list")
         for node, reason in unlisted:
             terminalreporter.line(f"{node}: {reason}")
+
+
+@pytest.fixture(scope="module")
+def pulseaudio() -> Iterator[NullSinks]:
+    """One daemon for a file of tests."""
+    assert missing() is None, missing()
+    with NullSinks() as running:
+        yield running
+
+
+@pytest.fixture
+def sinks(pulseaudio: NullSinks, monkeypatch: pytest.MonkeyPatch) -> NullSinks:
+    """The daemon, as this process's audio."""
+    for name, value in pulseaudio.environment.items():
+        monkeypatch.setenv(name, value)
+    return pulseaudio

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -42,3 +43,26 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Card]]:
             thread.join(5)
     assert not any(made.streams for made in cards), "a stream was left open"
     assert not any(made.libraries for made in cards), "PortAudio was left initialised"
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def on_card(card: Callable[..., Card]) -> Iterator[Callable[..., Any]]:
+    """Makes a card, and a microphone or a loudspeaker on it that is closed after the test."""
+    made = []
+
+    def on(kind: Any, *devices: FakeDevice, clock: VirtualClock, **how: Any) -> Any:
+        there = card(*devices, clock=clock)
+        one = kind(**how)
+        one.card = there
+        made.append(one)
+        return one
+
+    yield on
+    for one in made:
+        one.card.release()
+        one.close()

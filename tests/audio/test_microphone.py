@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,27 +19,9 @@ TONE = (np.sin(np.arange(24_000) / 20) * 8000).astype("<i2")
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
-def listen(card: Any) -> Iterator[Callable[..., Microphone]]:
-    """Makes a card, and a microphone on it that is closed after the test."""
-    made: list[Any] = []
-
-    def on(*devices: FakeDevice, clock: VirtualClock, **how: Any) -> Microphone:
-        made.append(card(*devices, clock=clock))
-        microphone = Microphone(**how)
-        made.append(microphone)
-        microphone.card = made[-2]  # type: ignore[attr-defined]
-        return microphone
-
-    yield on
-    for one in made:
-        if isinstance(one, Microphone):
-            one.card.release()  # type: ignore[attr-defined]
-            one.close()
+def listen(on_card: Callable[..., Any]) -> Callable[..., Microphone]:
+    """Makes a card, and a microphone on it."""
+    return partial(on_card, Microphone)
 
 
 def test_frames_as_they_are_spoken(listen: Any, clock: VirtualClock) -> None:

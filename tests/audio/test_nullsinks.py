@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,22 +42,6 @@ BACKENDS = [
 
 TRIES = 4  # while the device itself says that the machine is too busy for it
 SPOKEN = tones("What is heard here was said elsewhere, a moment ago.")
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[NullSinks]:
-    """One daemon for the file."""
-    assert _missing is None, _missing
-    with NullSinks() as running:
-        yield running
-
-
-@pytest.fixture
-def sinks(daemon: NullSinks, monkeypatch: pytest.MonkeyPatch) -> NullSinks:
-    """The daemon, as this process's audio."""
-    for name, value in daemon.environment.items():
-        monkeypatch.setenv(name, value)
-    return daemon
 
 
 class Recording:

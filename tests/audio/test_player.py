@@ -40,11 +40,6 @@ class Buffered(Sink):
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
 def played() -> Iterator[list[Player]]:
     """Players that are closed after the test."""
     made: list[Player] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,27 +19,9 @@ from .portaudio import ROOM, FakeDevice
 
 
 @pytest.fixture
-def clock() -> VirtualClock:
-    return VirtualClock()
-
-
-@pytest.fixture
-def speak(card: Any) -> Iterator[Callable[..., Speaker]]:
-    """Makes a card, and a loudspeaker on it that is closed after the test."""
-    made: list[Any] = []
-
-    def on(*devices: FakeDevice, clock: VirtualClock, **how: Any) -> Speaker:
-        made.append(card(*devices, clock=clock))
-        speaker = Speaker(**how)
-        made.append(speaker)
-        speaker.card = made[-2]  # type: ignore[attr-defined]
-        return speaker
-
-    yield on
-    for one in made:
-        if isinstance(one, Speaker):
-            one.card.release()  # type: ignore[attr-defined]
-            one.close()
+def speak(on_card: Callable[..., Any]) -> Callable[..., Speaker]:
+    """Makes a card, and a loudspeaker on it."""
+    return partial(on_card, Speaker)
 
 
 def sound(ms: float, value: int = 1000) -> bytes:

@@ -10,7 +10,6 @@ import logging
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,22 +34,6 @@ SPOKEN = tones("What is said comes back.")
 SERVER_VAD = {"type": "server_vad", "silence_duration_ms": 500}
 _CHUNK = 960  # bytes; 20 ms
 _LOUD = 60
-
-
-@pytest.fixture(scope="module")
-def daemon() -> Iterator[NullSinks]:
-    """One daemon for the file."""
-    assert _missing is None, _missing
-    with NullSinks() as running:
-        yield running
-
-
-@pytest.fixture
-def sinks(daemon: NullSinks, monkeypatch: pytest.MonkeyPatch) -> NullSinks:
-    """The daemon, as this process's audio."""
-    for name, value in daemon.environment.items():
-        monkeypatch.setenv(name, value)
-    return daemon
 
 
 class Ear:
