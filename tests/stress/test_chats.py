@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,20 +14,14 @@ from text.api import Api, called, chunk, cut_after, refused, said, streamed
 from realtime_sync.errors import RealtimeError
 from realtime_sync.text import ChatSession
 
+pytestmark = pytest.mark.usefixtures("often")
+
 THREADS = 8
 
 
 def add(a: int, b: int) -> int:
     """Adds two numbers."""
     return a + b
-
-
-@pytest.fixture(autouse=True)
-def _switch() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import random
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,15 +26,9 @@ TIMEOUT = 1.0  # of each call
 SLACK = 10.0  # seconds beyond it that only a hang takes
 POLICY = ReconnectPolicy(delays=(0, 0.001, 0.005, 0.01) * 10, jitter=0.5)
 
+pytestmark = pytest.mark.usefixtures("often")
+
 SEED = os.environ.get("REALTIME_SYNC_SEED")
-
-
-@pytest.fixture(autouse=True)
-def _switch_often() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 class Chaos:

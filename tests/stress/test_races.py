@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -32,15 +31,6 @@ FAIR = (SessionClosed, ResponseActive, ResponseCancelled, ServerError)
 
 # before conftest takes the variables of this name away
 _seed = os.environ.get("REALTIME_SYNC_SEED")
-
-
-@pytest.fixture
-def _often() -> Iterator[None]:
-    """Threads are switched a million times a second."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 class Crowd:
@@ -147,7 +137,7 @@ def rush(server: LocalServer, seconds: float, close_early: bool) -> None:
 
 
 @pytest.mark.row("C5")
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("close_early", [False, True], ids=["to the end", "closed meanwhile"])
 def test_races(server: LocalServer, close_early: bool) -> None:
     """Every call ends, every reply belongs to its question, no thread is left."""
@@ -155,7 +145,7 @@ def test_races(server: LocalServer, close_early: bool) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("close_early", [False, True], ids=["to the end", "closed meanwhile"])
 def test_races_at_length(server: LocalServer, close_early: bool) -> None:
     """The same, in eight sessions of six seconds."""
@@ -163,7 +153,7 @@ def test_races_at_length(server: LocalServer, close_early: bool) -> None:
         rush(server, 6.0, close_early)
 
 
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("often")
 def test_opening_and_closing(server: LocalServer) -> None:
     """Sessions that are closed while they open leave nothing, whoever is faster."""
     choice = random.Random(int(_seed) if _seed else None)

@@ -8,10 +8,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import random
-import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,15 +25,6 @@ LONGEST = 60.0  # seconds that a call may take; none may come near it
 
 # before conftest takes the variables of this name away
 _seed = os.environ.get("REALTIME_SYNC_SEED")
-
-
-@pytest.fixture
-def _often() -> Iterator[None]:
-    """Threads are switched a million times a second."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
 
 
 class Twenty:
@@ -137,7 +126,7 @@ def rush(server: LocalServer, seconds: float, *shown: str) -> None:
         assert session._look(lambda s: (len(s.sequencer.queue), s.sequencer.turns)) == (0, [])
 
 
-@pytest.mark.usefixtures("_often")
+@pytest.mark.usefixtures("often")
 def test_twenty() -> None:
     """Every call ends, every reply belongs to its own question, nothing is left in the queue."""
     with LocalServer(speed=SPEED) as server:
