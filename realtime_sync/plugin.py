@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -70,6 +71,22 @@ def realtime_server(
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "local")
         yield server
+        _close_sessions(server)
+
+
+def _close_sessions(server: LocalServer) -> None:
+    """End those that the test has left open.
+
+    They would connect anew, as sessions do, and by then the environment leads to the server of the
+    next test, or to the one that has to be paid for.
+    """
+    from realtime_sync.living import sessions
+
+    port = urlsplit(server.url).port
+    for session in sessions():
+        place = session._setup.place
+        if place is not None and place[1] == port:
+            session.close()
 
 
 def _server(request: pytest.FixtureRequest) -> LocalServer:

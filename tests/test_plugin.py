@@ -72,6 +72,29 @@ def test_the_fixture(run: Any) -> None:
     result.assert_outcomes(passed=4)
 
 
+def test_a_session_that_is_left_open(run: Any) -> None:
+    """It ends with its test: it neither reaches the server of the next one nor the real one."""
+    result = run(
+        """
+        from realtime_sync import RealtimeSession
+
+        left = []
+
+        def test_first(realtime_server):
+            session = RealtimeSession(output_modalities=["text"])
+            left.append(session.open())
+            session.ask("from the first")
+
+        def test_second(realtime_server):
+            assert left[0].state == "closed"
+            with RealtimeSession(output_modalities=["text"]) as session:
+                session.ask("from the second")
+            assert "first" not in str(realtime_server.received)
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_the_example(run: Any) -> None:
     """The documentation's test passes as it stands."""
     run(BLOCKS["plugin-example"]).assert_outcomes(passed=1)
