@@ -6,6 +6,7 @@ is there before a test takes the fixture, and the package does not know its plug
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -66,8 +67,14 @@ def realtime_server(
     with _server(request) as server:
         # from the module to the test, and there from the top: as one reads
         for marker in reversed(list(request.node.iter_markers("realtime_reply"))):
+            if marker.kwargs or not marker.args:
+                pytest.fail('realtime_reply: answers are needed, without names: ("Hello!")', False)
             for answer in marker.args:
-                server.reply(answer(server) if callable(answer) else answer)
+                given = answer(server) if callable(answer) else answer
+                try:
+                    server.reply(given)
+                except (TypeError, ValueError) as exc:
+                    pytest.fail(f"realtime_reply: {exc}", False)
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "local")
         yield server
@@ -98,11 +105,16 @@ def _server(request: pytest.FixtureRequest) -> LocalServer:
             pytest.fail("realtime_server: its options have names, e.g. speed=1.0", False)
         options |= marker.kwargs
     recording = options.pop("recording", None)
-    if recording is None:
-        return LocalServer(**options)
-    if request.node.get_closest_marker("realtime_reply") is not None:
+    if recording is not None and request.node.get_closest_marker("realtime_reply") is not None:
         pytest.fail("realtime_reply: a recording has its own answers", False)
-    return LocalServer.from_recording(request.path.parent / recording, **options)
+    if not isinstance(recording, (str, os.PathLike, type(None))):
+        pytest.fail(f"recording: a path is needed, not {type(recording).__name__}", False)
+    try:
+        if recording is None:
+            return LocalServer(**options)
+        return LocalServer.from_recording(request.path.parent / recording, **options)
+    except (TypeError, ValueError, OSError) as exc:
+        pytest.fail(f"realtime_server: {exc}", False)
 
 
 @pytest.fixture

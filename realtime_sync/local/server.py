@@ -298,8 +298,11 @@ class LocalServer:
 
         Raises:
             AssertionError: Nobody has; lists what was said.
+            TypeError: `words` is neither.
         """
         __tracebackhide__ = True
+        if not isinstance(words, (str, re.Pattern)):
+            raise TypeError(f"words: a text or a pattern is needed, not {type(words).__name__}")
         witness = self._witness
         found = self._listener.wait(lambda: witness.said(words, role), timeout)
         if found is None:
