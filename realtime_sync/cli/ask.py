@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,10 +39,16 @@ __all__ = ["ask"]
     metavar="SECONDS",
     help="How long to wait for each piece of the reply.",
 )
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON instead of the text.")
 @target_options
 @reported
 def ask(
-    target: Target, text: str | None, audio: str | None, save: str | None, timeout: float
+    target: Target,
+    text: str | None,
+    audio: str | None,
+    save: str | None,
+    timeout: float,
+    as_json: bool,
 ) -> None:
     """Ask once and print the reply.
 
@@ -50,15 +57,19 @@ def ask(
       realtime-sync ask "What is a websocket?"
       realtime-sync ask "Say hello." --save hello.wav
       realtime-sync ask --audio question.wav --save reply.wav
+      realtime-sync ask "Hello!" --json | jq .usage.total_tokens
 
     Without OPENAI_API_KEY and --url the embedded server answers (and says so on stderr): by rules,
     without a model; speech comes back as it was.
+
+    With --json: text, status, error, calls (name, arguments, output, error, seconds), response_id,
+    first_text and seconds (until it began, and ended), usage.
 
     Exit code: 0 for a complete reply, 1 for everything else, with the reason on stderr; 2 for wrong
     usage.
     """
     from .screen import Screen
-    from .turn import shown
+    from .turn import dumped, shown
 
     if text is None and audio is None:
         raise click.UsageError("give TEXT, --audio, or both")
@@ -66,7 +77,11 @@ def ask(
     modality = "text" if save is None else "audio"
     with target.opened({"reconnect": None}, output_modalities=[modality]) as session:
         given: dict[str, Any] = {} if audio is None else {"audio": audio}
-        response = shown(session, text, Screen(), timeout=timeout, **given)
+        if as_json:
+            response, told = dumped(session, text, timeout=timeout, **given)
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            response = shown(session, text, Screen(), timeout=timeout, **given)
         assert response is not None
         response.raise_for_status()
         if save is not None:

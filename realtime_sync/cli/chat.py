@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,10 @@ _YOU, _MODEL = "you   ", "model "
 
 
 @click.command()
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each reply, as of ask.")
 @target_options
 @reported
-def chat(target: Target) -> None:
+def chat(target: Target, as_json: bool) -> None:
     """Talk to a model, line by line.
 
     Ctrl-C while it replies gives that reply up; at the prompt Ctrl-C, Ctrl-D or /quit end the chat.
@@ -50,7 +52,9 @@ def chat(target: Target) -> None:
     with target.opened(output_modalities=["text"]) as session:
         session.on("connection.lost", _tell_of_loss)
         approved = "approver" in (target.config or ())
-        failed = Chat(session, Screen(), interactive=interactive, approved=approved).run()
+        failed = Chat(
+            session, Screen(), interactive=interactive, approved=approved, as_json=as_json
+        ).run()
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -68,6 +72,7 @@ class Chat:
         screen: Where replies go.
         interactive: Whether the lines come from a person, who is given a prompt.
         approved: Whether somebody else decides on calls that need approval.
+        as_json: Whether replies are lines of JSON.
     """
 
     def __init__(
@@ -77,11 +82,13 @@ class Chat:
         *,
         interactive: bool,
         approved: bool = False,
+        as_json: bool = False,
     ) -> None:
         self._session = session
         self._screen = screen
         self._interactive = interactive
         self._approved = approved
+        self._json = as_json
 
     def run(self) -> bool:
         """Until the lines end; whether it is to count as failed."""
@@ -135,8 +142,14 @@ class Chat:
         return True
 
     def _reply(self, said: str) -> None:
-        from .turn import shown
+        from .turn import dumped, shown
 
+        if self._json:
+            response, told = dumped(self._session, said)
+            click.echo(json.dumps(told, ensure_ascii=False))
+            if response is not None:
+                response.raise_for_status()
+            return
         seen = self._interactive and self._screen.is_terminal
         response = shown(
             self._session,

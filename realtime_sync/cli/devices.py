@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -17,8 +19,9 @@ __all__ = ["devices"]
 
 @click.command()
 @click.option("--backend", metavar="NAME", help="pyaudio or sounddevice; else whichever is there.")
+@click.option("--json", "as_json", is_flag=True, help="Each device as a line of JSON.")
 @reported
-def devices(backend: str | None) -> None:
+def devices(backend: str | None, as_json: bool) -> None:
     """List microphones and loudspeakers.
 
     An arrow marks the system's defaults. Where a device is asked for, its number or a part of its
@@ -27,12 +30,18 @@ def devices(backend: str | None) -> None:
     \b
     Example:
       realtime-sync devices
+
+    Exit code: 0 where they can be looked for, 1 where not, with the reason on stderr.
     """
     from ..audio import devices as found
     from .screen import Screen
 
     screen = Screen()
     there = found(backend)
+    if as_json:
+        for device in there:
+            click.echo(json.dumps(asdict(device), ensure_ascii=False))
+        return
     kinds: tuple[tuple[str, Direction], ...] = (
         ("Microphones", "input"),
         ("Loudspeakers", "output"),

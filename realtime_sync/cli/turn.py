@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import RealtimeError, RealtimeTimeout
 from .calls import Calls, called
+from .failures import line
 
 if TYPE_CHECKING:
     from ..response import Response
     from ..session import RealtimeSession
     from .screen import Screen
 
-__all__ = ["shown"]
+__all__ = ["dumped", "shown"]
 
 _LOOK: Final = 0.1  # seconds between two looks at whether the turn has ended
 _TEXT: Final = ("response.output_text.delta", "response.output_audio_transcript.delta")
@@ -60,6 +61,66 @@ def shown(
         finally:
             writing.leave()
         return deltas.response
+
+
+def dumped(
+    session: RealtimeSession, text: str | None, *, timeout: float = 120.0, **given: Any
+) -> tuple[Response | None, dict[str, Any]]:
+    """Have a turn, and tell all of it: the last response, and what a line of JSON says.
+
+    Raises:
+        RealtimeError: There is no response, or the turn ended with its error. One that failed or
+            was cut off is told, with its status.
+    """
+    with (
+        session.events("tool.started", "tool.finished") as events,
+        session.stream(text, timeout=timeout, **given) as deltas,
+    ):
+        failed: RealtimeError | None = None
+        said = ""
+        try:
+            for delta in deltas:
+                said += delta
+        except RealtimeError as exc:
+            failed = exc
+        response = deltas.response
+        if failed is not None and (response is None or not response.done):
+            raise failed
+    calls: dict[str, dict[str, Any]] = {}
+    ready: Any = events.ready()
+    for event in ready:
+        call = calls.setdefault(event.call_id, {"name": event.name})
+        if event.type == "tool.started":
+            call["arguments"] = event.arguments
+        else:
+            error = None if event.error is None else _line(event.error)
+            call |= {"output": event.output, "error": error, "seconds": round(event.seconds, 4)}
+    return response, {
+        "text": said,
+        "status": None if response is None else response.status,
+        "error": None if failed is None else _line(failed),
+        "calls": list(calls.values()),
+        **_measured(response),
+    }
+
+
+def _measured(response: Response | None) -> dict[str, Any]:
+    usage = response.usage if response is not None else None
+    timings = response.metrics if response is not None else None
+    return {
+        "response_id": response.id if response is not None else None,
+        "first_text": None if timings is None else _rounded(timings.first_text),
+        "seconds": None if timings is None else _rounded(timings.done),
+        "usage": None if usage is None else usage.wire(),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
+
+
+def _line(error: Any) -> str:
+    return line(error) if isinstance(error, BaseException) else str(error)
 
 
 class _Writing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -195,9 +196,12 @@ def test_devices_are_listed(run: Run) -> None:
     """Both kinds, the default marked."""
     with NullSinks() as sinks:
         done = run("devices", **sinks.environment)
+        as_json = run("devices", "--json", **sinks.environment)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Microphones\n" in done.stdout
     assert "→" in done.stdout
+    found = [json.loads(line) for line in as_json.stdout.splitlines()]
+    assert any(device["default_output"] for device in found)
 
 
 @with_audio

@@ -130,3 +130,29 @@ def test_a_talk(run: Run, here: list[str], server: LocalServer, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     assert 'tool  price(fruit="pears") → 3.5  ' in done.stderr
     assert "model: 3.50." in done.stdout
+
+
+def test_a_turn_as_json(run: Run, here: list[str], server: LocalServer) -> None:
+    """ask tells the whole turn in one line: text, status, calls, timings, tokens."""
+    server.reply(server.call("price", fruit="pears"), "3.50 €.")
+    done = run("ask", "How much are pears?", *here, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = json.loads(done.stdout)
+    assert (told["text"], told["status"], told["error"]) == ("3.50 €.", "completed", None)
+    (call,) = told["calls"]
+    assert (call["name"], call["arguments"], call["output"]) == ("price", {"fruit": "pears"}, "3.5")
+    assert call["error"] is None
+    assert 0 <= told["first_text"] <= told["seconds"]
+    assert told["usage"]["total_tokens"] > 0
+
+
+def test_a_failure_as_json(run: Run, here: list[str], server: LocalServer) -> None:
+    """A turn that failed is told, with what came of it; in a chat the next one follows."""
+    server.reply(["Hel", RuntimeError("hiccups")], "Hello.")
+    done = run("chat", *here, "--json", stdin="hi\nhi again\n")
+    assert done.returncode == 1
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert (first["text"], first["status"]) == ("Hel", "failed")
+    assert "hiccups" in first["error"]
+    assert (second["text"], second["error"]) == ("Hello.", None)
+    assert done.stderr.count("hiccups") == 1
