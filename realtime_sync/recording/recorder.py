@@ -6,13 +6,15 @@ process that forks or dies leaves whole lines behind.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import stat
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import realtime_sync
 
@@ -21,9 +23,6 @@ from ..errors import ConfigurationError, RecordingError
 from ..runtime.clock import Deadline, Event, may_wait, monotonic
 from .entries import ENDED, FORMAT, GAP, VERSION
 from .veil import audio_parts, hide, unkeyed
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["MOST", "Recording"]
 
@@ -79,6 +78,7 @@ class Recording(Closing):
         self._over = Event()  # nothing more will come
         # others read it as little as they hear what it tells of
         self._file = os.open(self.path, _NEW, 0o600)
+        _keep_private(self._file)
         self._began = monotonic()
         self._epoch = time.time() - self._began
         self._thread = threading.Thread(target=self._work, name="realtime-recorder", daemon=True)
@@ -231,6 +231,13 @@ class Recording(Closing):
         self._size += len(rest)
         while rest:
             rest = rest[os.write(self._file, rest) :]
+
+
+def _keep_private(file: int) -> None:
+    """Take from a file that was there already what others may do with it; not from a device."""
+    if hasattr(os, "fchmod") and stat.S_ISREG(os.fstat(file).st_mode):
+        with contextlib.suppress(OSError):  # somebody else's, or of a file system without owners
+            os.fchmod(file, 0o600)
 
 
 def _dumped(line: Wire) -> bytes:

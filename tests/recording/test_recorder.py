@@ -92,11 +92,15 @@ def test_half_a_surrogate_pair(tmp_path: Path) -> None:
     assert entry.event["text"] == "\ud83d \xe4"
 
 
-def test_only_its_owner_may_read_it(tmp_path: Path) -> None:
-    """What people said is not for everybody on the machine."""
-    with Recording(tmp_path / "a.jsonl"):
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_only_its_owner_may_read_it(tmp_path: Path, before: int | None) -> None:
+    """What people said is not for everybody on the machine, though the file was there already."""
+    path = tmp_path / "a.jsonl"
+    if before is not None:
+        path.touch(before)
+    with Recording(path):
         pass
-    assert stat.S_IMODE((tmp_path / "a.jsonl").stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_it_may_have_so_many_bytes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
