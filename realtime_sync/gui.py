@@ -37,6 +37,9 @@ def tk(root: tkinter.Misc) -> Callable[[Callable[[], None]], None]:
     Returns:
         What `dispatcher=` takes. It may be shared by several sessions.
 
+    Raises:
+        TypeError: `root` is no widget.
+
     Call it on the thread that runs the loop. Before `mainloop()` has begun, callbacks wait. Keep
     `root` until your sessions are closed: Tcl aborts a process in which another thread drops it.
     """

@@ -20,9 +20,6 @@ __all__ = ["Check", "Conversation", "Turn", "conversations"]
 class Turn:
     """What the user says, and what is to come of it.
 
-    Raises:
-        ConfigurationError: A value is of another type.
-
     Attributes:
         say: The text; None: `audio` says it.
         audio: Path of a sound file, where the worker runs.
@@ -30,7 +27,11 @@ class Turn:
             which the call's must hold at least these. An empty list: no call at all. None: any.
         text: Patterns (regular expressions, letter case aside) that the answer has to hold.
         never: Patterns that it must not hold.
-        within: Seconds within which the answer has to begin: its first text or audio.
+        within: Seconds within which the answer has to begin: its first text, or first words of
+            what is spoken.
+
+    Raises:
+        ConfigurationError: A value is of another type.
     """
 
     say: str | None = None
@@ -62,7 +63,7 @@ class Conversation:
             are looked for in all answers, `within` holds for each.
 
     Raises:
-        ConfigurationError: Nobody says anything, or a pattern is none.
+        ConfigurationError: Nobody says anything, a pattern is none, or a value is of another type.
     """
 
     id: JobId

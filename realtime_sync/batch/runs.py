@@ -37,7 +37,7 @@ def run(
     closed. A job that fails, or that ends the process which runs it, is reported like any other.
     What would fail all of them (a key that is refused, a quota that is used up) ends the run; those
     jobs have no line. Where the server says that it is too much, all jobs wait as long as it says,
-    and fewer run at a time for a while.
+    a quarter of an hour at most, and fewer run at a time for a while.
 
     Args:
         jobs: Each an str, an int, a path, or something with `id` or ["id"]. An iterator is asked
@@ -45,8 +45,8 @@ def run(
             its ids are remembered.
         worker: Given a job, it returns a text, a `Response`, an `Outcome` or what JSON can say.
         executor: Any `concurrent.futures.Executor`; or a function that makes one, e.g.
-            `processes(4)`, which is asked again when it breaks. None: threads. For others, jobs
-            and worker must pickle.
+            `processes(4)`, which is asked again when it breaks, and whose executor ends with the
+            run; yours stays. None: threads. All but threads need jobs and workers that pickle.
         concurrency: Jobs at a time; None: as many as a pool has workers, 16 threads, 64 elsewhere.
         rate_limit: A `RateLimit`, its fields as a dict, or jobs a minute.
         retries: How often an attempt that failed for what may pass is made again: no link, a lost

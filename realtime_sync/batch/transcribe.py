@@ -68,15 +68,20 @@ class Transcribe:
 
         run(recordings("calls/"), Transcribe(language="en"), results="calls.jsonl")
 
-    Its result's `text` is the transcript; its `value` has `language`, `confidence`, `segments`
-    (text, speaker, start and end in seconds) and `errors`, of pieces that failed: then the status
-    is "incomplete".
+    Its result's `text` is the transcript; its `value` has `language`, `confidence`, `seconds` (how
+    long the recording is), `segments` (text, speaker, start and end in seconds) and `errors`, of
+    pieces that failed: then the status is "incomplete".
 
     Attributes:
         model, language, prompt: As of `TranscriptionSession`; None: its default.
         options: More of its arguments, that pickle.
         config: A `Config`, or what `load_config` takes: where it connects to, and how.
-        url, key_env, timeout: As of `Converse`.
+        url, key_env: As of `Converse`.
+        timeout: Seconds to wait for room to send, and at the end for each next sign of the
+            transcript.
+
+    Raises:
+        ConfigurationError: Something is wrong with `config`.
     """
 
     model: str | None = None

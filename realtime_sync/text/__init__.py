@@ -15,7 +15,7 @@ those of `RealtimeSession`.
 - `messages`: messages of chat completions as items.
 - `service`: the `openai` client, and its errors as ours.
 
-Names come in on first use; the package `openai` (extra `text`) with the first request.
+Names come in on first use; the package `openai` (extra `text`) when a session opens.
 """
 
 from __future__ import annotations

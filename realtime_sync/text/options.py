@@ -54,6 +54,9 @@ def load(id: str, thread_id: str | None = None) -> Load:
     Args:
         id: Its id.
         thread_id: The thread to go on with, whose messages become the history; None: a new one.
+
+    Raises:
+        ConfigurationError: One of them is no text, or empty.
     """
     for name, given in (("id", id), ("thread_id", thread_id)):
         if (given is not None or name == "id") and not (isinstance(given, str) and given.strip()):
