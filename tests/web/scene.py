@@ -58,6 +58,7 @@ def conversations(server: LocalServer) -> Iterator[None]:
             speak(session, bytes(48 * 400) + humming(1400) + bytes(48 * 700))
         answered.result(timeout=20)
         session.ask('call temperature {"city": "Oslo"}')
+        time.sleep(2.5)  # until that has been heard, too
         with session.expect("response.output_audio.delta") as speaking:
             story = session.submit("Tell me a long story.")
         speaking.result(timeout=20)

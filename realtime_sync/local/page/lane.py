@@ -39,6 +39,7 @@ class Lane:
         self.sounded = 0.0  # ms that were placed in all
         self.ends = -math.inf  # ms at which what was placed so far is over
         self._blocks: dict[int, _Block] = {}
+        self._unheard: float | None = None  # where the end of what is not heard stands
         self._counted = 0.0  # ms of what was counted so far
         # where what was counted stands: ms of it -> ms of the session, ascending
         self._stretches: list[tuple[float, float]] = []
@@ -56,6 +57,9 @@ class Lane:
             Where it begins, in ms of the session.
         """
         start = self.ends if at - self.ends < _LATE else at
+        if self._unheard is not None:
+            self._erase(start, self._unheard, revision)
+            self._unheard = None
         column, lead = divmod(round(start * _PER_MS), _COLUMN)
         levels = peaks(bytes(2 * lead) + pcm, _COLUMN)
         for number, level in enumerate(levels):
@@ -73,7 +77,8 @@ class Lane:
         second, place = divmod(column, _COLUMNS)
         block = self._blocks.setdefault(second, _Block(revision))
         block.revision = revision
-        block.levels[place] = max(level, block.levels[place]) if joined else level
+        # silence is sound as well: 0 is where there is none
+        block.levels[place] = max(level, 1, block.levels[place] if joined else 1)
 
     def _count(self, start: float, length: float) -> None:
         last = self._stretches[-1] if self._stretches else None
@@ -89,11 +94,23 @@ class Lane:
         return max(0.0, start + counted - known)
 
     def silence(self, at: float) -> None:
-        """What was placed beyond that is not heard; what comes next may stand in its place."""
-        self.ends = min(self.ends, at)
+        """What was placed beyond that is not heard; from where the next piece stands on it goes."""
+        if at < self.ends:
+            self._unheard, self.ends = max(self.ends, self._unheard or 0.0), at
+
+    def _erase(self, start: float, end: float, revision: int) -> None:
+        first, last = int(start * _PER_MS) // _COLUMN, int(end * _PER_MS) // _COLUMN
+        for second, block in self._blocks.items():
+            from_, to = (
+                max(first - second * _COLUMNS, 0),
+                min(last + 1 - second * _COLUMNS, _COLUMNS),
+            )
+            if from_ < to:
+                block.levels[from_:to] = bytes(to - from_)
+                block.revision = revision
 
     def since(self, revision: int) -> dict[int, str]:
-        """The seconds that have changed: second -> 50 levels of 0 to 255, in base64."""
+        """The seconds that have changed: second -> 50 levels of 1 to 255, 0 without sound, in base64."""
         return {
             second: base64.b64encode(block.levels).decode()
             for second, block in self._blocks.items()

@@ -181,12 +181,12 @@ export class Waveform {
     for (let x = LEFT; x < wide; x++) {
       const first = Math.floor(left / column + (x - LEFT) * each);
       const last = Math.max(first, Math.ceil(left / column + (x - LEFT + 1) * each) - 1);
-      let loudest = -1;
+      let loudest = 0;
       for (let n = first; n <= last; n++) {
         const block = levels.get(Math.floor(n / COLUMNS));
         if (block) loudest = Math.max(loudest, block[n % COLUMNS]);
       }
-      if (loudest < 0) continue;
+      if (!loudest) continue; // no sound there; silence is 1
       const ms = first * column;
       pen.fillStyle = cuts.some((one) => one.at <= ms && ms < one.until) ? colour("cut") : ink;
       // speech is mostly quiet: what is soft is to be seen, too

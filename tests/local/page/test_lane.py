@@ -56,7 +56,7 @@ def test_a_piece_may_end_within_a_column() -> None:
     lane = Lane()
     lane.place(loud(30), 0, 1)
     lane.place(loud(30, 100), 30, 1)
-    assert drawn(lane)[:4] == [254, 254, 0, 0]
+    assert drawn(lane)[:4] == [254, 254, 1, 0]
 
 
 def test_only_what_has_changed() -> None:
@@ -91,9 +91,11 @@ def test_where_what_was_counted_stands(counted: float, at: float) -> None:
 
 
 def test_after_a_cut() -> None:
-    """What comes after a cut takes the place of what was not heard."""
+    """What comes after a cut takes the place of what was not heard, of all of it."""
     lane = Lane()
-    lane.place(loud(1000, 100), 0, 1)
+    lane.place(loud(3000, 4000), 0, 1)
     lane.silence(300)
+    assert drawn(lane) == [31] * 150
     assert lane.place(loud(100), 600, 2) == 600
-    assert drawn(lane)[28:36] == [0, 0, 254, 254, 254, 254, 254, 0]
+    assert drawn(lane) == [31] * 30 + [254] * 5 + [0] * 115
+    assert set(lane.since(1)) == {0, 1, 2}
