@@ -220,6 +220,7 @@ EXPECTED: dict[str, tuple[Prepare, list[str]]] = {
         ["Good morning.\nFrom 8 to 6.\n"],
     ),
     "faults-howto": (nothing, ["cut off: True\n1, 2, 3.\n"]),
+    "watching-howto": (nothing, ["watch it at http://127.0.0.1:", "/ui/\n1, 2, 3.\n"]),
     "metrics-howto": (nothing, ["done\n", "True True\n"]),
     "frames-howto": (nothing, ["completed\n", "system You may speak of colours.\n", "0 left\n"]),
     "transcription-howto": (nothing, ["question.wav [speech, 0.5 s]\n"]),
