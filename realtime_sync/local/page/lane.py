@@ -110,7 +110,7 @@ class Lane:
                 block.revision = revision
 
     def since(self, revision: int) -> dict[int, str]:
-        """The seconds that have changed: second -> 50 levels of 1 to 255, 0 without sound, in base64."""
+        """The seconds that have changed: second -> 50 levels of 0 (no sound) to 255, in base64."""
         return {
             second: base64.b64encode(block.levels).decode()
             for second, block in self._blocks.items()

@@ -32,6 +32,7 @@ export class Waveform {
     this.spans = new Map();
     this.sounded = [0, 0];
     this.now = 0; // ms
+    this.last = 0; // ms at which the last sound ends
     this.open = false;
     this.from = null; // ms at the left edge; null: the newest is at the right one
     this.held = null;
@@ -50,13 +51,14 @@ export class Waveform {
     for (const one of spans ?? []) this.spans.set(one.n, one);
     while (this.spans.size > 500) this.spans.delete(this.spans.keys().next().value);
     this.sounded = sounded ?? this.sounded;
+    const heard = [...this.input, ...this.output].filter(([, levels]) => levels.some(Boolean));
+    this.last = Math.max(0, ...heard.map(([second]) => (second + 1) * 1000));
     this.changed();
   }
 
   // Where the session ends so far, in ms: sound that came faster than it is heard counts.
   end() {
-    const ends = [...this.input.keys(), ...this.output.keys()].map((second) => (second + 1) * 1000);
-    return Math.max(1000, this.now, ...ends);
+    return Math.max(1000, this.now, this.last);
   }
 
   range() {
