@@ -25,9 +25,9 @@ __all__ = ["Maker", "Pool", "processes"]
 
 Maker: TypeAlias = Callable[[], Executor]
 
-#: Executors made anew without any job having ended in between: until one is known to work, and
-#: then, when it is the jobs that break them, each of them three at most.
-_MOST = (6, 60)
+#: Executors made anew without any job having ended well in between, after which the next has to
+#: show that it works: then it is the jobs that break them, each of them three at most.
+_FRUITLESS = 6
 _PROBE = 60.0  # seconds within which a new executor has to do something trivial
 _THREADS = 16  # where nothing says how many
 _OTHERS = 64
@@ -118,7 +118,6 @@ class Pool:
         self.generation = 0  # of executors
         self.broken = False
         self._fruitless = 0
-        self._most = _MOST[0]
         self.concurrency = concurrency or self._size()
 
     def _size(self) -> int:
@@ -151,17 +150,16 @@ class Pool:
                 "the executor is broken, and run() cannot make it anew: give it a function that"
                 " makes one, e.g. processes(4). What has ended is in the results file"
             )
-        if self._fruitless > self._most:
-            raise BrokenExecutor(
-                f"the executor broke {self._most} times, and no job has ended meanwhile: see what"
-                " ends its processes. What has ended is in the results file"
-            )
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = self._make()
         self.generation += 1
         self.broken = False
-        if self._fruitless == self._most == _MOST[0] and self._works():
-            self._most = _MOST[1]  # the jobs are to blame
+        if self._fruitless % _FRUITLESS == 0 and not self._works():
+            raise BrokenExecutor(
+                f"the executor broke {self._fruitless} times, no job has ended well meanwhile, and"
+                " it does nothing else either: see what ends its processes. What has ended is in"
+                " the results file"
+            )
 
     def _works(self) -> bool:
         """Whether it does what can harm no process."""
@@ -174,7 +172,6 @@ class Pool:
     def bore_fruit(self) -> None:
         """A job has ended, and not the process that ran it."""
         self._fruitless = 0
-        self._most = _MOST[1]
 
     def close(self, *, wait: bool) -> None:
         """End it, if it is ours.
