@@ -96,29 +96,26 @@ def test_a_target_does_not_show_its_key() -> None:
     assert CANARY not in repr(Target("http://localhost", CANARY))
 
 
-def test_no_output_ever_holds_a_key(run: Run) -> None:
-    """Whatever happens, with --verbose too, neither stream shows a key."""
-    shown = []
+@pytest.mark.parametrize(
+    "url", ["STRICT", "LAX", "http://127.0.0.1:1", "http://example.invalid", "nonsense"]
+)
+def test_no_output_ever_holds_a_key(run: Run, url: str) -> None:
+    """Whatever becomes of the link, with --verbose too, neither stream shows a key."""
     with LocalServer(speed=None, api_key="another") as strict, LocalServer(speed=None) as lax:
-        for url in (
-            strict.url,
-            lax.url,
-            "http://127.0.0.1:1",
-            "http://example.invalid",
-            "nonsense",
-        ):
-            done = run("ask", "hello", "--url", url, "--api-key", CANARY, "--verbose")
-            shown.append(done.stdout + done.stderr)
-        done = run("chat", "-v", stdin="hi\n", OPENAI_BASE_URL=lax.url, OPENAI_API_KEY=CANARY)
-        shown.append(done.stdout + done.stderr)
-        done = run(
-            "serve",
-            "-v",
-            "--port",
-            lax.url.removesuffix("/v1").rpartition(":")[2],
-            "--api-key",
-            CANARY,
-        )
-        shown.append(done.stdout + done.stderr)
-    assert all(shown)
-    assert not [text for text in shown if CANARY in text]
+        where = {"STRICT": strict.url, "LAX": lax.url}.get(url, url)
+        done = run("ask", "hello", "--url", where, "--api-key", CANARY, "--verbose")
+    shown = done.stdout + done.stderr
+    assert shown
+    assert CANARY not in shown
+
+
+def test_no_key_from_the_environment_is_shown(run: Run, server: LocalServer) -> None:
+    """Nor one that nobody has typed, and none of a server's own."""
+    port = server.url.removesuffix("/v1").rpartition(":")[2]
+    for done in (
+        run("chat", "-v", stdin="hi\n", OPENAI_BASE_URL=server.url, OPENAI_API_KEY=CANARY),
+        run("serve", "-v", "--port", port, "--api-key", CANARY),
+    ):
+        shown = done.stdout + done.stderr
+        assert shown
+        assert CANARY not in shown

@@ -167,17 +167,24 @@ def test_parse_never_raises(fields: dict[str, Any], kind: str) -> None:
     assert parse(json.dumps({**fields, "type": kind})).type in (kind, "unparsable")
 
 
-@given(st.data(), st.sampled_from(list(SERVER_EVENTS)))
-@settings(max_examples=300, deadline=None)
-def test_parse_never_raises_on_known_fields(data: st.DataObject, kind: str) -> None:
+@pytest.mark.parametrize(
+    "count", [100, pytest.param(1000, marks=pytest.mark.long)], ids=["short", "long"]
+)
+def test_parse_never_raises_on_known_fields(count: int) -> None:
     """Any value in any field that the models know, at two depths."""
-    names = sorted(SERVER_EVENTS[kind].model_fields)
-    inner = ["id", "type", "output", "content", "audio", "metadata", "error", "code", "usage"]
-    nested = JSON | st.dictionaries(st.sampled_from(inner), JSON)
-    fields = data.draw(st.dictionaries(st.sampled_from(names), nested))
-    event = parse(json.dumps({**fields, "type": kind}))
-    assert event.type in (kind, "unparsable")
-    assert repr(event)
+
+    @given(st.data(), st.sampled_from(list(SERVER_EVENTS)))
+    @settings(max_examples=count, deadline=None)
+    def run(data: st.DataObject, kind: str) -> None:
+        names = sorted(SERVER_EVENTS[kind].model_fields)
+        inner = ["id", "type", "output", "content", "audio", "metadata", "error", "code", "usage"]
+        nested = JSON | st.dictionaries(st.sampled_from(inner), JSON)
+        fields = data.draw(st.dictionaries(st.sampled_from(names), nested))
+        event = parse(json.dumps({**fields, "type": kind}))
+        assert event.type in (kind, "unparsable")
+        assert repr(event)
+
+    run()
 
 
 @given(st.binary() | st.text())
