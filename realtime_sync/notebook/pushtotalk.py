@@ -114,8 +114,8 @@ class PushToTalkWidget:
         self.line = widgets.Text(placeholder="or type, and Return", continuous_update=False)
         self.status, self.said, self._heard = (widgets.HTML() for _ in range(3))
         self._controls = (self.button, self._hush, self._end, self.line)
-        for wide in (self.button, self.line):
-            wide.layout.width = "16em" if wide is self.button else "100%"
+        self.button.layout.width = "16em"
+        self.line.layout.width = "auto"  # all there is: 100 % is more, by its margins
         row = widgets.HBox([self.button, self._level, self._hush, self._end])
         self.box = widgets.VBox([row, self.status, self.said, self._heard, self.line])
         self.box.layout.max_width = "46em"
