@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ..errors import AudioError, AudioUnavailable, RealtimeError
+from ..errors import (
+    AudioError,
+    AudioUnavailable,
+    AuthenticationError,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    RealtimeError,
+    RealtimeTimeout,
+)
 from .failures import line, reported
 from .screen import printable
 from .target import Target, server_options
@@ -177,7 +186,8 @@ def _way(target: Target) -> Iterator[Finding]:
             yield Finding("handshake", "ok", f"{session.config.model}, {took:.0f} ms")
             yield Finding("latency", "ok", f"{_latency(session):.1f} ms for a round trip (median)")
     except (RealtimeError, OSError) as exc:
-        yield Finding("handshake", "failed", line(exc), _cure(exc))
+        sent = target.url is None or bool(target.key)
+        yield Finding("handshake", "failed", line(exc), _cure(exc, sent=sent))
 
 
 def _latency(session: RealtimeSession) -> float:
@@ -189,14 +199,28 @@ def _latency(session: RealtimeSession) -> float:
     return statistics.median(times)
 
 
-def _cure(error: Exception) -> str:
-    cures: dict[str, str] = {
-        "AuthenticationError": "check the key: it may have been revoked, or be another project's",
-        "PermissionDenied": "this key may not use this model: --model, or the key's permissions",
-        "NotFound": "check --url and --model",
-        "RateLimited": "wait, or raise the quota",
-    }
-    return cures.get(type(error).__name__, "is the server up, the network there, the URL right?")
+def _cure(error: Exception, *, sent: bool) -> str:
+    """What to do about a failed handshake; `sent`: with a key."""
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return "an own server, or a company's proxy between? SSL_CERT_FILE=issuer.pem"
+    if isinstance(cause, ssl.SSLError):
+        return "is it http:// rather than https://?"
+    if isinstance(error, AuthenticationError) and not sent:
+        return "send it a key: --api-key-env NAME"
+    for kind, cure in _CURES.items():
+        if isinstance(error, kind):
+            return cure
+    return "is the server up, the network there, the URL right, and https:// where it must be?"
+
+
+_CURES: dict[type[Exception], str] = {
+    AuthenticationError: "check the key: it may have been revoked, or be another project's",
+    PermissionDenied: "this key may not use this model: --model, or the key's permissions",
+    NotFound: "check --url and --model",
+    RateLimited: "wait, or raise the quota",
+    RealtimeTimeout: "nothing answers: a firewall between, or http:// rather than https://?",
+}
 
 
 def _audio(name: str, look: Callable[[], Finding]) -> Iterator[Finding]:

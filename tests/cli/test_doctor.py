@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import ssl
+import threading
+from pathlib import Path
 
 import pytest
+import trustme
 from nullsinks import NullSinks, missing
 
+from realtime_sync.cli.doctor import _cure
+from realtime_sync.errors import RealtimeTimeout
 from realtime_sync.local import LocalServer
 
 from .conftest import Run
@@ -68,6 +76,50 @@ def test_a_server_that_refuses(run: Run, server: LocalServer, status: int, cure:
     assert found["handshake"]["state"] == "failed"
     assert cure in found["handshake"]["cure"]
     assert "latency" not in found
+
+
+def test_no_key_sent(run: Run, server: LocalServer) -> None:
+    """A server that was sent no key is not said to have revoked it."""
+    server.script.refuse(401, times=9)
+    done = run("doctor", "--no-devices", "--json", "--url", server.url)
+    assert "--api-key-env NAME" in findings(done.stdout)["handshake"]["cure"]
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [("https", "SSL_CERT_FILE=issuer.pem"), ("http", "https://"), ("plain https", "http://")],
+)
+def test_a_server_of_other_tls(run: Run, tmp_path: Path, url: str, cure: str) -> None:
+    """An issuer that nobody knows, TLS where none is, and none where it is: each has its cure."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(tmp_path / "pem")
+    )
+    context.load_cert_chain(tmp_path / "pem")
+
+    def serve() -> None:
+        link, _ = listener.accept()
+        with link, contextlib.suppress(OSError):
+            if url == "plain https":
+                link.recv(9999)
+                link.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            else:
+                context.wrap_socket(link, server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = listener.getsockname()[1]
+        there = f"{url.split()[-1]}://127.0.0.1:{port}/v1"
+        done = run("doctor", "--no-devices", "--json", "--url", there)
+        thread.join(10)
+    assert done.returncode == 1
+    assert cure in findings(done.stdout)["handshake"]["cure"]
+
+
+def test_a_server_that_is_mute() -> None:
+    """One that says nothing at all is not said to be down."""
+    assert "firewall" in _cure(RealtimeTimeout("no answer within 10 s"), sent=True)
 
 
 def test_no_server(run: Run) -> None:
