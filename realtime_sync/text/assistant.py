@@ -230,10 +230,6 @@ class AssistantSession(TextSession):
         if not self._connection.in_loop:
             self._setup.workers.join(deadline)
 
-    def _place(self) -> dict[str, Any]:
-        endpoint = self._service.endpoint
-        return {} if endpoint is None else {"endpoint": endpoint}
-
 
 def _check_assistant(assistant: Any) -> None:
     if isinstance(assistant, (tuple, list)):

@@ -112,7 +112,3 @@ class ChatSession(TextSession):
             instructions=instructions,
             options=options,
         )
-
-    def _place(self) -> dict[str, Any]:
-        endpoint = self._service.endpoint
-        return {} if endpoint is None else {"endpoint": endpoint}

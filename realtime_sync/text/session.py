@@ -23,6 +23,7 @@ from ..tools.execution import DEFAULT_LIMIT
 from .connection import TextConnection
 from .model import Model
 from .routing import TextRouting
+from .service import Service
 from .setup import TextSetup, checked_options, settings
 from .state import TextState
 
@@ -45,6 +46,7 @@ class TextSession(Calling):
     """
 
     _setup: TextSetup
+    _service: Service  # made first, by each kind
     _connection: TextConnection
     _connection_kind = TextConnection
     _loads_images = True
@@ -230,7 +232,8 @@ class TextSession(Calling):
 
     def _place(self) -> dict[str, Any]:
         """Where its server is, as arguments of another session; nothing: that is not known."""
-        return {}
+        endpoint = self._service.endpoint
+        return {} if endpoint is None else {"endpoint": endpoint}
 
     def _check_open(self) -> None:
         self._ready(None)
