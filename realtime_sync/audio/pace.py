@@ -173,15 +173,23 @@ class PacedSource:
         """The next frame, when it is due; b"" at the end. Raises as `frames_of`."""
         frame = next(self._frames, b"")
         if not frame or self._stop.is_set():
+            self._frames.close()  # `close` could not, while this was at work
             return b""
         now = self._clock.now()
         # a source that paused is not followed by a burst
         due = now if self._due is None else max(self._due, now - 0.1)
         self._due = due + len(frame) / (2 * self.sample_rate)
         self._clock.wait_until(self._due, self._stop)
-        return b"" if self._stop.is_set() else frame
+        if self._stop.is_set():
+            self._frames.close()
+            return b""
+        return frame
 
     def close(self) -> None:
-        """End it; a `read` that waits returns b"". From any thread."""
+        """End it, and close its file; a `read` that waits returns b"". From any thread."""
         self._stop.set()
         self._clock.wake()
+        try:
+            self._frames.close()
+        except ValueError:
+            pass  # another thread reads just now, and closes it itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ __all__ = ["AudioSource", "frames_of"]
 
 _SLICE = RATE * 2  # bytes that are looked at together, of sound that is here already
 _RIFF = b"RIFF"
+Frames = Generator[bytes, None, None]
 
 
 class AudioSource(Protocol):
@@ -29,10 +30,11 @@ class AudioSource(Protocol):
         ...
 
 
-def frames_of(source: Any, *, sample_rate: int | None = None, frame_ms: int) -> Iterator[bytes]:
+def frames_of(source: Any, *, sample_rate: int | None = None, frame_ms: int) -> Frames:
     """PCM16 mono at 24 kHz from whatever it is, in frames of one length; the last may be shorter.
 
-    Nothing is read before the first frame is asked for, and never more than a frame needs.
+    Nothing is read before the first frame is asked for, and never more than a frame needs. Closed
+    before its end, it closes its file.
 
     Args:
         source: The path of a sound file of any rate, as `open_file` takes; PCM16 bytes, or an
@@ -111,7 +113,7 @@ def _resampled(chunks: Iterator[bytes], resampler: Resampler) -> Iterator[bytes]
     yield resampler.flush()
 
 
-def _framed(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+def _framed(chunks: Iterator[bytes], size: int) -> Frames:
     kept = bytearray()
     for chunk in chunks:
         kept += chunk

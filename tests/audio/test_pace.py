@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from realtime_sync.audio import PacedSource, VirtualClock, pace
+from realtime_sync.audio import PacedSource, VirtualClock, pace, write_wav
 from realtime_sync.audio.pace import REAL
 from realtime_sync.runtime.clock import Event, monotonic
 
@@ -127,3 +129,33 @@ def test_a_source_that_paused_does_not_burst() -> None:
     assert times[0] == 0.02
     assert sum(time <= 10.001 for time in times[1:]) <= 6
     assert times[-1] >= 10.2
+
+
+def opened(path: Path) -> int:
+    """How often this process has it open."""
+    links = []
+    for one in Path("/proc/self/fd").iterdir():
+        try:
+            links.append(os.readlink(one))
+        except FileNotFoundError:
+            pass  # the one that lists them
+    return links.count(str(path))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc here")
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_file_that_is_left_is_closed(tmp_path: Path, waiting: bool) -> None:
+    """Closed before its end, also while another thread reads it, it closes the file."""
+    path = tmp_path.resolve() / "long.wav"
+    write_wav(path, bytes(48_000), 24_000)
+    source = PacedSource(path)
+    assert source.read()
+    assert opened(path) == 1
+    reader = threading.Thread(target=lambda: [*iter(source.read, b"")])
+    if waiting:
+        reader.start()
+    source.close()
+    if waiting:
+        reader.join(10)
+    assert opened(path) == 0
+    assert source.read() == b""
