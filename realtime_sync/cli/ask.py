@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -73,6 +74,8 @@ def ask(
 
     if text is None and audio is None:
         raise click.UsageError("give TEXT, --audio, or both")
+    if not isfinite(timeout):
+        raise click.UsageError(f"--timeout: a number of seconds, not {timeout}")
     not_twice(audio=audio, save=save)
     modality = "text" if save is None else "audio"
     with target.opened({"reconnect": None}, output_modalities=[modality]) as session:

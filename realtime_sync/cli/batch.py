@@ -137,6 +137,8 @@ def batch(
     else:
         own = {"--tool": tools, "--chat": chat, "--user-model": user_model}
         _check_kind(talks, {**own, "--instructions": target.instructions})
+    if chat and target.model is None and "model" not in (target.config or ()):
+        raise click.UsageError("--chat needs --model: the name of a text model")
     _check_tools(tools)
     with ExitStack() as stack:
         where = _where(target, stack, dask)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import signal
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failures import reported, show_events
+from .failures import line, reported, show_events
 
 if TYPE_CHECKING:
-    from ..local import ChatModel
+    from ..local import ChatModel, LocalServer
 
 __all__ = ["serve", "speed_of"]
 
@@ -126,7 +127,7 @@ def serve(
     chosen = _brain(brain, model, transcription_model, brain_key_env)
     server = LocalServer(host=host, port=port, speed=speed, api_key=api_key, brain=chosen, ui=ui)
     try:
-        server.start()
+        _start(server, port)
         click.echo(server.url)
         if ui:
             click.echo(server.ui_url)
@@ -171,6 +172,21 @@ def _brain(
         if not key:
             raise click.UsageError(f"--brain-key-env: the environment has no {key_env}")
     return ChatModel(url, model, api_key=key, transcription_model=transcription_model)
+
+
+def _start(server: LocalServer, port: int) -> None:
+    """Start it.
+
+    Raises:
+        click.ClickException: It cannot listen there; says what to give instead.
+    """
+    try:
+        server.start()
+    except OSError as exc:
+        cure = "a --host of this machine, such as 127.0.0.1"
+        if port and exc.errno in (errno.EADDRINUSE, errno.EACCES):
+            cure = "another --port, or 0, which takes a free one"
+        raise click.ClickException(f"{line(exc)}; give {cure}") from exc
 
 
 def _wait() -> None:

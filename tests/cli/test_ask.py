@@ -77,7 +77,7 @@ def test_audio_and_text_go_together(
         [],
         ["hi", "--audio", "no-such.wav"],
         ["hi", "--save", "no-such-directory/reply.wav"],
-        ["hi", "--timeout", "0"],
+        *(["hi", "--timeout", "0"], ["hi", "--timeout", "nan"], ["hi", "--timeout", "inf"]),
         ["hi", "there"],
         ["hi", "--nonsense"],
         ["hi", "--url", "ftp://example.org"],

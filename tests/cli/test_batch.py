@@ -117,6 +117,8 @@ def test_wrong_usage(run: Run, talks: Path, tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", tones("one"))
     assert run("batch", str(talks), str(tmp_path / "a.wav")).returncode == 2
     assert run("batch", str(talks), "--processes", "2", "--dask", "tcp://x").returncode == 2
+    done = run("batch", str(talks), "--chat")
+    assert (done.returncode, "--chat needs --model" in done.stderr) == (2, True)
     out = tmp_path / "results.jsonl"
     for page in (tmp_path / "nope" / "x.html", talks):
         done = run("batch", str(talks), "--report", str(page), "--results", str(out))

@@ -129,4 +129,12 @@ def test_a_port_in_use_is_one_line(run: Run) -> None:
         done = run("serve", "--port", port)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: address already in use")
+    assert done.stderr.endswith("; give another --port, or 0, which takes a free one\n")
+
+
+def test_a_host_that_is_none(run: Run) -> None:
+    """The error says which would do."""
+    done = run("serve", "--host", "no such host")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("; give a --host of this machine, such as 127.0.0.1\n")
     assert done.stderr.count("\n") == 1

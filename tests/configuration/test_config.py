@@ -364,7 +364,6 @@ TABLE: list[tuple[dict[str, Any], str]] = [
     ),
     ({"api_key_env": ""}, "config: api_key_env: the name of an environment variable is needed"),
     ({"api_key_env": 3}, "config: api_key_env: the name of an environment variable is needed"),
-    ({"proxy_env": "A", "proxy": "http://h:1"}, "config: proxy_env: proxy is there, too"),
 ]
 
 
@@ -373,6 +372,12 @@ def test_a_fault(table: dict[str, Any], words: str) -> None:
     """It names the key, and what would do."""
     (line,) = faults(table)
     assert words in line
+
+
+def test_two_proxies() -> None:
+    """One is enough; without python-socks that is told, too."""
+    told = "\n".join(faults({"proxy_env": "A", "proxy": "http://h:1"}))
+    assert "proxy_env: proxy is there, too; leave one out" in told
 
 
 @pytest.mark.parametrize(
