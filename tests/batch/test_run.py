@@ -29,8 +29,6 @@ from realtime_sync.runtime.clock import monotonic
 
 LIMIT = 15.0
 
-ask_limit = 5
-
 
 def echo(job: Any) -> str:
     """The job's id."""
@@ -535,7 +533,7 @@ def test_an_executor_of_the_callers_stays() -> None:
     """It is not shut down."""
     with ThreadPoolExecutor(2) as pool:
         assert run(range(5), echo, pool).statuses == {"completed": 5}
-        assert pool.submit(echo, 1).result(ask_limit) == "1"
+        assert pool.submit(echo, 1).result(LIMIT) == "1"
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Link:
         """Sends bytes past the protocol."""
         self.connection.socket.sendall(data)
 
-    def hear(self, kind: str, timeout: float = 5) -> Wire:
+    def hear(self, kind: str, timeout: float = 15) -> Wire:
         """The next client event of that type; others are passed over."""
         while True:
             event: Wire = json.loads(self.connection.recv(timeout=timeout))
@@ -126,7 +126,7 @@ class Peer:
 
     def link(self) -> Link:
         """The next connection."""
-        return self._links.get(timeout=5)
+        return self._links.get(timeout=15)
 
     def __enter__(self) -> Peer:
         self._thread.start()
@@ -185,7 +185,7 @@ def drain(session: RealtimeSession) -> None:
     done = threading.Event()
     future = session.request({"type": "input_audio_buffer.clear"})
     future.add_done_callback(lambda _: done.set())
-    assert done.wait(5)
+    assert done.wait(15)
     done.clear()
     session.request({"type": "input_audio_buffer.clear"}).add_done_callback(lambda _: done.set())
-    assert done.wait(5)
+    assert done.wait(15)

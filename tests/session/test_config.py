@@ -43,7 +43,7 @@ def sent(peer: Peer, **arguments: Any) -> dict[str, Any]:
     link = peer.link()
     told: dict[str, Any] = link.hear("session.update")["session"]
     link.say("session.updated", session={"id": "sess_1", **told})
-    opening.join(5)
+    opening.join(15)
     session.close()
     return told
 
@@ -322,7 +322,7 @@ def test_update_timeout(bare: RealtimeSession, peer: Peer) -> None:
     future = bare.request({"type": "session.update", "session": {"instructions": "2"}})
     link.say("session.updated", session={"instructions": "1"})
     link.say("session.updated", session={"instructions": "2"})
-    assert future.result(5).session.instructions == "2"
+    assert future.result(15).session.instructions == "2"
 
 
 def test_config_of_later_updates(bare: RealtimeSession, peer: Peer) -> None:
@@ -330,5 +330,5 @@ def test_config_of_later_updates(bare: RealtimeSession, peer: Peer) -> None:
     link = peer.link()
     with bare.expect("session.updated") as pending:
         link.say("session.updated", session={"id": "s2", "expires_at": 12, "voice": {"x": 1}})
-    pending.result(timeout=5)
+    pending.result(timeout=15)
     assert (bare.id, bare.expires_at) == ("s2", 12)

@@ -27,7 +27,7 @@ from .peers import Peer, Socket
 CANARY = "sk-canary-0123456789"
 
 
-def refusal(endpoint: object, timeout: float = 5, **arguments: object) -> Exception:
+def refusal(endpoint: object, timeout: float = 15, **arguments: object) -> Exception:
     """What open() raises; it leaves the session as new."""
     session = RealtimeSession(endpoint=endpoint, **arguments)  # type: ignore[arg-type]
     begun = time.monotonic()

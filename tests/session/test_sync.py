@@ -177,7 +177,7 @@ def test_what_is_there_already(make: Opener, server: LocalServer) -> None:
         with session.expect("conversation.item.input_audio_transcription.completed") as pending:
             session.input_audio_buffer.append(TONE)
             session.input_audio_buffer.commit()
-            pending.result(timeout=5)
+            pending.result(timeout=15)
         server.reply("one two three")
         session.response.create().wait()
         session.conversation.truncate(session.conversation.items[-1].id, 500)
@@ -263,7 +263,7 @@ def test_what_is_being_made(make: Opener, server: LocalServer) -> None:
         syncing = Task(session.conversation.sync, ["x"])
         with session.expect("response.done") as pending:
             server.script.release()
-            pending.result(timeout=5)
+            pending.result(timeout=15)
         assert syncing.result().deleted == (response.output[0].id,)
         assert [item.text for item in session.conversation.items] == ["x"]
 

@@ -31,13 +31,13 @@ def test_the_buffer(way: str, make: Opener, server: LocalServer) -> None:
         with session.expect(kind) as pending:
             got = getattr(session, way)(audio=TONE, through="buffer")
             if way == "submit":
-                got = got.result(timeout=5)
+                got = got.result(timeout=15)
             text = (
                 got.text
                 if way in ("ask", "submit")
                 else "".join(piece if way == "stream" else piece.text for piece in got)
             )
-            pending.result(timeout=5)
+            pending.result(timeout=15)
         assert text == "hello"
         assert kinds(server) == [
             "input_audio_buffer.append",
@@ -101,7 +101,7 @@ def test_it_waits_for_its_turn(line: Line) -> None:
     commit, create = pipe.expect("input_audio_buffer.commit"), pipe.expect("response.create")
     pipe.refuse(commit, "input_audio_buffer_commit_empty")
     with pytest.raises(ServerError, match="no"):
-        second.result(timeout=5)
+        second.result(timeout=15)
     assert create["type"] == "response.create"
 
 

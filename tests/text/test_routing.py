@@ -61,7 +61,7 @@ def test_a_move_is_hidden(api: Api, chat: Chat) -> None:
     changes: list[Any] = []
     with session.expect("stage.changed") as changed:
         assert session.ask("A cake, please.").text == "That is 4.20."
-        changes.append(changed.result(timeout=5))
+        changes.append(changed.result(timeout=15))
     assert (changes[0].from_stage, changes[0].to_stage) == ("order", "payment")
     assert changes[0].outcome == "ordered"
     assert stage(session) == "payment"
@@ -166,7 +166,7 @@ def test_the_end(api: Api, chat: Chat) -> None:
     session = bakery(chat)
     with session.expect("conversation.ended") as ended:
         assert session.ask("All at once.").text == "Goodbye!"
-        assert ended.result(timeout=5).path == ("order", "payment")
+        assert ended.result(timeout=15).path == ("order", "payment")
     assert stage(session) == "order"
     assert session.ask("Hello!").text == "Welcome!"
     assert "Take the order." in api.requests[-1]["messages"][0]["content"]
@@ -194,7 +194,7 @@ def test_agents(api: Api, chat: Chat) -> None:
     session = chat(router=front)
     with session.expect("agent.handoff") as handed:
         assert session.ask("My bill?").text == "Yours is 3."
-        assert handed.result(timeout=5).to_agent == "billing"
+        assert handed.result(timeout=15).to_agent == "billing"
     assert [item.text for item in session.history] == ["My bill?", "Yours is 3."]
     assert api.requests[-1]["messages"][0]["content"] == "You know bills."
 

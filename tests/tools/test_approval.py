@@ -39,7 +39,7 @@ def test_many_deciders() -> None:
     barrier = threading.Barrier(20)
 
     def decide() -> None:
-        barrier.wait(5)
+        barrier.wait(15)
         if approvals.decide("c", Decision(True)):
             won.append(1)
 

@@ -175,7 +175,7 @@ def test_a_coroutine_ends_when_it_is_abandoned(caplog):
     waiting = Tool(sleep)
     thread = threading.Thread(target=lambda: outcomes.append(waiting.run({}, context)))
     thread.start()
-    assert began.wait(5)
+    assert began.wait(15)
     context._abandon()
     thread.join(5)
     assert context.cancelled.is_set()
