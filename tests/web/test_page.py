@@ -246,6 +246,22 @@ def test_two_hundred_sessions(browser: Browser, server: LocalServer) -> None:
     assert browser.count("#sessions li") <= 100
 
 
+def test_a_page_that_nobody_looks_at(browser: Browser, server: LocalServer) -> None:
+    """In a tab behind another the page holds no connection; looked at again it has everything."""
+    browser.reads("#link", "live")
+    site, driver = server._site, browser.driver
+    assert site is not None
+    page = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    try:
+        browser.until(lambda: site._viewers == 0)
+        tell(server, "said meanwhile")
+    finally:
+        driver.close()
+        driver.switch_to.window(page)
+    browser.until(lambda: "said meanwhile" in browser.text("#events"))
+
+
 def test_the_end_of_the_server(chromium: Browser) -> None:
     """The page says that the server has ended, keeps what it has, and goes on with the next."""
     with LocalServer(speed=None, ui=True) as first:

@@ -50,6 +50,7 @@ export class Events {
     if (!events.length && total === this.total) return;
     this.total = total;
     const rows = document.createDocumentFragment();
+    let seen = false; // whether something new is to be seen
     for (const [n, at, gap, who, type, said, body] of events) {
       const before = this.events.at(-1)?.n ?? n - 1;
       const event = { n, at, gap, who, type, said, body };
@@ -61,13 +62,14 @@ export class Events {
       }
       event.row.hidden = !this.fits(event);
       this.visible += !event.row.hidden;
+      seen ||= !event.row.hidden;
       this.events.push(event);
       rows.append(event.row);
     }
     this.list.append(rows);
     this.giveUp();
     this.show();
-    if (this.follows) this.toEnd();
+    if (seen && this.follows) this.toEnd();
   }
 
   giveUp() {

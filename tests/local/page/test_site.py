@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,13 +34,13 @@ def server() -> Iterator[LocalServer]:
 
 @contextmanager
 def asked(
-    server: LocalServer, path: str, method: str = "GET", **headers: str
+    server: LocalServer, path: str, method: str = "GET", body: str | None = None, **headers: str
 ) -> Iterator[http.client.HTTPResponse]:
     """The answer to one request; headers are named like_this."""
     where = urlsplit(server.url).netloc
     with closing(http.client.HTTPConnection(where, timeout=10)) as connection:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, headers=named)
+        connection.request(method, path, body, named)
         yield connection.getresponse()
 
 
@@ -198,6 +199,46 @@ def test_the_beta(server: LocalServer) -> None:
     assert "response.audio.delta" in types
 
 
+def test_a_recording_that_is_played(server: LocalServer, tmp_path: Path) -> None:
+    """What a recording's server says is shown as what a server says."""
+    with (
+        RealtimeSession(endpoint=server.endpoint, output_modalities=["text"]) as session,
+        session.record(tmp_path / "a.jsonl"),
+    ):
+        session.ask("Count to 3")
+    with (
+        LocalServer.from_recording(tmp_path / "a.jsonl", speed=None, ui=True) as again,
+        asked(again, "/ui/stream?session=1") as stream,
+        RealtimeSession(endpoint=again.endpoint, output_modalities=["text"]) as session,
+    ):
+        session.ask("Count to 3")
+        assert "1, 2, 3." in json.dumps(looked(stream, "response.done"))
+
+
+def test_a_sideband(server: LocalServer) -> None:
+    """Who joins a call is shown with the call's id, and with all that is said in it."""
+    call_id = server.incoming_call()
+    with asked(
+        server,
+        f"/v1/realtime/calls/{call_id}/accept",
+        "POST",
+        body=json.dumps({"type": "realtime", "model": "m"}),
+        Authorization="Bearer any",
+    ) as reply:
+        assert reply.status == 200
+    with (
+        asked(server, "/ui/stream?session=1") as stream,
+        dial(server, f"/v1/realtime?call_id={call_id}") as client,
+    ):
+        send(client, "response.create")
+        until(client, "response.done")
+        looked(stream, "output_audio_buffer.started")
+    with asked(server, "/ui/stream") as stream:
+        told(stream)
+        (session,) = told(stream)["sessions"]
+    assert (session["kind"], session["label"]) == ("sideband", call_id)
+
+
 def test_a_viewer_who_does_not_read(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """He holds up nobody: sessions go on, what waits for him is bounded, then he is dropped."""
     monkeypatch.setattr(viewing, "_PATIENCE", 0.3)
@@ -207,6 +248,7 @@ def test_a_viewer_who_does_not_read(server: LocalServer, monkeypatch: pytest.Mon
         viewer.settimeout(10)
         viewer.connect((host, int(port)))
         viewer.sendall(f"GET /ui/stream?session=1 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert viewer.recv(8) == b"HTTP/1.1"  # and then no more
         with dial(server, PATH) as client:
             receive(client)
             began = time.monotonic()
