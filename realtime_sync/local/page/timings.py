@@ -104,18 +104,22 @@ class Timings:
             turn.tools, turn.called, turn.answered = turn.tool_ms, None, True
         turn.revision = revision
 
-    def _committed(self, _event: Wire, at: float, _revision: int) -> None:
-        # speech that has ended is committed a moment later
-        self._spoken = at if self._spoken is None else self._spoken
+    def _stopped(self, _event: Wire, at: float, _revision: int) -> None:
+        self._spoken, self._fresh = at, True
+
+    def _committed(self, _event: Wire, _at: float, _revision: int) -> None:
         self._fresh = True
 
     def _created(self, event: Wire, at: float, revision: int) -> None:
         asked = self._asked.popitem(last=False)[1] if self._asked else self._spoken
         self._spoken = None
-        turn = self.turns[-1] if self.turns else None
-        # what follows the outputs of calls belongs to the turn that called
-        if turn is None or self._fresh or not turn.answered:
-            turn = Turn(turn.number + 1 if turn else 1, at if asked is None else asked)
+        # what follows the outputs of calls belongs to the turn that called, though others may have
+        # begun meanwhile, beside the conversation
+        called = (turn for turn in reversed(self.turns) if turn.answered)
+        turn = None if self._fresh else next(called, None)
+        if turn is None:
+            number = self.turns[-1].number + 1 if self.turns else 1
+            turn = Turn(number, at if asked is None else asked)
             self.turns.append(turn)
         self._fresh = turn.answered = False
         turn.responses += 1
@@ -172,7 +176,7 @@ class Timings:
     _TAKEN: ClassVar[Mapping[str, Callable[..., None]]] = {
         "error": _refused,
         "input_audio_buffer.committed": _committed,
-        "input_audio_buffer.speech_stopped": _committed,
+        "input_audio_buffer.speech_stopped": _stopped,
         "response.created": _created,
         "response.done": _done,
         "response.output_text.delta": _token,

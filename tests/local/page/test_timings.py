@@ -67,6 +67,34 @@ def test_a_spoken_turn() -> None:
     assert (turn["at"], turn["first_audio"], turn["status"]) == (500, 200, "in_progress")
 
 
+def test_speech_without_an_answer() -> None:
+    """Time counts from the speech that is answered, not from one before."""
+    (turn,) = played(
+        (500, "server", {"type": "input_audio_buffer.speech_stopped"}),
+        (9000, "server", {"type": "input_audio_buffer.speech_stopped"}),
+        (9100, "server", created("r")),
+    )
+    assert turn["at"] == 9000
+
+
+def test_a_response_beside_the_conversation() -> None:
+    """It is a turn of its own, and takes nothing from the one that waits for its tools."""
+    first, beside = played(
+        (0, "client", CREATE),
+        (1, "server", created("a")),
+        (10, "server", done("a", "c1")),
+        (11, "client", CREATE),
+        (12, "server", created("b")),
+        (20, "server", done("b")),
+        (30, "client", output("c1")),
+        (31, "client", CREATE),
+        (32, "server", created("c")),
+        (40, "server", done("c")),
+    )
+    assert (first["responses"], beside["responses"]) == (2, 1)
+    assert (first["total_ms"], beside["total_ms"]) == (40, 9)
+
+
 def test_tools_belong_to_their_turn() -> None:
     """Tool time is from the calls to the last of their outputs; what follows is the same turn."""
     first, second = played(
