@@ -162,14 +162,10 @@ class Reception:
     ) -> tuple[str, Grant | None] | Rejection:
         """What comes after "realtime" in a REST call's path, and the secret that it came with."""
         asked = _Asked.of(target, headers)
-        place = _PATH.fullmatch(asked.path)
-        if "origin" in headers:
-            return _FOREIGN
-        if place is None:
-            return _no_path(asked.path)
-        grant = self._granted(asked, now)
-        if isinstance(grant, Rejection):
-            return grant
+        found = self._let_in(asked, _PATH, headers, now)
+        if isinstance(found, Rejection):
+            return found
+        place, grant = found
         if place["base"] == "openai/v1/" and "api-version" in asked.query:
             return _VERSIONED
         if asked.in_beta and self._dialect == "ga":
@@ -178,16 +174,23 @@ class Reception:
 
     def reader(self, target: str, headers: Mapping[str, str], now: float) -> str | Rejection:
         """What comes after "/v1" in a text call's path."""
-        asked = _Asked.of(target, headers)
-        place = _TEXT.fullmatch(asked.path)
+        found = self._let_in(_Asked.of(target, headers), _TEXT, headers, now)
+        if isinstance(found, Rejection):
+            return found
+        place, grant = found
+        return f"/{place['rest']}" if grant is None else _wrong_secret(grant.kind)
+
+    def _let_in(
+        self, asked: _Asked, paths: re.Pattern[str], headers: Mapping[str, str], now: float
+    ) -> tuple[re.Match[str], Grant | None] | Rejection:
+        """Where a call goes, and the secret that it came with; not from a page of another site."""
         if "origin" in headers:
             return _FOREIGN
+        place = paths.fullmatch(asked.path)
         if place is None:
             return _no_path(asked.path)
         grant = self._granted(asked, now)
-        if isinstance(grant, Rejection):
-            return grant
-        return f"/{place['rest']}" if grant is None else _wrong_secret(grant.kind)
+        return grant if isinstance(grant, Rejection) else (place, grant)
 
     def _place(
         self, asked: _Asked, place: re.Match[str], grant: Grant | None
