@@ -14,7 +14,6 @@ import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 _PATIENCE = 10.0  # seconds; only a failure takes so long
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -115,12 +114,7 @@ class Terminal:
     def __enter__(self) -> Terminal:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait(_PATIENCE)
         os.close(self._master)
