@@ -22,6 +22,7 @@ from realtime_sync.local import LocalServer, call
 
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
+SAMPLES = (ROOT / "samples" / "README.rst").read_text(encoding="utf-8")
 
 #: A PNG of one white pixel.
 PICTURE = base64.b64decode(
@@ -293,7 +294,9 @@ def test_the_voice_example_writes_its_file(server: LocalServer) -> None:
     assert (len(pcm), rate) == (24000, 24000)
 
 
-@pytest.mark.parametrize("text", [README, CHANGELOG], ids=["README", "CHANGELOG"])
+@pytest.mark.parametrize(
+    "text", [README, CHANGELOG, SAMPLES], ids=["README", "CHANGELOG", "samples"]
+)
 def test_it_renders(text: str) -> None:
     """docutils has nothing to say about it, with what package indexes forbid switched off."""
     core = pytest.importorskip("docutils.core", reason="needs: pip install docutils")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,17 @@ def run(path: Path, server: LocalServer, where: Path, *arguments: str) -> str:
 def test_every_sample_is_tested() -> None:
     """A new sample needs its line here."""
     assert {path.name for path in SAMPLES} == set(SHOWS) | WINDOWS
+
+
+def test_every_sample_is_listed() -> None:
+    """samples/README.rst has each, with the first line of its docstring."""
+    listed = (ROOT / "samples" / "README.rst").read_text(encoding="utf-8")
+    for path in SAMPLES:
+        told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert f"``{path.name}``\n   {told.splitlines()[0]}\n" in listed
+    named = set(re.findall(r"^``([a-z]+[.][a-z]+)``$", listed, re.MULTILINE))
+    files = {path.name for path in (ROOT / "samples").iterdir() if path.suffix in (".py", ".ipynb")}
+    assert named == files
 
 
 @pytest.mark.parametrize("name", SHOWS)
