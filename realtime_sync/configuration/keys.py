@@ -18,8 +18,10 @@ SECRET_NAME: Final = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 _HOLD: Final = frozenset(
     {"api_key", "authorization", "client_secret", "password", "secret", "token", "access_token"}
 )
-#: What keys look like, wherever they stand. Source: wire.md (i).
-_LOOK: Final = re.compile(r"(?<![\w-])(?:sk|ek|sess)[-_][\w-]{12,}|\bBearer\s+\S{8,}", re.ASCII)
+#: What keys look like, wherever they stand; prose has no digits there. Source: wire.md (i).
+_LOOK: Final = re.compile(
+    r"(?<![\w-])[se]k[-_](?=[\w-]*\d)[\w-]{12,}|\bBearer\s+(?=\S*\d)\S{8,}", re.ASCII
+)
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 #: A name that is surely no key, and may be shown.
 _SHOWN: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)

@@ -389,6 +389,8 @@ def test_two_proxies() -> None:
         ({"model": CANARY}, "model", "take it out"),
         ({"instructions": f"Use {CANARY}."}, "instructions", "take it out"),
         ({"tools": [CANARY]}, "tools[0]", "take it out"),
+        ({"instructions": "Send Bearer a1b2c3d4e5."}, "instructions", "take it out"),
+        ({"config": {"prompt": {"id": "ek_1234567890abc"}}}, "config.prompt.id", "take it out"),
         ({"endpoint": {"type": "openai", "api_key": "x"}}, "endpoint.api_key", "api_key_env"),
         (
             {"endpoint": {"type": "openai", "headers": {"Authorization": "Basic x"}}},
@@ -415,6 +417,20 @@ def test_a_key_in_a_file(table: dict[str, Any], where: str, cure: str) -> None:
     assert told
     assert cure in "".join(told)
     assert "pass@h" not in "".join(told)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Explain sk-learn-pipelines.",
+        "Ask for the Bearer certificate.",
+        "Be a task-master-of-ceremonies-2024.",
+        "Speak sk-SK.",
+    ],
+)
+def test_prose_is_no_key(text: str) -> None:
+    """What only begins like one is let through."""
+    assert load_config({"instructions": text})["instructions"] == text
 
 
 def test_a_key_that_is_taken_for_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
