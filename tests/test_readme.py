@@ -258,7 +258,8 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[LocalSer
     """A server without pacing, which the environment names; a sound and a picture lie around."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["program", "0"])
-    write_wav("question.wav", (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 200, 16000)
+    for name in ("question.wav", "hello.wav"):  # the tutorial's own
+        write_wav(name, (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 200, 16000)
     Path("picture.png").write_bytes(PICTURE)
     with LocalServer(speed=None, voice="tones") as running:
         monkeypatch.setenv("OPENAI_BASE_URL", running.url)
