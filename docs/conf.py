@@ -20,6 +20,8 @@ exclude_patterns = ["build"]
 html_theme = "furo"
 html_title = f"realtime_sync {version}"
 html_copy_source = False
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
 #: Docstrings have names in single backticks: a link where there is something to link to.
 default_role = "name"
 highlight_language = "python"

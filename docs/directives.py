@@ -173,9 +173,15 @@ def as_prose(
         lines[number] = re.sub(r"(`\w+`)(?=s\b)", r"\1\\ ", line)
 
 
+def as_pages(_app: Sphinx, _path: Path, _parent: str, content: list[str]) -> None:
+    """Pages that the README and the changelog name as files become links."""
+    content[0] = re.sub(r"``docs/([\w/]+)\.rst``", r":doc:`/\1`", content[0])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("name", name_role)
     app.connect("autodoc-process-docstring", as_prose)
+    app.connect("include-read", as_pages)
     app.add_directive("names", Names)
     app.add_directive("event-table", EventTable)
     app.add_directive("error-table", ErrorTable)

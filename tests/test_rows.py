@@ -33,6 +33,7 @@ the server's; C: bad input of the caller's. What needs another system says so.
 .. list-table::
    :header-rows: 1
    :widths: 6 22 36 12 10 14
+   :class: faults
 
    * - row
      - what goes wrong
