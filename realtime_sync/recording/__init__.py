@@ -15,7 +15,8 @@ configuration and the items that were there already), `connection.lost`, `connec
 recording that is whole. No key is ever written. Audio is, if it was wanted; else
 `elided` has the place of each piece that was left out, and its size: {"delta": 9600}.
 
-- `recorder` writes them, on a thread of its own; `veil` takes out what is not to be written.
+- `recorder` writes them, on a thread of its own; `veil` takes out what is not to be written,
+  `deltas` what of that is spread over several events.
 - `entries` reads them, and says in which line one is broken.
 
 Knows no session: it is given frames, and files.

@@ -21,8 +21,9 @@ import realtime_sync
 from ..closing import Closing
 from ..errors import ConfigurationError, RecordingError
 from ..runtime.clock import Deadline, Event, may_wait, monotonic
+from .deltas import Deltas
 from .entries import ENDED, FORMAT, GAP, VERSION
-from .veil import audio_parts, hide, unkeyed
+from .veil import HIDDEN, SOUNDS, audio_parts, hide, unkeyed
 
 __all__ = ["MOST", "Recording"]
 
@@ -34,6 +35,8 @@ MOST = 1 << 30
 HELD = 32 << 20
 #: Seconds between two writes: one wake-up for all that comes meanwhile.
 PAUSE = 0.05
+#: Lines that wait at most for a text to go on.
+_WAITING = 1000
 #: Bytes that the last line may take.
 _LAST = 512
 
@@ -73,6 +76,8 @@ class Recording(Closing):
         self._put = 0  # bytes ever handed over; only the I/O thread adds
         self._taken = 0  # of these, no longer held; only the writing thread adds
         self._told = 0  # dropped events that a line in the file tells of
+        self._held: list[Wire] = []  # not written yet
+        self._deltas = Deltas()
         self._at = 0.0  # of the last line, in seconds since the beginning
         self._due = Event()  # there is something to write
         self._over = Event()  # nothing more will come
@@ -149,7 +154,7 @@ class Recording(Closing):
                 self._over.wait(PAUSE)
                 self._due.clear()
                 self._write(self._lines())
-            self._write(self._lines())
+            self._write(self._lines(last=True))
             self._write([self._last()], last=True)
         except (OSError, RecordingError) as exc:
             self.error = exc
@@ -159,24 +164,35 @@ class Recording(Closing):
             self._frames.clear()
             os.close(self._file)
 
-    def _lines(self) -> list[bytes]:
-        lines = []
+    def _lines(self, *, last: bool = False) -> list[bytes]:
+        """What can be written; nothing while the end of a text may become a key."""
         while self._frames:
             at, direction, what = self._frames.popleft()
             if isinstance(what, bytes):
                 self._taken += len(what)
-            lines.append(self._line(at, direction, what))
+            self._held.append(self._line(at, direction, what))
             self.written += 1
         missing = self.dropped - self._told
         if missing:
             self._told += missing
             # as of the last event: one that comes in just now has a time already
             at = self._began + self._at
-            lines.append(self._line(at, "local", {"type": GAP, "events": missing}))
+            self._held.append(self._line(at, "local", {"type": GAP, "events": missing}))
+        if last or len(self._held) > _WAITING:
+            self._deltas.end()
+        if self._deltas:
+            return []
+        lines = [_dumped(line) for line in self._held]
+        self._held.clear()
         return lines
 
-    def _line(self, at: float, direction: str, what: bytes | Wire) -> bytes:
-        event = _event(what if isinstance(what, bytes) else json.dumps(what).encode())
+    def _line(self, at: float, direction: str, what: bytes | Wire) -> Wire:
+        frame = what if isinstance(what, bytes) else json.dumps(what).encode()
+        event = _event(frame)
+        if direction == "received":
+            self._deltas.add(event, _said(frame, event))
+        elif direction == "local":
+            self._deltas.end()
         self._at = round(at - self._began, 6)
         line: Wire = {
             "at": self._at,
@@ -191,7 +207,7 @@ class Recording(Closing):
                 elided[place] = len(text) * 3 // 4 - text[-2:].count("=")
             if elided:
                 line["elided"] = elided
-        return _dumped(line)
+        return line
 
     def _header(self) -> bytes:
         return _dumped(
@@ -206,7 +222,7 @@ class Recording(Closing):
 
     def _last(self) -> bytes:
         told = {"type": ENDED, "events": self.written, "missing": self.dropped}
-        return self._line(monotonic(), "local", told)
+        return _dumped(self._line(monotonic(), "local", told))
 
     def _write(self, lines: list[bytes], *, last: bool = False) -> None:
         """Append whole lines.
@@ -259,3 +275,11 @@ def _event(frame: bytes) -> Wire:
         return {"type": "unparsable", "raw": text}
     hide(event)
     return event
+
+
+def _said(frame: bytes, event: Wire) -> str | None:
+    """What the delta of a text says, before anything was hidden in it; None: it is none."""
+    kind, shown = event["type"], event.get("delta")
+    if not kind.endswith(".delta") or kind in SOUNDS or not isinstance(shown, str):
+        return None
+    return str(json.loads(frame)["delta"]) if HIDDEN in shown else shown

@@ -8,12 +8,12 @@ from typing import Any
 
 from ..runtime.secrets import HIDDEN
 
-__all__ = ["HIDDEN", "audio_parts", "hide", "place", "unkeyed"]
+__all__ = ["HIDDEN", "KEYS", "SOUNDS", "audio_parts", "hide", "place", "unkeyed"]
 
 Wire = dict[str, Any]
 
 #: Keys as OpenAI makes them, client secrets too, and what follows the word Bearer.
-_KEYS = re.compile(
+KEYS = re.compile(
     r"\b(?:sk|ek|rk)[-_][A-Za-z0-9_-]{8,}|(?<=bearer )[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE
 )
 #: In a URL: who asks, and values whose names say that they are secret.
@@ -34,7 +34,7 @@ def unkeyed(frame: str) -> str:
     if "://" in frame or "?" in frame:
         frame = _IN_URLS.sub(lambda found: (found[1] or "") + HIDDEN, frame)
     if any(sign in frame for sign in _SIGNS):
-        frame = _KEYS.sub(HIDDEN, frame)
+        frame = KEYS.sub(HIDDEN, frame)
     return frame
 
 
@@ -57,7 +57,7 @@ def hide(value: Any) -> None:
 
 
 #: Events that are audio above all: where in them it is.
-_SOUNDS = {
+SOUNDS = {
     "input_audio_buffer.append": "audio",
     "session.input_audio_buffer.append": "audio",
     "response.output_audio.delta": "delta",
@@ -68,7 +68,7 @@ _SOUNDS = {
 
 def audio_parts(event: Wire) -> Iterator[tuple[str, Callable[[str], None], str]]:
     """All audio in an event: its place, what puts other text there, and the base64 there is."""
-    name = _SOUNDS.get(str(event.get("type")))
+    name = SOUNDS.get(str(event.get("type")))
     if name is not None:
         if isinstance(event.get(name), str):
             yield name, lambda text: event.__setitem__(name, text), event[name]
