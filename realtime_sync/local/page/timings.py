@@ -115,8 +115,9 @@ class Timings:
         self._spoken = None
         # what follows the outputs of calls belongs to the turn that called, though others may have
         # begun meanwhile, beside the conversation
-        called = (turn for turn in reversed(self.turns) if turn.answered)
-        turn = None if self._fresh else next(called, None)
+        turn = next((one for one in reversed(self.turns) if one.answered and not self._fresh), None)
+        for one in self.turns if self._fresh else ():
+            one.answered = False  # nothing follows any more
         if turn is None:
             number = self.turns[-1].number + 1 if self.turns else 1
             turn = Turn(number, at if asked is None else asked)

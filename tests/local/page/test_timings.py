@@ -117,6 +117,22 @@ def test_tools_belong_to_their_turn() -> None:
     assert (second["n"], second["at"], second["status"]) == (2, 401, "cancelled")
 
 
+def test_a_call_that_nothing_follows() -> None:
+    """A turn that ends with its calls' outputs takes no later response."""
+    first, second, third = played(
+        (0, "server", created("a")),
+        (10, "server", done("a", "c1")),
+        (20, "client", output("c1")),
+        (30, "client", QUESTION),
+        (31, "client", CREATE),
+        (32, "server", created("b")),
+        (40, "server", done("b")),
+        (50, "client", CREATE),
+        (51, "server", created("c")),
+    )
+    assert [one["responses"] for one in (first, second, third)] == [1, 1, 1]
+
+
 def test_two_rounds_of_tools() -> None:
     """Each round of calls adds its time."""
     (turn,) = played(
