@@ -22,43 +22,21 @@ from jupyter_client.manager import start_new_kernel
 
 def main() -> None:
     manager, client = start_new_kernel(startup_timeout=60)
-    orders: dict[str, str] = {}  # message id -> the order's
-    out = threading.Lock()
-    over, restarts = threading.Event(), threading.Event()
-
-    def say(**said: Any) -> None:
-        with out:
-            sys.stdout.write(json.dumps(said, default=str) + "\n")
-            sys.stdout.flush()
-
-    def obey(order: dict[str, Any]) -> None:
-        if order["do"] == "execute":
-            message = client.session.msg("execute_request", execute(order["code"]))
-            orders[message["header"]["msg_id"]] = order["id"]
-            client.shell_channel.send(message)
-        elif order["do"] == "comm":
-            content = {"comm_id": order["id"], "data": {"buffer_paths": [], **order["data"]}}
-            client.shell_channel.send(client.session.msg("comm_msg", content))
-        elif order["do"] == "interrupt":
-            manager.interrupt_kernel()
-            say(type="interrupted", at=time.time())
-        elif order["do"] == "restart":
-            restarts.set()
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def listen() -> None:
         for line in sys.stdin:
-            obey(json.loads(line))
-        over.set()
+            lines.put(line)
+        lines.put("")  # the end
 
     threading.Thread(target=listen, daemon=True).start()
     say(type="ready")
+    orders: dict[str, str] = {}  # message id -> the order's
     try:
-        while not over.is_set():
-            if restarts.is_set():  # here: nobody else may read meanwhile
-                restarts.clear()
-                restart(manager, client, say)
+        # by one thread: sockets of ZeroMQ belong to one
+        while obeyed(lines, manager, client, orders):
             try:
-                message = client.get_iopub_msg(timeout=0.2)
+                message = client.get_iopub_msg(timeout=0.02)
             except queue.Empty:
                 continue
             parent = orders.get(message["parent_header"].get("msg_id", ""))
@@ -68,23 +46,42 @@ def main() -> None:
         manager.shutdown_kernel(now=False)
 
 
-def restart(manager: Any, client: Any, say: Any) -> None:
+def say(**said: Any) -> None:
+    sys.stdout.write(json.dumps(said, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def obeyed(
+    lines: queue.SimpleQueue[str], manager: Any, client: Any, orders: dict[str, str]
+) -> bool:
+    """Does what it was told meanwhile; False at the end."""
+    while not lines.empty():
+        line = lines.get()
+        if not line:
+            return False
+        order = json.loads(line)
+        if order["do"] == "execute":
+            # else the kernel may drop the cell after one that raised
+            key = client.execute(order["code"], allow_stdin=False, stop_on_error=False)
+            orders[key] = order["id"]
+        elif order["do"] == "comm":
+            content = {"comm_id": order["id"], "data": {"buffer_paths": [], **order["data"]}}
+            client.shell_channel.send(client.session.msg("comm_msg", content))
+        elif order["do"] == "interrupt":
+            at = time.time()
+            manager.interrupt_kernel()
+            say(type="interrupted", at=at)
+        elif order["do"] == "restart":
+            restart(manager, client)
+    return True
+
+
+def restart(manager: Any, client: Any) -> None:
     began = time.monotonic()
     manager.restart_kernel(now=False)
     took = time.monotonic() - began
     client.wait_for_ready(timeout=60)
     say(type="restarted", seconds=took)
-
-
-def execute(code: str) -> dict[str, Any]:
-    return {
-        "code": code,
-        "silent": False,
-        "store_history": True,
-        "user_expressions": {},
-        "allow_stdin": False,
-        "stop_on_error": True,
-    }
 
 
 if __name__ == "__main__":
