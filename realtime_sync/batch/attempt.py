@@ -6,6 +6,8 @@ and what the server said of its limits. One that it has left open is closed.
 
 from __future__ import annotations
 
+import atexit
+import concurrent.futures.thread  # noqa: F401  # before us: see `_end_pauses`
 import contextvars
 import json
 import os
@@ -45,7 +47,6 @@ _LASTING = (ConfigurationError, NotFound, PermissionDenied)
 _TEXT_MOST = 2_000  # characters of an error's message
 _PAUSE_MOST = 300.0
 _PAUSE_HERE = 5.0  # longer ones are not for an executor's worker
-_LOOK = 1.0  # seconds after which a pause looks whether the program ends, which nobody tells it
 _GOODBYE = 1.0  # seconds for sessions that nobody waits for any more
 _MINUTES_MOST = 1e15
 _TOKENS_MOST = 10**15
@@ -114,6 +115,20 @@ def _born(session: Living) -> None:
 
 on_birth(_born)
 
+_ending = False  # the program is
+
+
+def _end_pauses() -> None:
+    """The program ends, and waits for the threads of executors before it comes to `atexit`."""
+    global _ending
+    _ending = True
+    for meter in tuple(_meters.values()):
+        meter.given_up.set()
+
+
+# has no public name; called in reverse order, so before executors join their threads
+getattr(threading, "_register_atexit", atexit.register)(_end_pauses)
+
 
 def give_up(number: str) -> None:
     """The run is stopped: what this attempt waits for ends now. From any thread; never blocks.
@@ -139,6 +154,8 @@ def attempt(worker: Callable[[Any], Any], job: Any, number: str) -> Attempt:
         error = {"type": "RateLimited", "message": told, "code": "rate_limit_exceeded"}
         return Attempt("failed", error=error, fate="limited", wait=left)
     meter = _meters[number] = _Meter()
+    if _ending:
+        meter.given_up.set()
     token = _meter.set(meter)
     began = monotonic()
     outcome, raised = None, None
@@ -288,7 +305,5 @@ def pause() -> None:
     """
     meter = _meter.get() or _Meter()
     while (left := _quiet_until - monotonic()) > 0:
-        if not threading.main_thread().is_alive():
-            meter.give_up()
-        if meter.given_up.wait(min(left, _LOOK)):
+        if meter.given_up.wait(min(left, _PAUSE_MOST)):
             raise SessionClosed("the run is stopped, or the program ends")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -22,10 +24,8 @@ from realtime_sync.errors import (
     RateLimited,
     RealtimeError,
     RecordingError,
-    SessionClosed,
 )
 from realtime_sync.local import LocalServer
-from realtime_sync.runtime.clock import monotonic
 
 LIMIT = 15.0
 
@@ -241,12 +241,30 @@ def test_what_a_stopped_run_leaves_behind(
     assert [one["job"] for one in lines(path)] == ["quick"]
 
 
-def test_a_pause_ends_with_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that was told to wait keeps no program from ending."""
-    monkeypatch.setattr(tried, "_quiet_until", monotonic() + 300)
-    monkeypatch.setattr(threading, "main_thread", lambda: threading.Thread())
-    with pytest.raises(SessionClosed, match="the program ends"):
-        tried.pause()
+#: Ends while a job waits for the server's leave.
+ENDING = """
+import sys, threading
+from realtime_sync.batch import attempt, run
+from realtime_sync.errors import RateLimited
+
+waits = threading.Event()
+
+def work(job):
+    attempt.refusal(RateLimited("try again in 300s"))
+    waits.set()
+    attempt.pause()
+
+start = lambda: run(["a"], work, results=sys.argv[1])
+threading.Thread(target=start, daemon=True).start()
+waits.wait(60)
+"""
+
+
+def test_a_pause_ends_with_the_program(tmp_path: Path) -> None:
+    """A job that was told to wait keeps no program from ending, and has no line."""
+    path = tmp_path / "results.jsonl"
+    subprocess.run([sys.executable, "-c", ENDING, str(path)], timeout=60, check=True)
+    assert path.read_bytes() == b""
 
 
 # --- wrong arguments
