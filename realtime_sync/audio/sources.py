@@ -59,7 +59,9 @@ def _opened(source: Any, sample_rate: int | None) -> tuple[Iterator[bytes], int]
     """Its PCM16 mono, and the rate of that."""
     if isinstance(source, (str, os.PathLike)):
         file = open_file(source)
-        return _read(file, close=True), file.sample_rate
+        chunks = _file(file)
+        next(chunks)  # begun: a generator that has not is closed without its `finally`
+        return chunks, file.sample_rate
     if isinstance(source, io.IOBase):
         raise TypeError(
             "source: an open file does not say what it holds; give the path of a WAV file, or "
@@ -69,7 +71,7 @@ def _opened(source: Any, sample_rate: int | None) -> tuple[Iterator[bytes], int]
         return _sliced(source), sample_rate or RATE
     if callable(getattr(source, "read", None)):
         own = getattr(source, "sample_rate", None)
-        return _read(source, close=False), sample_rate or own or RATE
+        return _mono(iter(source.read, b"")), sample_rate or own or RATE
     if isinstance(source, Iterable):
         return _mono(source), sample_rate or RATE
     raise TypeError(
@@ -78,12 +80,12 @@ def _opened(source: Any, sample_rate: int | None) -> tuple[Iterator[bytes], int]
     )
 
 
-def _read(source: Any, *, close: bool) -> Iterator[bytes]:
+def _file(file: Any) -> Iterator[bytes]:
     try:
-        yield from _mono(iter(source.read, b""))
+        yield b""  # until here it is begun
+        yield from _mono(iter(file.read, b""))
     finally:
-        if close:
-            source.close()
+        file.close()
 
 
 def _sliced(sound: Any) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime_sync.audio import WavSource, read_wav, write_wav
+from realtime_sync.audio import WavSource, read_wav, sources, write_wav
 from realtime_sync.audio.sources import frames_of
 from realtime_sync.errors import AudioError
 
@@ -113,6 +113,21 @@ def test_what_is_no_source(source: Any, error: type[Exception], words: str) -> N
     """What is no sound is refused, with what would be."""
     with pytest.raises(error, match=words):
         list(frames_of(source, frame_ms=100))
+
+
+def test_a_file_that_nobody_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is closed all the same, where its frames are closed before the first was asked for."""
+    path = tmp_path / "speech.wav"
+    write_wav(path, bytes(4800))
+    opened: list[Any] = []
+
+    def open_file(path: Any) -> Any:
+        opened.append(WavSource(path))
+        return opened[-1]
+
+    monkeypatch.setattr(sources, "open_file", open_file)
+    frames_of(path, frame_ms=20).close()
+    assert opened[0]._file.closed
 
 
 def test_half_a_sample_at_the_end_is_dropped() -> None:
