@@ -46,6 +46,9 @@ _EXTRAS = {
     "text": "openai",
     "tools": "docstring-parser",
     "proxy": "python-socks",
+    "qt": "PySide6-Essentials",
+    "notebook": "ipywidgets",
+    "otel": "opentelemetry-api",
 }
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}

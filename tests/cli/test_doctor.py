@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import socket
@@ -13,7 +14,7 @@ import pytest
 import trustme
 from nullsinks import NullSinks, missing
 
-from realtime_sync.cli.doctor import _cure
+from realtime_sync.cli.doctor import _EXTRAS, _cure
 from realtime_sync.errors import RealtimeTimeout
 from realtime_sync.local import LocalServer
 
@@ -165,3 +166,11 @@ def test_without_an_audio_library(without: Run, server: LocalServer) -> None:
         pytest.skip("sounddevice is installed, which would do")
     assert done.returncode == 0
     assert found["microphone"]["state"] == found["speaker"]["state"] == "warning"
+
+
+def test_every_extra_is_looked_for() -> None:
+    """What the package offers, but for the command's own extra and those of its makers."""
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).resolve().parents[2] / "setup.cfg", encoding="utf-8")
+    offered = set(setup["options.extras_require"])
+    assert set(_EXTRAS) == offered - {"cli", "all", "test", "docs"}
