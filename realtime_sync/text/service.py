@@ -232,7 +232,9 @@ class Service:
             if begun:
                 text = f"{self._where}: the stream was cut: {reason}"
                 return ConnectionLost(text, code=1006, reason=reason)
-            return ConnectError(f"{self._where}: {reason}")
+            return ConnectError(
+                f"no connection to {self._where}: {reason}; check the URL, and that the server runs"
+            )
         if "APIError" in kinds and begun:
             code, kind = getattr(exc, "code", None), getattr(exc, "type", None)
             text = f"the response failed: {said or code or kind or 'no reason given'}"
