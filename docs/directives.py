@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -126,18 +127,21 @@ def _calls() -> list[tuple[str, str]]:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-                found.append((node.func.id, _template(node.args[0])))
+                found += [(node.func.id, text) for text in _templates(node.args[0])]
     return found
 
 
-def _template(node: ast.expr) -> str:
+def _templates(node: ast.expr) -> list[str]:
+    """What an expression may say: several texts where it chooses."""
     if isinstance(node, ast.Constant):
-        return str(node.value)
+        return [str(node.value)]
+    if isinstance(node, ast.IfExp):
+        return _templates(node.body) + _templates(node.orelse)
     if isinstance(node, ast.JoinedStr):
-        return "".join(_template(part) for part in node.values)
+        return ["".join(parts) for parts in product(*map(_templates, node.values))]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return _template(node.left) + _template(node.right)
-    return "…"
+        return ["".join(parts) for parts in product(_templates(node.left), _templates(node.right))]
+    return ["…"]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], widths: str) -> str:

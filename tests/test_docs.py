@@ -71,3 +71,13 @@ def test_texts_are_found_in_the_sources(directives: ModuleType) -> None:
     texts = set(directives.raised("ConfigurationError"))
     assert len(texts) > 100
     assert any("…" in text for text in texts)
+
+
+def test_every_error_with_texts_has_its_place(directives: ModuleType) -> None:
+    """Whoever searches the page finds what the terminal says, whichever branch has said it."""
+    page = (DOCS / "errors.rst").read_text(encoding="utf-8")
+    for name in errors.__all__[1:]:
+        assert not directives.raised(name) or f".. error-texts:: {name}\n" in page, name
+    assert any(
+        text.startswith("…: it is empty") for text in directives.raised("ConfigurationError")
+    )
