@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..session import RealtimeSession
     from ..voice import LiveItem, PushToTalk, Talk
     from .keys import Keys
-    from .screen import Screen
+    from .screen import Live, Screen
 
 __all__ = ["talk"]
 
@@ -137,13 +138,19 @@ def talk(
     held.wait(timeout=0)
 
 
-def _tell(event: Any) -> None:
-    """A device went away, or is there again: a line on stderr."""
+def _tell(event: Any, live: Live | None = None) -> None:
+    """A device went away, or is there again: a line on stderr, above what is drawn."""
     device = f"{_DEVICES[event.direction]} {printable(repr(event.device))}"
     if event.type == "device.restored":
-        click.echo(f"The {device} goes on.", err=True)
-    elif event.retrying:  # else the talk ends, and says so
-        click.echo(f"The {device} is gone; looking for it, or another.", err=True)
+        said = f"The {device} goes on."
+    elif event.retrying:
+        said = f"The {device} is gone; looking for it, or another."
+    else:
+        return  # the talk ends, and says so
+    if live is None:
+        click.echo(said, err=True)
+    else:
+        live.note(said, err=True)
 
 
 def _shown(session: RealtimeSession, held: Talk | PushToTalk, stopword: str | None) -> None:
@@ -195,6 +202,8 @@ class View:
         """Until it is over, or Ctrl-C was pressed twice."""
         with self._screen.live(self._open) as live:
             self._live = live
+            self._session.off("device.*", _tell)  # from here on beside what is drawn
+            self._session.on("device.*", partial(_tell, live=live))
             try:
                 self._follow()
             except KeyboardInterrupt:
