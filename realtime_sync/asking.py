@@ -326,6 +326,7 @@ class Asking(Living):
 
         # under the lock, so that a response has one handle whichever threads ask
         response: Response = self._look(found)
+        response._settle()  # which looks for itself
         return response
 
     def _needs_responses(self) -> None:

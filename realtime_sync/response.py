@@ -108,7 +108,6 @@ class Response:
         self._record = record
         self._connection = connection  # None once it is over: who keeps it keeps no session
         self._format: str | None = None  # of its audio, from then on
-        self._settle()
 
     # --- what it is
 

@@ -73,6 +73,7 @@ class Watchdog:
         self.holder: int | None = None
 
     def __enter__(self) -> None:
+        assert not self.mine, "taken twice by one thread: it would wait for itself"
         self._lock.acquire()
         self.holder = threading.get_ident()
 
