@@ -5,6 +5,7 @@ import configparser
 import io
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -19,6 +20,7 @@ import realtime_sync
 from realtime_sync import errors
 from realtime_sync.audio import read_wav, write_wav
 from realtime_sync.local import LocalServer, call
+from realtime_sync.runtime.dispatcher import Dispatcher
 
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
@@ -286,6 +288,20 @@ def test_a_block_does_what_it_shows(name: str, server: LocalServer) -> None:
         exec(compile(BLOCKS[name], f"{PLACES[name]} {name}", "exec"), {"__name__": name, **given})
     for words in expected:
         assert words in output.getvalue()
+
+
+def test_pump_howto_where_the_io_thread_is_slow(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole answer is shown, though its future is done before the last callbacks are due."""
+    put, never = Dispatcher.put, threading.Event()
+
+    def late(self: Dispatcher, entries: Any) -> None:
+        never.wait(0.05)  # as where another thread has the processor
+        put(self, entries)
+
+    monkeypatch.setattr(Dispatcher, "put", late)
+    test_a_block_does_what_it_shows("pump-howto", server)
 
 
 def test_the_voice_example_writes_its_file(server: LocalServer) -> None:
