@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -122,10 +123,11 @@ def test_a_session(session: RealtimeSession) -> None:
         port = session._setup.where
         words = (
             "● open  RealtimeSession",
-            *("gpt-realtime-2.1", "voicemarin", f"server{port}", "(0 s)", "2 items", "turns1"),
+            *("gpt-realtime-2.1", "voicemarin", f"server{port}", "2 items", "turns1"),
             *("1 completed", f"tokens{session.usage.total_tokens}"),
         )
         assert [word for word in words if word not in page.text] == []
+        assert re.search(r"since\d\d:\d\d:\d\d \(\d+ s\)", page.text)
         assert "pending" not in page.text
     assert shown(session).text.startswith("● closed")
 
