@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 
 from .errors import ConfigurationError
@@ -54,5 +54,5 @@ class ReconnectPolicy:
 def _check(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ConfigurationError(f"{name}: a number, not {type(value).__name__}")
-    if not math.isfinite(value) or value < 0:
+    if not 0 <= value <= sys.float_info.max:  # nor NaN
         raise ConfigurationError(f"{name}: a number from 0 on, not {value}")

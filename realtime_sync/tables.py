@@ -37,7 +37,8 @@ class Faults:
         """Each key of a table that there is not, with what may be meant."""
         for key in table:
             if key not in known:
-                where = f"{path}.{key}" if path else str(key)
+                name = str(key) or '""'
+                where = f"{path}.{name}" if path else name
                 self.add(where, f"unknown key; {nearest(key, known)}")
 
     def take(self, path: str, error: Exception) -> None:
@@ -95,7 +96,9 @@ def read(path: str | os.PathLike[str]) -> Mapping[str, Any]:
         raise ConfigurationError(f"{path}: {exc.strerror or exc}") from exc
     except UnicodeDecodeError as exc:  # whose text shows a part of the file
         raise ConfigurationError(f"{path}: it is not UTF-8, at byte {exc.start}") from None
-    except (ValueError, RecursionError) as exc:  # a TOMLDecodeError, JSONDecodeError are such
+    except RecursionError as exc:
+        raise ConfigurationError(f"{path}: it is nested too deep; flatten it") from exc
+    except ValueError as exc:  # a TOMLDecodeError, JSONDecodeError are such
         raise ConfigurationError(f"{path}: {exc}") from exc
     if not isinstance(table, Mapping):
         raise ConfigurationError(f"{path}: a table is needed, not {kind_of(table)}")

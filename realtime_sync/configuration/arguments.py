@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ Check = tuple[str, Callable[[Any], bool]]
 
 def _is_number(value: Any) -> bool:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value >= 0
+    return number and 0 <= value <= sys.float_info.max  # nor NaN
 
 
 def _is_count(value: Any) -> bool:
@@ -120,7 +120,7 @@ class Reader:
         for where, said in keys.found(self._table, ""):
             faults.add(where, said)
             secret.add(where.partition(".")[0].partition("[")[0])
-        left = [key for key in self._table if key not in secret]
+        left = [key for key in self._table if key not in secret and not keys.is_key(key)]
         faults.unknown(left, "", KEYS)
         wanted = [key for key in left if key in KEYS]
         read = {NAMES.get(key, key): self.read(key) for key in wanted}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConfigurationError
 from ..tables import Faults, read
@@ -18,6 +18,8 @@ __all__ = ["Config", "load_config"]
 
 #: Arguments that say where to; where one is given, the file's do not count.
 _PLACES = ("endpoint", "api_key", "base_url")
+#: Tables and lists within each other; a schema of a tool has a dozen.
+_DEPTH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -142,10 +144,10 @@ def load_config(source: Mapping[str, Any] | str | os.PathLike[str]) -> Config:
             that cannot be imported, a key of an API.
     """
     if isinstance(source, Mapping):
-        config = Config("config", None, _copied(source))
+        config = Config("config", None, _copied(source, "config"))
     elif isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        config = Config(str(path), path.absolute().parent, dict(read(path)))
+        config = Config(str(path), path.absolute().parent, _copied(read(path), path))
     else:
         raise ConfigurationError(
             f"config: a dict, or the path of a .toml or .json file, not {type(source).__name__}"
@@ -158,14 +160,21 @@ def load_config(source: Mapping[str, Any] | str | os.PathLike[str]) -> Config:
     return config
 
 
-def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy, but for functions and their like."""
-    return {name: _copy(value) for name, value in table.items()}
+def _copied(table: Mapping[str, Any], source: str | Path) -> dict[str, Any]:
+    """A copy, but for functions and their like.
 
+    Raises:
+        ConfigurationError: It is nested too deep, or in itself.
+    """
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _copied(value)
-    if isinstance(value, (list, tuple)):
-        return [_copy(one) for one in value]
-    return value
+    def copy(value: Any, left: int) -> Any:
+        if not isinstance(value, (Mapping, list, tuple)):
+            return value
+        if not left:
+            raise ConfigurationError(f"{source}: it is nested more than {_DEPTH} deep; flatten it")
+        if isinstance(value, Mapping):
+            return {name: copy(one, left - 1) for name, one in value.items()}
+        return [copy(one, left - 1) for one in value]
+
+    copied: dict[str, Any] = copy(table, _DEPTH)
+    return copied

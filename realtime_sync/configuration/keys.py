@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from ..tables import Faults
 
-__all__ = ["SECRET_NAME", "found", "variable"]
+__all__ = ["SECRET_NAME", "found", "is_key", "variable"]
 
 #: Names of headers, and of parts of a query, whose values are keys.
-SECRET_NAME: Final = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
+SECRET_NAME: Final = re.compile(
+    r"auth|key|token|secret|cookie|passw|credential|signature|^sig$", re.IGNORECASE
+)
 #: Keys of a table that hold one, or would.
 _HOLD: Final = frozenset(
     {"api_key", "authorization", "client_secret", "password", "secret", "token", "access_token"}
@@ -26,6 +28,18 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 #: A name that is surely no key, and may be shown.
 _SHOWN: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _TABLES: Final = ("headers", "query")
+#: Keys of a table that hold a URL -> where else a key in its query would stand.
+_URLS: Final = {
+    "base_url": 'query_env = {"NAME-IN-THE-URL" = "NAME"}, in an endpoint',
+    "endpoint": 'query_env = {"NAME-IN-THE-URL" = "NAME"}',
+    "server_url": 'headers_env = {"Authorization" = "NAME"}',
+}
+_STANDS: Final = "this is a key, which does not belong in a file; take it out, and revoke it"
+
+
+def is_key(text: Any) -> bool:
+    """Whether a key stands in it, by its look."""
+    return isinstance(text, str) and _LOOK.search(text) is not None
 
 
 def found(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -33,12 +47,15 @@ def found(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for name, inner in value.items():
             where = f"{path}.{name}" if path else str(name)
+            if is_key(name):  # it is not shown
+                yield f"{path}.…" if path else "…", _STANDS
+                continue
             yield from _held(str(name), inner, where, path) or found(inner, where)
     elif isinstance(value, (list, tuple)):
         for number, inner in enumerate(value):
             yield from found(inner, f"{path}[{number}]")
-    elif isinstance(value, str) and _LOOK.search(value):
-        yield path, "this is a key, which does not belong in a file; take it out, and revoke it"
+    elif is_key(value):
+        yield path, _STANDS
 
 
 def _held(name: str, value: Any, where: str, path: str) -> list[tuple[str, str]]:
@@ -52,6 +69,8 @@ def _held(name: str, value: Any, where: str, path: str) -> list[tuple[str, str]]
         cure = f'{name}_env = "{"OPENAI_API_KEY" if name == "api_key" else "NAME"}"'
     elif name == "proxy" and _has_password(str(value)):
         cure = 'proxy_env = "NAME"'
+    elif name in _URLS and _has_secret_query(value):
+        cure = _URLS[name]
     else:
         return []
     said = "a key does not belong in a file; name the environment variable that holds it"
@@ -63,6 +82,13 @@ def _has_password(url: str) -> bool:
         return urlsplit(url).password is not None
     except ValueError:
         return "@" in url
+
+
+def _has_secret_query(url: str) -> bool:
+    try:
+        return any(SECRET_NAME.search(name) for name, _ in parse_qsl(urlsplit(url).query))
+    except ValueError:
+        return False
 
 
 def variable(name: Any, path: str, faults: Faults, *, dry: bool) -> str:

@@ -45,17 +45,22 @@ def endpoint(table: Any, path: str, faults: Faults, *, dry: bool) -> Endpoint | 
     if kind == "openai" and "base_url" in table and "api_key_env" not in table:
         # else whoever writes the file decides who gets the key of whoever runs it
         faults.add(f"{path}.base_url", NO_KEY)
-    if kind == "compatible" and "base_url" not in table:
-        faults.add(f"{path}.base_url", "the server's URL is needed")
+    if kind == "compatible" and "base_url" not in arguments:
+        if "base_url" not in table:
+            faults.add(f"{path}.base_url", "the server's URL is needed")
         return None
     if "api_key_env" in table:
         where = f"{path}.api_key_env"
         arguments["api_key"] = variable(table["api_key_env"], where, faults, dry=dry)
     for name in ("headers", "query"):
         arguments[name] = texts(table, name, path, faults, dry=dry)
+    if more and "token_provider" in table:
+        where = f"{path}.token_provider"
+        provider = _provider(table["token_provider"], where, faults)
+        if provider is None:
+            return None
+        arguments["token_provider"] = provider
     try:
-        if "token_provider" in table:
-            arguments["token_provider"] = resolved(table["token_provider"])
         place: Endpoint = made(**arguments)
     except ConfigurationError as exc:
         faults.add("", f"{path}.{exc}")
@@ -67,6 +72,22 @@ NO_KEY: Final = (
     "say which key goes there: api_key_env, beside it; for a server that needs none use the "
     'endpoint\'s type = "compatible"'
 )
+
+
+def _provider(given: Any, path: str, faults: Faults) -> Any:
+    """The function that gives a token; what is no path is not shown: it may be the token."""
+    if isinstance(given, str) and ":" not in given:
+        faults.add(path, 'a dotted path is needed: "package.module:name", a function')
+        return None
+    try:
+        found = resolved(given)
+    except ConfigurationError as exc:
+        faults.add(path, str(exc))
+        return None
+    if not callable(found):
+        faults.add(path, f"a function that gives a token is needed, not {kind_of(found)}")
+        return None
+    return found
 
 
 def _check(arguments: dict[str, Any], path: str, faults: Faults) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 from ..events.tools import ToolObject
+from ..events.value import check
 from .function import Tool, checked_name
 
 __all__ = ["McpTool", "ToolEntry", "WireTool", "as_tools"]
@@ -153,6 +154,8 @@ def as_tools(
     twice: list[str] = []
     for entry in entries:
         wire = entry.to_wire()
+        if not isinstance(entry, Tool):
+            _check_fields(entry.name, wire)
         key = (_NAME_KEYS.get(wire["type"], wire["type"]), entry.name)
         if key in taken and entry.name and entry.name not in twice:
             twice.append(entry.name)
@@ -162,6 +165,14 @@ def as_tools(
             f"tools with the same name: {', '.join(twice)}; rename all but one"
         )
     return entries
+
+
+def _check_fields(name: str, wire: dict[str, Any]) -> None:
+    """Complain about a value that the wire has no place for, without showing it."""
+    try:
+        check(ToolObject, wire)
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"tool {name!r}: {exc}") from None
 
 
 def _entry(given: Any) -> ToolEntry:

@@ -40,6 +40,8 @@ def resolved(path: Any) -> Any:
             raise ConfigurationError(
                 f"{path!r}: there is no {name!r} in {module}; {nearest(name, _own(found, module))}"
             ) from None
+        except Exception as exc:  # a module may have a __getattr__, an object properties
+            raise _broken(path, module, exc) from exc
     return found
 
 
@@ -66,7 +68,7 @@ def _imported(path: str, module: str) -> Any:
 def _broken(path: str, module: str, error: BaseException) -> ConfigurationError:
     """The module is there, and raises when it is imported; says where."""
     if isinstance(error, SyntaxError):
-        where = f"{error.filename}, line {error.lineno}"
+        where = f"{error.filename or module}, line {error.lineno or 1}"
         said = error.msg
     else:
         frames = traceback.extract_tb(error.__traceback__)

@@ -20,3 +20,9 @@ def may_pay(event: Any) -> bool:
 
 
 NUMBER = 7
+
+
+def __getattr__(name: str) -> Any:
+    if name == "sour":
+        raise RuntimeError("no dough")
+    raise AttributeError(name)

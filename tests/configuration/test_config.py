@@ -19,6 +19,8 @@ from realtime_sync.local import LocalServer
 from .bakery import may_pay, price_of
 
 CANARY = "sk-canary-4711-do-not-show"
+HEX = "3f2e9a7c5b1d4e6f8a0b9c7d5e3f1a2b"  # a key that does not look like one
+MCP = {"type": "mcp", "server_label": "shop", "server_url": "https://shop.example"}
 TOOL = f"{price_of.__module__}:price_of"
 STAGES: dict[str, Any] = {
     "stages": {
@@ -73,6 +75,7 @@ def faults(config: Any) -> list[str]:
         load_config(config)
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert CANARY not in shown
+    assert HEX not in shown
     return [line.strip() for line in str(caught.value).splitlines()]
 
 
@@ -274,6 +277,9 @@ TABLE: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": 1.5}, "config: max_tokens: a whole number from 1 on is needed, not 1.5"),
     ({"max_tokens": True}, "config: max_tokens: a whole number from 1 on is needed, not True"),
     ({"tool_threads": 0}, "config: tool_threads: a whole number from 1 on is needed"),
+    ({"ping_interval": 10**400}, "config: ping_interval: a number of seconds above 0 is needed"),
+    ({"reconnect": {"delays": [10**400]}}, "config: reconnect.delays: a number from 0 on"),
+    ({"": 1}, 'config: "": unknown key; there are: model'),
     ({"reconnect": True}, "config: reconnect: a table is needed, not bool"),
     ({"reconnect": {"delay": [1]}}, "config: reconnect.delay: unknown key; do you mean 'delays'?"),
     ({"reconnect": {"delays": 3}}, "config: reconnect.delays: a list is needed, not int"),
@@ -287,6 +293,15 @@ TABLE: list[tuple[dict[str, Any], str]] = [
     ({"tools": [TOOL, 3]}, "config: tools[1]: a tool is a function"),
     ({"tools": ["pathlib:Path"]}, "config: tools[0]: a tool is a function"),
     ({"tools": [{"type": "function"}]}, "config: tools[0]: a tool of type 'function' needs"),
+    (
+        {"tools": [{**MCP, "headers": HEX}]},
+        "config: tools[0]: tool 'shop': headers: must be an obj",
+    ),
+    (
+        {"tools": [{**MCP, "allowed_tools": 3}]},
+        "config: tools[0]: tool 'shop': allowed_tools: must",
+    ),
+    ({"tools": [TOOL.replace("price_of", "sour")]}, "bakery raises RuntimeError: no dough"),
     ({"approver": TOOL.replace("price_of", "NUMBER")}, "config: approver: a function is needed"),
     ({"approver": "x"}, "config: approver: 'x' is no dotted path"),
     ({"router": 3}, "config: router: a table of stages, or the path of a file, is needed, not int"),
@@ -360,7 +375,23 @@ TABLE: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"endpoint": {"type": "azure", "token_provider": "math:flor"}},
-        "there is no 'flor' in math",
+        "config: endpoint.token_provider: 'math:flor': there is no 'flor' in math",
+    ),
+    (
+        {"endpoint": {"type": "azure", "token_provider": "math:pi"}},
+        "config: endpoint.token_provider: a function that gives a token is needed, not float",
+    ),
+    (
+        {"endpoint": {"type": "azure", "token_provider": HEX}},
+        "config: endpoint.token_provider: a dotted path is needed",
+    ),
+    (
+        {"endpoint": {"type": "openai", "token_provider": TOOL}},
+        "config: endpoint.token_provider: unknown key",
+    ),
+    (
+        {"endpoint": {"type": "compatible", "base_url": 3}},
+        "config: endpoint.base_url: a text is needed, not int",
     ),
     ({"api_key_env": ""}, "config: api_key_env: the name of an environment variable is needed"),
     ({"api_key_env": 3}, "config: api_key_env: the name of an environment variable is needed"),
@@ -406,6 +437,24 @@ def test_two_proxies() -> None:
             {"tools": [{"type": "mcp", "server_label": "d", "authorization": "x"}]},
             "tools[0].authorization",
             'authorization_env = "NAME"',
+        ),
+        ({CANARY: 1}, "…", "take it out"),
+        ({"reconnect": {CANARY: 1}}, "reconnect.…", "take it out"),
+        ({"turn_detection": {CANARY: 1}}, "turn_detection.…", "take it out"),
+        (
+            {"endpoint": {"type": "openai", "query": {"sig": HEX}}},
+            "endpoint.query.sig",
+            "query_env",
+        ),
+        (
+            {"base_url": f"https://h/v1?api-key={HEX}", "api_key_env": "K"},
+            "base_url",
+            "query_env",
+        ),
+        (
+            {"tools": [{**MCP, "server_url": f"https://h/?token={HEX}"}]},
+            "tools[0].server_url",
+            "headers_env",
         ),
         ({"proxy": f"http://me:{CANARY}@h:1"}, "proxy", 'proxy_env = "NAME"'),
         ({"proxy": "http://me:pass@h:1"}, "proxy", 'proxy_env = "NAME"'),
@@ -488,6 +537,25 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
     assert lines[2] == "model: a text is needed, not 3"
     assert lines[3] == f"router: {tmp_path / 'stages.json'}: stages.a.goal: a text is needed"
     assert "stages: one must be accessible_from" in lines[4]
+
+
+@pytest.mark.parametrize("name", ["agent.toml", "agent.json"])
+@pytest.mark.parametrize("depth", [150, 100_000])
+def test_a_file_that_is_nested_too_deep(name: str, depth: int, tmp_path: Path) -> None:
+    """It is told as any other fault, whether its parser or our reader would give up."""
+    if name.endswith(".toml"):
+        in_toml()
+    opened, closed = ("history = ", "") if name.endswith(".toml") else ('{"history": ', "}")
+    (tmp_path / name).write_text(opened + "[" * depth + "]" * depth + closed, encoding="utf-8")
+    (line,) = faults(tmp_path / name)
+    assert line.startswith(f"{tmp_path / name}: it is nested ")
+
+
+def test_a_dict_in_itself() -> None:
+    """It has no end; that is told, too."""
+    table: dict[str, Any] = {"model": "x"}
+    table["config"] = table
+    assert faults(table) == ["config: it is nested more than 100 deep; flatten it"]
 
 
 def test_a_module_that_fails(
