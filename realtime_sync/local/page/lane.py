@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 
 from realtime_sync.audio.codecs import peaks
 
-__all__ = ["Lane"]
+__all__ = ["Lane", "Piece"]
 
-_COLUMN = 480  # samples at 24 kHz: 20 ms
+_COLUMN = 20  # ms
 _COLUMNS = 50  # in a block: a second
 _BLOCKS = 600  # seconds that have sound; those without take nothing
-_PER_MS = 24  # samples
 _LATE = 250.0  # ms that a piece may be late and still follow the one before: networks jitter
 _STRETCHES = 500  # of what was counted
 
@@ -27,6 +26,25 @@ class _Block:
 
     revision: int
     levels: bytearray = field(default_factory=lambda: bytearray(_COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Sound that is to be placed.
+
+    Attributes:
+        start: Where it begins, in ms of the session.
+        length: ms.
+        column: The first that has a level.
+        levels: How loud each column is, 1 to 255.
+        joined: Whether the first column belongs to the piece before, too.
+    """
+
+    start: float
+    length: float
+    column: int
+    levels: bytes
+    joined: bool
 
 
 class Lane:
@@ -44,41 +62,55 @@ class Lane:
         # where what was counted stands: ms of it -> ms of the session, ascending
         self._stretches: list[tuple[float, float]] = []
 
-    def place(self, pcm: bytes, at: float, revision: int, *, counted: bool = False) -> float:
+    def piece(self, pcm: bytes, at: float, per_ms: int = 24) -> Piece:
+        """What is to be placed, where it is heard; by the thread that places it.
+
+        It looks at every sample, which takes long where there are many: nobody is to wait for it.
+
+        Args:
+            pcm: PCM16 mono, whole samples.
+            at: When it came, in ms of the session.
+            per_ms: Samples in a millisecond.
+        """
+        start = self.ends if at - self.ends < _LATE else at
+        size = _COLUMN * per_ms
+        column, lead = divmod(round(start * per_ms), size)
+        # silence is sound as well: 0 is where there is none
+        levels = peaks(bytes(2 * lead) + pcm, size).replace(b"\0", b"\1")
+        early = max(0, len(levels) - _BLOCKS * _COLUMNS)
+        length = len(pcm) / 2 / per_ms
+        return Piece(start, length, column + early, levels[early:], lead > 0 and not early)
+
+    def place(self, piece: Piece, revision: int, *, counted: bool = False) -> None:
         """Puts a piece where it is heard.
 
         Args:
-            pcm: PCM16 mono at 24 kHz, whole samples.
-            at: When it came, in ms of the session.
+            piece: The last that `piece` made.
             revision: What the change is known by.
             counted: Whether `whereabouts` is to find it.
-
-        Returns:
-            Where it begins, in ms of the session.
         """
-        start = self.ends if at - self.ends < _LATE else at
         if self._unheard is not None:
-            self._erase(start, self._unheard, revision)
+            self._erase(piece.start, self._unheard, revision)
             self._unheard = None
-        column, lead = divmod(round(start * _PER_MS), _COLUMN)
-        levels = peaks(bytes(2 * lead) + pcm, _COLUMN)
-        for number, level in enumerate(levels):
-            self._put(column + number, level, revision, joined=lead > 0 and number == 0)
-        while len(self._blocks) > _BLOCKS:
-            del self._blocks[min(self._blocks)]
-        length = len(pcm) / 2 / _PER_MS
+        self._put(piece, revision)
+        for second in sorted(self._blocks)[: max(0, len(self._blocks) - _BLOCKS)]:
+            del self._blocks[second]
         if counted:
-            self._count(start, length)
-        self.ends = start + length
-        self.sounded += length
-        return start
+            self._count(piece.start, piece.length)
+        self.ends = piece.start + piece.length
+        self.sounded += piece.length
 
-    def _put(self, column: int, level: int, revision: int, *, joined: bool) -> None:
-        second, place = divmod(column, _COLUMNS)
-        block = self._blocks.setdefault(second, _Block(revision))
-        block.revision = revision
-        # silence is sound as well: 0 is where there is none
-        block.levels[place] = max(level, 1, block.levels[place] if joined else 1)
+    def _put(self, piece: Piece, revision: int) -> None:
+        column, levels = piece.column, piece.levels
+        while levels:
+            second, place = divmod(column, _COLUMNS)
+            block = self._blocks.setdefault(second, _Block(revision))
+            block.revision = revision
+            here, levels = levels[: _COLUMNS - place], levels[_COLUMNS - place :]
+            before = block.levels[place] if piece.joined and column == piece.column else 0
+            block.levels[place : place + len(here)] = here
+            block.levels[place] = max(before, here[0])
+            column += len(here)
 
     def _count(self, start: float, length: float) -> None:
         last = self._stretches[-1] if self._stretches else None
@@ -99,7 +131,7 @@ class Lane:
             self._unheard, self.ends = max(self.ends, self._unheard or 0.0), at
 
     def _erase(self, start: float, end: float, revision: int) -> None:
-        first, last = int(start * _PER_MS) // _COLUMN, int(end * _PER_MS) // _COLUMN
+        first, last = int(start / _COLUMN), int(end / _COLUMN)
         for second, block in self._blocks.items():
             from_, to = (
                 max(first - second * _COLUMNS, 0),

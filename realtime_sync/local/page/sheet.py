@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from realtime_sync.local.page.excerpt import brief, excerpt, inside
+from realtime_sync.local.page.lane import Piece
 from realtime_sync.local.page.timings import Timings
 from realtime_sync.local.page.waveform import Waveform
 
@@ -78,22 +79,32 @@ class Sheet:
             self.revision = self._ledger.changed()
             self._ledger.closed(self)
 
-    def _take(self, who: str, event: object) -> None:
+    def _take(self, who: str, event: Any) -> None:
         kind = inside(event, "type")
         kind = kind if isinstance(kind, str) else ""
+        known = isinstance(event, dict) and kind != ""
         # before the lock: others wait for it
+        at = self.now
+        way = "input" if who == "client" else "output"
+        piece = self.waveform.piece(way, event, at) if known else None
         said, body = brief(event), json.dumps(excerpt(event), separators=(",", ":"))
         shown = json.dumps([who, kind[:_NAMED] or "?", said])
         with self._ledger.lock:
-            at, revision = self.now, self._ledger.changed()
+            revision = self._ledger.changed()
             self._keep(f"[{self._total + 1},{at:.1f},{at - self._last:.1f},{shown[1:-1]},{body}]")
             self._last, self.revision = at, revision
             self._counts[who] += 1
-            if isinstance(event, dict) and kind:
-                for part in (self.waveform, self.timings):
-                    (part.heard if who == "client" else part.told)(event, at, revision)
-                if who == "server":
-                    self._look_at(kind, event)
+            if known:
+                self._note(who, event, at, revision, piece)
+
+    def _note(self, who: str, event: Wire, at: float, revision: int, piece: Piece | None) -> None:
+        if who == "client":
+            self.waveform.heard(event, revision, piece)
+            self.timings.heard(event, at, revision)
+        else:
+            self.waveform.told(event, at, revision, piece)
+            self.timings.told(event, at, revision)
+            self._look_at(event["type"], event)
 
     def _keep(self, event: str) -> None:
         self._total += 1

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 import pybase64
 
-from realtime_sync.audio import Decoder
+from realtime_sync.audio import Decoder, alaw_decode, ulaw_decode
 from realtime_sync.local.page.excerpt import SOUNDS, inside
-from realtime_sync.local.page.lane import Lane
+from realtime_sync.local.page.lane import Lane, Piece
 
 __all__ = ["Span", "Waveform"]
 
@@ -25,7 +25,9 @@ _TIME_MOST = 1e9  # ms
 _ITEMS = 100  # whose place is known
 #: What the beta calls the formats.
 _FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-_KNOWN = ("audio/pcm", "audio/pcmu", "audio/pcma")
+#: A picture needs no other rate than there is.
+_G711 = {"audio/pcmu": ulaw_decode, "audio/pcma": alaw_decode}
+_PER_MS = {"audio/pcm": 24, "audio/pcmu": 8, "audio/pcma": 8}  # samples
 
 
 @dataclass(slots=True)
@@ -68,24 +70,37 @@ class Waveform:
         self.input, self.output = Lane(), Lane()
         self.spans: deque[Span] = deque(maxlen=_SPANS)
         self._numbers = 0
-        self._decoders = {"input": Decoder(), "output": Decoder()}
-        self._formats = dict.fromkeys(self._decoders, "audio/pcm")
+        self._lanes = {"input": self.input, "output": self.output}
+        self._formats = dict.fromkeys(self._lanes, "audio/pcm")
+        self._halves = {way: Decoder() for way in self._lanes}  # PCM16 that ends inside a sample
         self._items: dict[str, float] = {}  # where the audio of each of the last ones begins
 
-    def heard(self, event: Wire, at: float, revision: int) -> None:
-        """A client event, at so many ms of the session."""
-        kind = event["type"]
-        if kind.endswith("input_audio_buffer.append"):
-            pcm = self._pcm("input", event.get(SOUNDS[kind]))
-            self.input.place(pcm, at, revision, counted=True)
-        elif kind == "conversation.item.create":
-            content = inside(event, "item", "content")
-            for part in content if isinstance(content, list) else ():
-                if inside(part, "type") == "input_audio":
-                    self.input.place(self._pcm("input", part.get("audio")), at, revision)
+    def piece(self, way: str, event: Wire, at: float) -> Piece | None:
+        """The sound of an event that goes "input" or "output"; None: it has none.
 
-    def told(self, event: Wire, at: float, revision: int) -> None:
-        """A server event, at so many ms of the session."""
+        Runs on the thread of the connection, as they do, but whoever reads need not wait for it.
+        """
+        kind = event["type"]
+        sounds: list[object] = []
+        if kind in SOUNDS and kind.endswith(".delta") == (way == "output"):
+            sounds = [event.get(SOUNDS[kind])]
+        elif kind == "conversation.item.create" and way == "input":
+            content = inside(event, "item", "content")
+            parts = content if isinstance(content, list) else []
+            sounds = [one.get("audio") for one in parts if inside(one, "type") == "input_audio"]
+        pcm = b"".join(self._pcm(way, one) for one in sounds)
+        return self._lanes[way].piece(pcm, at, _PER_MS[self._formats[way]]) if pcm else None
+
+    def heard(self, event: Wire, revision: int, piece: Piece | None) -> None:
+        """A client event and its `piece`."""
+        if piece is not None:
+            counted = event["type"] != "conversation.item.create"
+            self.input.place(piece, revision, counted=counted)
+
+    def told(self, event: Wire, at: float, revision: int, piece: Piece | None) -> None:
+        """A server event, at so many ms of the session; its `piece`."""
+        if piece is not None:
+            self._speak(event, piece, revision)
         taken = self._TAKEN.get(event["type"])
         if taken is not None:
             taken(self, event, at, revision)
@@ -107,23 +122,24 @@ class Waveform:
             data = pybase64.b64decode(text)
         except ValueError:
             return b""
-        return self._decoders[way].feed(data)
+        law = _G711.get(self._formats[way])
+        return self._halves[way].feed(data) if law is None else law(data)
 
     def _session(self, event: Wire, _at: float, _revision: int) -> None:
         session = event.get("session")
-        for way in self._decoders:
+        for way in self._lanes:
             name = inside(session, "audio", way, "format", "type")
             self._format(way, name or inside(session, f"{way}_audio_format"))
 
     def _format(self, way: str, name: object) -> None:
         known = _FORMATS.get(name, name) if isinstance(name, str) else None
-        if known in _KNOWN and known != self._formats[way]:
+        if known in _PER_MS and known != self._formats[way]:
             self._formats[way] = str(known)
-            self._decoders[way] = Decoder(self._formats[way])
+            self._halves[way] = Decoder()
 
-    def _delta(self, event: Wire, at: float, revision: int) -> None:
-        pcm = self._pcm("output", event.get("delta"))
-        start = self.output.place(pcm, at, revision)
+    def _speak(self, event: Wire, piece: Piece, revision: int) -> None:
+        start = piece.start
+        self.output.place(piece, revision)
         item = str(event.get("item_id"))
         if item not in self._items:
             self._items[item] = start
@@ -186,9 +202,6 @@ class Waveform:
     _TAKEN: ClassVar[Mapping[str, Callable[..., None]]] = {
         "session.created": _session,
         "session.updated": _session,
-        "response.output_audio.delta": _delta,
-        "response.audio.delta": _delta,
-        "session.output_audio.delta": _delta,
         "input_audio_buffer.speech_started": _speech_started,
         "input_audio_buffer.speech_stopped": _speech_stopped,
         "response.created": _created,

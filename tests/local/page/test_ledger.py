@@ -76,6 +76,30 @@ def test_a_session(ledger: Ledger, clock: Clock) -> None:
     assert (session["open"], session["lasted"], session["speaking"]) == (False, 3000, False)
 
 
+def test_sound_holds_up_nobody(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long sound takes to look at, nobody who wants the lock waits for it."""
+    looked = []
+
+    def peaks(pcm: bytes, size: int) -> bytes:
+        assert ledger.lock.acquire(blocking=False)  # type: ignore[attr-defined]
+        ledger.lock.release()  # type: ignore[attr-defined]
+        looked.append(len(pcm))
+        return bytes(len(pcm) // 2 // size)
+
+    monkeypatch.setattr("realtime_sync.local.page.lane.peaks", peaks)
+    sheet = begun(ledger)
+    append = {"type": "input_audio_buffer.append", "audio": "AAAA" * 3200}
+    sheet.heard(append)
+    sheet.heard(
+        {
+            "type": "conversation.item.create",
+            "item": {"content": [{**append, "type": "input_audio"}]},
+        }
+    )
+    sheet.told({"type": "response.output_audio.delta", "delta": "AAAA" * 3200})
+    assert len(looked) == 3
+
+
 def test_events(ledger: Ledger, clock: Clock) -> None:
     """Of the chosen session a viewer is told every event once: number, time, gap, who, what."""
     sheet, other = begun(ledger), begun(ledger)
