@@ -2,8 +2,8 @@
 
 A toolkit's widgets belong to one thread. Each function here is called on that thread, and makes
 what `dispatcher=` takes: callbacks then run there, one at a time, in the order of the wire, and
-may touch every widget. A blocking call in one of them freezes the window; `session.submit` does
-not wait.
+may touch every widget. They leave the loop time to draw and to listen, however many are due. A
+blocking call in one of them freezes the window; `session.submit` does not wait.
 
 A game's loop needs none of this: `dispatcher="manual"` and `session.pump()`.
 """
@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
+from .runtime.clock import Deadline
+from .runtime.dispatcher import Due
 
 if TYPE_CHECKING:
     import tkinter
@@ -25,6 +27,11 @@ __all__ = ["qt", "tk"]
 #: How often Tk looks for callbacks, ms. Another thread has no way to wake it: `after` and
 #: `event_generate` raise there ("main thread is not in main loop") whenever no loop runs.
 TICK = 10
+
+#: How long callbacks may keep the loop from all else, seconds, and how long it then has, ms, at
+#: the least: Tk draws only where no timer is due.
+SHARE = 0.008
+PAUSE = 2
 
 
 def tk(root: tkinter.Misc) -> Callable[[Callable[[], None]], None]:
@@ -53,9 +60,11 @@ def qt() -> Callable[[Callable[[], None]], None]:
         What `dispatcher=` takes. It may be shared by several sessions.
 
     Raises:
-        ConfigurationError: PySide6 is not installed.
+        ConfigurationError: PySide6 is not installed, or Qt has no loop for this thread: there is
+            no QApplication yet, or it is another thread's.
 
-    Call it on the thread that runs the loop. Before `exec()` has begun, callbacks wait.
+    Call it on the thread that runs the loop, also a `QThread`'s. Before `exec()` has begun,
+    callbacks wait.
     """
     try:
         from PySide6 import QtCore
@@ -65,12 +74,21 @@ def qt() -> Callable[[Callable[[], None]], None]:
         ) from exc
 
     core: Any = QtCore  # the same is checked whether it is installed or not
+    if core.QAbstractEventDispatcher.instance() is None:
+        raise ConfigurationError(
+            "callbacks would never run: Qt has no event loop for this thread; make the QApplication"
+            " first, and call gui.qt() on the thread that runs Qt's loop"
+        )
 
     class Relay(core.QObject):  # type: ignore[misc]
         due = core.Signal(object)
 
         def run(self, fn: Callable[[], None]) -> None:
-            fn()
+            if not isinstance(fn, Due):
+                fn()
+            elif fn.some(SHARE):
+                # by a timer: what is emitted would go before all else that the loop has to do
+                core.QTimer.singleShot(0, self, lambda: self.run(fn))
 
     relay = Relay()
     # queued: across threads always, and not in the middle of whoever is called on this one
@@ -105,9 +123,17 @@ class _Tk:
         if root is None or self._gone:
             return
         # the next one first: a callback may open a dialogue, whose loop runs inside this one
-        root.after(TICK, self._tick)
-        while self._due and not self._gone:
-            self._due.popleft()()
+        self._timer = root.after(TICK, self._tick)
+        ends = Deadline(SHARE)
+        while self._due and not self._gone and not ends.passed:
+            fn = self._due.popleft()
+            if not isinstance(fn, Due):
+                fn()
+            elif fn.some(SHARE):
+                self._due.append(fn)  # behind those of other sessions
+        if not self._gone:
+            root.after_cancel(self._timer)
+            self._timer = root.after(PAUSE if self._due else TICK, self._tick)
 
     def _destroyed(self, event: Any) -> None:
         if event.widget is self._root():  # and not a child of it

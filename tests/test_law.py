@@ -82,7 +82,7 @@ SEES: dict[str, set[str]] = {
     },
     # what people hold calls it to show itself; of runtime its clock
     "notebook": {"audio", "runtime", "errors"},
-    "gui": {"errors"},
+    "gui": {"runtime", "errors"},
     "telemetry": {"living", "recording", "runtime", "core", "events", "errors"},
     "rest": {"closing", "opening", "tools", "runtime", "events", "errors"},
     "plugin": set(),  # not even what is above it: see its docstring

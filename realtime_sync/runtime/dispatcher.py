@@ -20,7 +20,7 @@ from .handlers import Handlers
 from .inbox import Entry, Inbox, Keep
 from .threads import start
 
-__all__ = ["Dispatch", "Dispatcher"]
+__all__ = ["Dispatch", "Dispatcher", "Due"]
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,29 @@ def _serve(ref: weakref.ref[Dispatcher], inbox: Inbox) -> None:
             if dispatcher is None or dispatcher._retires():
                 return
             del dispatcher
+
+
+class Due:
+    """What a caller's dispatch is given: a function that runs what is due, or some of it."""
+
+    __slots__ = ("_dispatcher",)
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def __call__(self) -> None:
+        self._dispatcher._drain()
+
+    def some(self, budget: float) -> bool:
+        """Begin no callback after `budget` seconds but the first; whether there is more to run.
+
+        Inside a callback, as in a modal dialogue's loop: nothing, and False.
+        """
+        dispatcher = self._dispatcher
+        if dispatcher.here:
+            return False
+        dispatcher._drain(budget)
+        return len(dispatcher._inbox) > 0 and not dispatcher._abandoned
 
 
 class Dispatcher:
@@ -181,14 +204,11 @@ class Dispatcher:
         count = len(self._inbox)
         if count:
             try:
-                self._mode(self._pumped)
+                self._mode(Due(self))
             except Exception:
                 log.exception("dispatch raised; %d callbacks are lost", count)
                 for _ in range(count):
                     self._inbox.take()
-
-    def _pumped(self) -> None:
-        self._drain()
 
     def _drain(self, budget: float | None = None) -> int:
         """Run what is queued; how many entries were run. Inside a callback or beside one: 0.

@@ -81,6 +81,33 @@ def test_a_dialogue_inside_a_callback(root: Any, server: LocalServer) -> None:
     assert order == ["asked", "answered", "done"]
 
 
+def test_a_flood(root: Any, server: LocalServer) -> None:
+    """The window goes on drawing and listening while more callbacks are due than fit in a frame."""
+    pieces: list[str] = []
+    drawn: list[int] = []
+    never = threading.Event()
+
+    def draw() -> None:
+        drawn.append(len(pieces))
+        root.after(1, root.after_idle, draw)
+
+    with RealtimeSession(
+        endpoint=server.endpoint, output_modalities=["text"], dispatcher=gui.tk(root)
+    ) as session:
+
+        @session.on("response.output_text.delta")
+        def slow(event: Any) -> None:
+            never.wait(0.002)
+            pieces.append(event.delta)
+
+        session.on("response.done", lambda event: root.quit())
+        answer = session.ask("Count to 100")  # all of it waits now
+        draw()
+        root.mainloop()
+    assert "".join(pieces) == answer.text
+    assert len(set(drawn)) > len(pieces) / 20
+
+
 def test_two_sessions_share_a_window(root: Any, server: LocalServer) -> None:
     """One dispatcher serves several sessions."""
     dispatch = gui.tk(root)

@@ -15,7 +15,7 @@ from realtime_sync.errors import WouldDeadlock
 from realtime_sync.events import CallbackError, Event, parse
 from realtime_sync.runtime import clock
 from realtime_sync.runtime.clock import Deadline
-from realtime_sync.runtime.dispatcher import REMEMBERED, Dispatcher
+from realtime_sync.runtime.dispatcher import REMEMBERED, Dispatcher, Due
 from realtime_sync.runtime.handlers import Handlers
 from realtime_sync.runtime.inbox import Keep
 
@@ -382,6 +382,24 @@ def test_a_modal_dialogue(desk: Desk) -> None:
     gui.run()
     assert order == ["modal ends", "inner"]
     assert seen == ["outer", "inner"]
+
+
+def test_a_gui_that_takes_some(desk: Desk) -> None:
+    """What is dispatched can be run piece by piece, and says whether there is more."""
+    gui, seen = Gui(), desk.log()
+    dispatcher = desk.dispatcher(gui.dispatch)
+    nested: list[bool] = []
+
+    def modal(_: Event) -> None:
+        nested.append(due.some(0))
+
+    desk.on("outer", modal)
+    dispatcher.put([event("outer"), event("a"), event("b")])
+    due = gui.queue.get(timeout=LIMIT)
+    assert isinstance(due, Due)
+    assert [due.some(0) for _ in range(4)] == [True, True, False, False]
+    assert seen == ["outer", "a", "b"]
+    assert nested == [False]  # the one that it runs in goes on with the rest
 
 
 def test_dispatch_at_once(desk: Desk) -> None:
