@@ -246,6 +246,27 @@ def test_two_hundred_sessions(browser: Browser, server: LocalServer) -> None:
     assert browser.count("#sessions li") == 100
 
 
+def test_loaded_anew(browser: Browser, server: LocalServer) -> None:
+    """Loaded anew the page goes on to each new session; or it stays at the one that was chosen."""
+    for words in ("first words", "second words"):
+        tell(server, words)
+    browser.reads("#count", "2 ended")
+    browser.until(lambda: "second words" in browser.text("#events"))
+    browser.driver.refresh()
+    browser.until(lambda: "second words" in browser.text("#events"))
+    assert browser.run("return document.getElementById('newest').checked")
+    tell(server, "third words")
+    browser.until(lambda: "third words" in browser.text("#events"))
+    browser.click("#sessions li:nth-child(3) button")
+    browser.until(lambda: "first words" in browser.text("#events"))
+    browser.driver.refresh()
+    browser.until(lambda: "first words" in browser.text("#events"))
+    assert not browser.run("return document.getElementById('newest').checked")
+    browser.click("#newest")
+    browser.until(lambda: "third words" in browser.text("#events"))
+    assert "#" not in browser.driver.current_url
+
+
 def test_a_page_that_nobody_looks_at(browser: Browser, server: LocalServer) -> None:
     """In a tab behind another the page holds no connection; looked at again it has everything."""
     browser.reads("#link", "live")

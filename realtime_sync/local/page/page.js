@@ -83,6 +83,7 @@ function greet(name) {
     // a number means another session there
     chosen = null;
     sessions.mark(null);
+    address();
     connect();
   }
   server = name;
@@ -99,10 +100,15 @@ function choose(number, byHand = false) {
   if (number === chosen) return;
   chosen = number;
   sessions.mark(number);
-  history.replaceState(null, "", number === null ? " " : `#${number}`);
+  address();
   clear();
   show();
   connect();
+}
+
+// Only who has chosen a session finds it again when he loads the page anew.
+function address() {
+  history.replaceState(null, "", chosen === null || $("newest").checked ? " " : `#${chosen}`);
 }
 
 function look(told) {
@@ -154,6 +160,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 $("newest").addEventListener("input", () => {
+  address();
   if ($("newest").checked && sessions.newest !== null) choose(sessions.newest);
 });
 
