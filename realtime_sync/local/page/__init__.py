@@ -1,7 +1,8 @@
 """The server's web page: its sessions, live, for whoever opens it in a browser.
 
 `ledger` has a `sheet` for every session; on it are its events (`excerpt` says how much of them, and
-leaves out keys), its sound (`waveform`, a `lane` each way) and how long its turns took (`timings`).
+leaves out keys; `spelling` those that are spread over deltas), its sound (`waveform`, a `lane` each
+way) and how long its turns took (`timings`).
 Connections write, each on its own sheet. `news` is what one viewer has not been told yet,
 `viewing` his connection without its socket, `site` what is asked of it, `gate` who is let in.
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["SOUNDS", "brief", "excerpt", "inside"]
+__all__ = ["SOUNDS", "brief", "excerpt", "inside", "named"]
 
 Wire = dict[str, Any]
 
@@ -27,6 +27,7 @@ _SOUND_SHOWN = 16  # characters of base64
 _BUDGET = 12_000  # characters of an event
 _DEEPEST = 24
 _BRIEF = 140
+_NAMED = 200
 
 
 def inside(value: object, *names: str) -> Any:
@@ -36,6 +37,14 @@ def inside(value: object, *names: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def named(value: object) -> str:
+    """What a client or a server calls something: 200 characters at most; empty: no text."""
+    # when called: this room imports nothing of the client's side
+    from realtime_sync.recording.veil import unkeyed
+
+    return unkeyed(value[: 2 * _NAMED])[:_NAMED] if isinstance(value, str) else ""
 
 
 class _Cut:
@@ -81,7 +90,9 @@ class _Cut:
             sound = isinstance(held, str) and (
                 name == "audio" or (not depth and self._sound == name)
             )
-            shown[name[:200]] = _sound(held) if sound else self.copy(held, depth + 1)
+            shown[self._unkeyed(name[: 2 * _NAMED])[:_NAMED]] = (
+                _sound(held) if sound else self.copy(held, depth + 1)
+            )
         return shown
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:

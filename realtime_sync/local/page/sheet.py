@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from realtime_sync.local.page.excerpt import brief, excerpt, inside
+from realtime_sync.local.page.excerpt import inside, named
 from realtime_sync.local.page.lane import Piece
+from realtime_sync.local.page.spelling import Spelling
 from realtime_sync.local.page.timings import Timings
 from realtime_sync.local.page.waveform import Waveform
 
@@ -22,7 +22,6 @@ Wire = dict[str, Any]
 #: Of a session; the oldest go first.
 EVENTS_KEPT = 2000
 _SIZE_KEPT = 1 << 20  # characters of them
-_NAMED = 200  # characters of what a client names
 
 
 class Sheet:
@@ -47,8 +46,8 @@ class Sheet:
         self.waveform = Waveform()
         self.timings = Timings()
         self._ledger = ledger
-        self._kind, self._model, self._dialect = kind, model[:_NAMED], dialect
-        self._label = call_id[:_NAMED]
+        self._kind, self._model, self._dialect = kind, named(model), dialect
+        self._label = named(call_id)
         self._began, self._date = ledger.clock(), ledger.epoch()
         self._ended: float | None = None  # ms from the beginning on
         self._counts = {"client": 0, "server": 0}
@@ -56,6 +55,7 @@ class Sheet:
         self._response = ""  # status of the last one; empty: there was none
         self._speaking = False
         self._events: deque[str] = deque()  # as JSON, the last of them numbered `_total`
+        self._spelling = Spelling()  # holds those that are not to be seen yet
         self._total = 0
 
     @property
@@ -73,7 +73,10 @@ class Sheet:
 
     def leave(self) -> None:
         """The connection is no more."""
+        left = self._spelling.end()
         with self._ledger.lock:
+            for event in left:
+                self._keep(event)
             self.open = self._speaking = False
             self._ended = self.now
             self.revision = self._ledger.changed()
@@ -87,11 +90,11 @@ class Sheet:
         at = self.now
         way = "input" if who == "client" else "output"
         piece = self.waveform.piece(way, event, at) if known else None
-        said, body = brief(event), json.dumps(excerpt(event), separators=(",", ":"))
-        shown = json.dumps([who, kind[:_NAMED] or "?", said])
+        shown = self._spelling.add(who, event, f"{at:.1f},{at - self._last:.1f}")
         with self._ledger.lock:
             revision = self._ledger.changed()
-            self._keep(f"[{self._total + 1},{at:.1f},{at - self._last:.1f},{shown[1:-1]},{body}]")
+            for one in shown:
+                self._keep(one)
             self._last, self.revision = at, revision
             self._counts[who] += 1
             if known:
@@ -108,6 +111,7 @@ class Sheet:
 
     def _keep(self, event: str) -> None:
         self._total += 1
+        event = f"[{self._total},{event}]"
         self._events.append(event)
         self._grow(len(event))
         while len(self._events) > EVENTS_KEPT or self.size > _SIZE_KEPT:
@@ -125,12 +129,12 @@ class Sheet:
     def _look_at(self, kind: str, event: Wire) -> None:
         if kind in ("session.created", "session.updated", "transcription_session.updated"):
             session = event.get("session")
-            self._label = _named(inside(session, "id")) or self._label
-            self._model = _named(inside(session, "model")) or self._model
+            self._label = named(inside(session, "id")) or self._label
+            self._model = named(inside(session, "model")) or self._model
         elif kind == "response.created":
             self._response = "in_progress"
         elif kind == "response.done":
-            self._response = _named(inside(event, "response", "status"))
+            self._response = named(inside(event, "response", "status"))
         elif kind.startswith("input_audio_buffer.speech_"):
             self._speaking = kind.endswith("started")
 
@@ -172,7 +176,3 @@ class Sheet:
     def total(self) -> int:
         """How many events there were."""
         return self._total
-
-
-def _named(value: object) -> str:
-    return value[:_NAMED] if isinstance(value, str) else ""
