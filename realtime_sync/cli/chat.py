@@ -165,6 +165,9 @@ class Chat:
         """Whether a call that needs approval may be made, as the person says."""
         try:
             answer = input(f"may I  {call}? [y/N] ")
-        except EOFError:
-            return False
+        except (EOFError, KeyboardInterrupt) as exc:
+            click.echo()  # what comes next belongs on a line of its own
+            if isinstance(exc, EOFError):
+                return False
+            raise
         return answer.strip().lower() in ("y", "yes")

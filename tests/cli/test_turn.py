@@ -121,6 +121,24 @@ def test_a_person_is_asked(here: list[str], server: LocalServer, answer: str, ou
         assert term.ended() == 0
 
 
+@terminal
+def test_a_person_who_gives_no_answer(here: list[str], server: LocalServer) -> None:
+    """Ctrl-D rejects the call; what comes next stands on a line of its own."""
+    from .terminal import Terminal
+
+    server.reply(server.call("pay", euros=3.5), "So be it.")
+    with Terminal("chat", *here) as term:
+        term.expect("you ")
+        term.type("Pay!\r")
+        term.expect("may I  pay(euros=3.5)? [y/N] ")
+        term.type("\x04")
+        term.expect("\ntool  pay(euros=3.5)")
+        term.expect("✗ ")
+        term.expect("you ")
+        term.type("\x04")
+        assert term.ended() == 0
+
+
 def test_a_talk(run: Run, here: list[str], server: LocalServer, tmp_path: Path) -> None:
     """What tools did is told between what both said, on stderr where it is piped."""
     write_wav(tmp_path / "said.wav", b"\x10\x20\xf0\xdf" * 9000, 24000)
