@@ -118,7 +118,9 @@ class Config:
         from .arguments import Reader
 
         faults = Faults(self.source)
-        value = Reader(self.table, self.folder, faults, dry=False).read(key)
+        # a copy: what is done to one session's argument must not reach the next one's
+        table = _copied(self.table, self.source)
+        value = Reader(table, self.folder, faults, dry=False).read(key)
         faults.check()
         return value
 

@@ -213,6 +213,15 @@ def test_it_is_a_value(agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(taken, Config)
 
 
+def test_an_argument_is_made_anew() -> None:
+    """What is done to the one that is handed out does not reach the next."""
+    config = load_config({"turn_detection": {"type": "server_vad"}, "talk": {"local_vad": {}}})
+    config["turn_detection"]["type"] = "semantic_vad"
+    config.talk["local_vad"]["threshold"] = 1
+    assert config["turn_detection"] == {"type": "server_vad"}
+    assert config.talk == {"local_vad": {}}
+
+
 def test_the_rest_of_the_arguments() -> None:
     """Each key that is a plain value reaches the session."""
     config = load_config(
