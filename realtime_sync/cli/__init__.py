@@ -38,7 +38,11 @@ def main() -> None:
     if any(find_spec(name) is None for name in ("click", "rich")):
         print('realtime-sync needs: pip install "realtime_sync[cli]"', file=sys.stderr)
         sys.exit(1)
-    from .group import group
+    try:
+        from .group import group
+    except KeyboardInterrupt:  # before click is there to say so
+        print("\nAborted!", file=sys.stderr)
+        sys.exit(1)
 
     # what the terminal cannot show becomes "?"; it does not end a conversation
     for stream, errors in (

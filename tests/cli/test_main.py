@@ -62,6 +62,22 @@ def test_without_the_extra_one_line_says_what_to_install(without: Run, package: 
     assert done.stderr == 'realtime-sync needs: pip install "realtime_sync[cli]"\n'
 
 
+def test_ctrl_c_before_anything_is_there() -> None:
+    """It ends the command with a word as it does later, also while modules are imported."""
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *rest):\n"
+        "        if name == 'realtime_sync.cli.ask':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "import realtime_sync.cli as c; c.main()"
+    )
+    command = [sys.executable, "-c", code, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")
+
+
 def test_version_and_help_load_neither_the_library_nor_rich() -> None:
     """What is not needed for --help is not imported."""
     code = (
