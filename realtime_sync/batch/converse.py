@@ -15,7 +15,7 @@ from .conversation import Check, Conversation, Turn, checks
 from .job import Outcome
 from .place import config_of, link_of, said
 
-__all__ = ["Converse"]
+__all__ = ["Converse", "is_text"]
 
 #: What the model that speaks for the user says when he has nothing more to say.
 _END = "[END]"
@@ -123,7 +123,7 @@ class Converse:
         if talk.user is None:
             return
         model = self.user_model or self.model
-        chat = self.chat if self.user_model is None else "realtime" not in self.user_model
+        chat = self.chat if self.user_model is None else is_text(self.user_model)
         told: dict[str, Any] = {"instructions": f"{_USER}\n\n{talk.user}"}
         if not chat:
             told["output_modalities"] = ["text"]
@@ -158,6 +158,11 @@ class Converse:
             "seconds": round(monotonic() - began, 4),
             "checks": [asdict(check) for check in found],
         }
+
+
+def is_text(model: str | None) -> bool:
+    """Whether it is a text model, by its name."""
+    return model is not None and "realtime" not in model
 
 
 def _answer(

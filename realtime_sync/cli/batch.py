@@ -139,6 +139,8 @@ def batch(
         _check_kind(talks, {**own, "--instructions": target.instructions})
     if chat and target.model is None and "model" not in (target.config or ()):
         raise click.UsageError("--chat needs --model: the name of a text model")
+    if dask is None:  # its workers may have it where we do not
+        _check_text(chat, user_model)
     _check_tools(tools)
     with ExitStack() as stack:
         where = _where(target, stack, dask)
@@ -200,6 +202,15 @@ def _check_report(report: str | None, paths: Sequence[str], results: str) -> Non
         raise click.UsageError(f"--report {report}: there is no folder {folder}")
     if not os.access(page if there else folder, os.W_OK):
         raise click.UsageError(f"--report {report}: it may not be written")
+
+
+def _check_text(chat: bool, user_model: str | None) -> None:
+    """What would otherwise fail in each job, with a line of results each."""
+    from ..batch.converse import is_text
+    from ..text.service import check_package
+
+    if chat or is_text(user_model):
+        check_package()
 
 
 def _check_tools(tools: Sequence[str]) -> None:

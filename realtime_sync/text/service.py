@@ -33,7 +33,7 @@ from ..runtime.greeting import BODY_LIMIT, Headers
 from ..runtime.secrets import Secrets
 from .wires import Wires, hang_up
 
-__all__ = ["Service", "hang_up"]
+__all__ = ["Service", "check_package", "hang_up"]
 
 #: Seconds without a byte until a request is over; a model that thinks may be silent for long.
 SILENCE = 600.0
@@ -94,10 +94,8 @@ class Service:
             )
         if client is not None and endpoint is not None:
             raise ConfigurationError("client: give it, or endpoint=, not both")
-        if client is None and importlib.util.find_spec("openai") is None:
-            raise ConfigurationError(
-                'text models need the package openai: pip install "realtime_sync[text]"'
-            )
+        if client is None:
+            check_package()
         if type(client).__name__.startswith("Async"):
             raise ConfigurationError(f"client: an openai.OpenAI, not {type(client).__name__}")
         if endpoint is None and client is None:
@@ -275,6 +273,18 @@ class Service:
 
     def __repr__(self) -> str:
         return f"<Service {'of your client' if self.endpoint is None else self.endpoint!r}>"
+
+
+def check_package() -> None:
+    """See that the package is here, without importing it.
+
+    Raises:
+        ConfigurationError: It is missing.
+    """
+    if importlib.util.find_spec("openai") is None:
+        raise ConfigurationError(
+            'text models need the package openai: pip install "realtime_sync[text]"'
+        )
 
 
 def _base(url: str) -> str:

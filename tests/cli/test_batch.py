@@ -112,6 +112,19 @@ def test_an_option_of_the_other_kind(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("option", ["--chat", "--user-model"])
+def test_without_the_package_of_text_models(
+    option: str, without: Run, talks: Path, tmp_path: Path
+) -> None:
+    """It is told before the first job, not as a failure of each."""
+    out = tmp_path / "results.jsonl"
+    given = [option] if option == "--chat" else [option, "gpt-5"]
+    done = without("openai", "batch", str(talks), *given, "--model", "m", "--results", str(out))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: text models need the package openai: pip install")
+    assert not out.exists()
+
+
 def test_wrong_usage(run: Run, talks: Path, tmp_path: Path) -> None:
     """Two kinds of jobs, and two places, are too many; a line that is no conversation is named."""
     write_wav(tmp_path / "a.wav", tones("one"))
