@@ -109,6 +109,15 @@ class SessionStats:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        """One line, as a terminal shows it; all the figures are attributes."""
+        told = [self.state, *(f"{count} {status}" for status, count in self.responses.items())]
+        for name in ("first_audio", "first_text", "done"):
+            if name in self.timings:
+                told.append(f"{name} {self.timings[name].p50:.3f} s (median)")
+        told += [f"{self.usage.total_tokens} tokens"] if self.usage.total_tokens else []
+        return f"<SessionStats {', '.join(told)}>"
+
     def _repr_html_(self) -> str:
         """As a notebook shows it."""
         from ..notebook.cards import stats_card

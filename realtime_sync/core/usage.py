@@ -38,6 +38,11 @@ class SessionUsage:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __repr__(self) -> str:
+        """Without what is 0."""
+        used = [(one.name, getattr(self, one.name)) for one in fields(self)]
+        return f"SessionUsage({', '.join(f'{name}={value!r}' for name, value in used if value)})"
+
     def plus_response(self, usage: Usage | None) -> SessionUsage:
         """The totals with one more response; it may have no usage (cancelled, failed)."""
         if usage is None:

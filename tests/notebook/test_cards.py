@@ -129,7 +129,10 @@ def test_a_session(session: RealtimeSession) -> None:
         assert [word for word in words if word not in page.text] == []
         assert re.search(r"since\d\d:\d\d:\d\d \(\d+ s\)", page.text)
         assert "pending" not in page.text
-    assert shown(session).text.startswith("● closed")
+    page = shown(session)
+    assert page.text.startswith("● closed")
+    assert re.search(r"opened\d\d:\d\d:\d\d[^ ]", page.text)  # and no age, which would grow
+    assert "since" not in page.text
 
 
 def test_no_key(session: RealtimeSession, server: LocalServer) -> None:
@@ -237,8 +240,14 @@ def test_nothing_of_ipython_is_loaded() -> None:
 
 
 def test_in_a_terminal(session: RealtimeSession) -> None:
-    """There a reply and a session are one short line."""
+    """There a reply, a session and its figures are one short line each."""
     with session:
         reply = session.ask("Count to 3")
         assert repr(reply) == f"<Response {reply.id} completed, '1, 2, 3.'>"
         assert repr(session) == "<RealtimeSession open, 2 items>"
+        stats = repr(session.stats())
+        assert stats.startswith("<SessionStats open, 1 completed, first_audio ")
+        assert stats.endswith(f", {session.usage.total_tokens} tokens>")
+        assert len(stats) < 160
+        assert " 0" not in repr(session.usage).replace("=", " ")
+        assert eval(repr(session.usage), {"SessionUsage": SessionUsage}) == session.usage
