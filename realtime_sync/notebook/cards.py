@@ -190,7 +190,8 @@ def session_card(session: Living) -> str:
         "model": model or "",
         "voice": voice if isinstance(voice, str) else "" if voice is None else "custom",
         "server": session._setup.where,
-        "since": _since(session._connection.opened) if stats.state != "new" else "",
+        # of one that is closed, when it was opened: how long it was open is not known any more
+        "opened" if stats.state == "closed" else "since": _since(session, stats.state),
         "conversation": _count(items, "item") if items else "",
         "turns": str(session._look(lambda s: s.sequencer.finished) or ""),
         "responses": done,
@@ -205,12 +206,13 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" + "s" * (number != 1)
 
 
-def _since(opened: float | None) -> str:
-    if opened is None:
+def _since(session: Living, state: str) -> str:
+    opened = session._connection.opened
+    if opened is None or state == "new":
         return ""
     age = monotonic() - opened
-    began = datetime.now() - timedelta(seconds=age)
-    return f"{began:%H:%M:%S} ({_age(age)})"
+    began = f"{datetime.now() - timedelta(seconds=age):%H:%M:%S}"
+    return began if state == "closed" else f"{began} ({_age(age)})"
 
 
 def _age(seconds: float) -> str:
