@@ -136,6 +136,9 @@ class _Tk:
             self._timer = root.after(PAUSE if self._due else TICK, self._tick)
 
     def _destroyed(self, event: Any) -> None:
-        if event.widget is self._root():  # and not a child of it
+        root = self._root()
+        if root is not None and event.widget is root:  # and not a child of it
             self._gone = True
             self._due.clear()
+            # or it would be called for, in the loop of another window, when its command is gone
+            root.after_cancel(self._timer)

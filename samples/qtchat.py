@@ -125,14 +125,16 @@ class Chat(QtWidgets.QWidget):
 
     def closed(self, error):
         self.enable(self.line, self.button, self.stop, on=False)
+        self.up.stop()  # a button that is disabled goes up
         self.setWindowTitle("realtime_sync")
         self.status.setText("There is no link.")
         if error is not None:
             self.fail(error)
 
     def say(self):
-        self.follow(self.session.submit(self.line.text()))
-        self.line.clear()
+        if text := self.line.text():
+            self.follow(self.session.submit(text))
+            self.line.clear()
 
     def interrupt(self):
         with suppress(ConnectionLost):  # and with it what was being said

@@ -36,6 +36,8 @@ SAYS = {
     "connection.restored": "The link is back.",
 }
 QUIET = -60  # dBFS
+DOWN = "<Button-1>", "<space>"
+UP = "<ButtonRelease-1>", "<KeyRelease-space>"
 
 
 class Chat(tkinter.Tk):
@@ -118,10 +120,10 @@ class Chat(tkinter.Tk):
             return
         self.enable(self.button)
         self.button.focus()
-        for key in ("Button-1", "space"):
-            self.button.bind(f"<{key}>", self.press)
-        for key in ("ButtonRelease-1", "KeyRelease-space"):
-            self.button.bind(f"<{key}>", self.release)
+        for key in DOWN:
+            self.button.bind(key, self.press)
+        for key in UP:
+            self.button.bind(key, self.release)
 
     def press(self, _):
         if self.up is not None:
@@ -133,8 +135,9 @@ class Chat(tkinter.Tk):
         self.up = self.after(40, lambda: self.follow(self.talk.release()))
 
     def say(self, _):
-        self.follow(self.session.submit(self.line.get()))
-        self.line.delete(0, "end")
+        if text := self.line.get():
+            self.follow(self.session.submit(text))
+            self.line.delete(0, "end")
 
     def interrupt(self, _=None):
         with suppress(ConnectionLost):  # and with it what was being said
@@ -168,6 +171,12 @@ class Chat(tkinter.Tk):
 
     def closed(self, error):
         self.enable(self.line, self.button, self.stop, on=False)
+        for key in (*DOWN, *UP):  # what is disabled still hears keys
+            self.button.unbind(key)
+        self.line.unbind("<Return>")
+        self.unbind("<Escape>")
+        if self.up is not None:
+            self.after_cancel(self.up)
         self.title("realtime_sync")
         self.status.config(text="There is no link.")
         if error is not None:

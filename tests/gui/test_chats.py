@@ -69,7 +69,9 @@ class TkWindow:
         self.chat.button.event_generate("<Button-1>" if down else "<ButtonRelease-1>")
 
     def escape(self) -> None:
-        self.chat.stop.invoke()
+        self.chat.focus_force()
+        self.chat.update()  # keys go to where the focus is
+        self.chat.event_generate("<Escape>")
 
     def close(self) -> None:
         self.chat.close()
@@ -112,11 +114,13 @@ class QtWindow:
         return float(self.chat.levels[side].value() - self.chat.levels[side].minimum())
 
     def type(self, text: str) -> None:
-        self.chat.line.setText(text)
-        self.chat.line.returnPressed.emit()
+        if self.chat.line.isEnabled():
+            self.chat.line.setText(text)
+            self.chat.line.returnPressed.emit()
 
     def hold(self, down: bool) -> None:
-        (self.chat.button.pressed if down else self.chat.button.released).emit()
+        if self.chat.button.isEnabled():
+            (self.chat.button.pressed if down else self.chat.button.released).emit()
 
     def escape(self) -> None:
         self.chat.stop.click()
@@ -249,6 +253,39 @@ def test_a_link_that_is_lost(window: Any, server: LocalServer) -> None:
     until(window, lambda: window.status == "The link is back.")
     window.type("Count to 3")
     until(window, lambda: "1, 2, 3." in window.text)
+
+
+def test_nothing_to_say(window: Any, server: LocalServer) -> None:
+    """Return in an empty line begins no turn."""
+    opened(window, server)
+    window.type("")
+    window.type("Count to 3")
+    until(window, lambda: "1, 2, 3." in window.text)
+    created = [event for event in server.received if event["type"] == "conversation.item.create"]
+    assert len(created) == 1
+
+
+def test_no_link_any_more(
+    window: Any, server: LocalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A key that is held then goes up, and others are pressed: the window stays as it is."""
+    opened(window, server)
+    window.hold(True)
+    heard = len(server.received)
+    until(window, lambda: len(server.received) > heard + 10)
+    server.script.refuse(401, "no such key")
+    server.script.expire()
+    until(window, lambda: window.status == "There is no link.")
+    window.hold(False)
+    until(window, lambda: "no such key" in window.text)
+    window.type("Hello!")
+    window.escape()
+    window.hold(True)
+    window.hold(False)
+    ends = time.monotonic() + 0.2  # the patience with a held key is over
+    until(window, lambda: time.monotonic() > ends)
+    assert "Hello!" not in window.text
+    assert "Error" not in capfd.readouterr().err
 
 
 def test_no_server(window: Any, server: LocalServer) -> None:

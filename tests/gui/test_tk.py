@@ -154,6 +154,28 @@ def test_the_window_is_closed_first(
     caplog.clear()
 
 
+def test_one_of_two_windows_is_closed(
+    root: Any, screen: str, server: LocalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The other's loop goes on, its callbacks run, and nothing is heard of the one that is gone."""
+    other = tkinter.Tk(screenName=screen)
+    inner = tkinter.Toplevel(root)
+    dispatchers = [gui.tk(other), gui.tk(inner)]
+    with RealtimeSession(
+        endpoint=server.endpoint, output_modalities=["text"], dispatcher=gui.tk(root)
+    ) as session:
+        session.on("response.done", lambda event: root.after(50, root.quit))
+        other.update()  # Tk itself complains of a window that goes before it is drawn
+        other.destroy()
+        inner.destroy()
+        session.submit("Hello!")
+        root.mainloop()
+    with pytest.raises(RuntimeError, match="the window is gone"):
+        dispatchers[0](print)
+    del other, inner
+    assert capfd.readouterr().err == ""
+
+
 def test_without_a_window() -> None:
     """What is no window is refused, and named."""
     with pytest.raises(TypeError, match=r"root: the window, a tkinter\.Tk, not NoneType"):
