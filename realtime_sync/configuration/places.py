@@ -42,9 +42,12 @@ def endpoint(table: Any, path: str, faults: Faults, *, dry: bool) -> Endpoint | 
     faults.unknown(table, path, (*_COMMON, *own, *more))
     arguments = {name: table[name] for name in own if name in table}
     _check(arguments, path, faults)
+    # else whoever writes the file decides who gets the key of whoever runs it
     if kind == "openai" and "base_url" in table and "api_key_env" not in table:
-        # else whoever writes the file decides who gets the key of whoever runs it
         faults.add(f"{path}.base_url", NO_KEY)
+    if kind == "azure" and "endpoint" in table and not {"api_key_env", *more} & {*table}:
+        faults.add(f"{path}.endpoint", _NO_AZURE_KEY)
+        return None
     if kind == "compatible" and "base_url" not in arguments:
         if "base_url" not in table:
             faults.add(f"{path}.base_url", "the server's URL is needed")
@@ -72,6 +75,9 @@ NO_KEY: Final = (
     "say which key goes there: api_key_env, beside it; for a server that needs none use the "
     'endpoint\'s type = "compatible"'
 )
+
+
+_NO_AZURE_KEY: Final = "say which key goes there: api_key_env, or token_provider, beside it"
 
 
 def _provider(given: Any, path: str, faults: Faults) -> Any:

@@ -387,6 +387,10 @@ TABLE: list[tuple[dict[str, Any], str]] = [
         "config: endpoint.token_provider: 'math:flor': there is no 'flor' in math",
     ),
     (
+        {"endpoint": {"type": "azure", "endpoint": "https://n.openai.azure.com"}},
+        "config: endpoint.endpoint: say which key goes there: api_key_env, or token_provider",
+    ),
+    (
         {"endpoint": {"type": "azure", "token_provider": "math:pi"}},
         "config: endpoint.token_provider: a function that gives a token is needed, not float",
     ),
