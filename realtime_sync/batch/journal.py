@@ -51,6 +51,10 @@ class Journal(Closing):
         self._unsynced = False
         self._closed = False
         if path is not None:
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe, which has no end
+                raise ConfigurationError(
+                    f"results: {path} cannot be read back, to go on there; name a file"
+                )
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
             try:
                 self._claim()
@@ -139,7 +143,10 @@ class Journal(Closing):
                 return True
             try:
                 if self._file.write(line) != len(line):
-                    raise OSError(f"{self.path}: only a part of a result was written")
+                    raise OSError(
+                        f"{self.path}: only a part of a result was written; make room on the disk, "
+                        "and run it again: it goes on there"
+                    )
             except OSError:
                 self._file.truncate(self._end)
                 raise

@@ -305,7 +305,7 @@ class _Shown:
         self._before = 0
         self._unmet = 0
         self._began = monotonic()
-        if os.path.exists(journal_of(path)):
+        if os.path.isfile(journal_of(path)):
             for one in read(path):
                 self._note(one)
                 self._before += 1

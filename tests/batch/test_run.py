@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -536,6 +537,14 @@ def test_a_job_that_cannot_be_given_out() -> None:
     assert {job: one.status for job, one in found.items()} == {
         n: "failed" if n == 2 else "completed" for n in range(5)
     }
+
+
+def test_results_that_cannot_be_read_back(tmp_path: Path) -> None:
+    """A pipe, or a device, has no end; it is refused before anything waits for that."""
+    pipe = tmp_path / "results.jsonl"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigurationError, match="cannot be read back"):
+        run([1], str, results=pipe)
 
 
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

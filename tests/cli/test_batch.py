@@ -125,6 +125,14 @@ def test_without_the_package_of_text_models(
     assert not out.exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no /dev/full")
+def test_results_into_a_device(run: Run, talks: Path) -> None:
+    """What has no end is not waited for."""
+    done = run("batch", str(talks), "--results", "/dev/full")
+    assert done.returncode == 1
+    assert "Error: results: /dev/full cannot be read back" in done.stderr
+
+
 def test_wrong_usage(run: Run, talks: Path, tmp_path: Path) -> None:
     """Two kinds of jobs, and two places, are too many; a line that is no conversation is named."""
     write_wav(tmp_path / "a.wav", tones("one"))
