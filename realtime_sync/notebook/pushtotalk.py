@@ -71,6 +71,7 @@ class PushToTalkWidget:
         ConfigurationError: ipywidgets is not installed; the server would detect turns by itself;
             `talk()` goes on.
         SessionClosed: There is no session.
+        TypeError: No session that could hear.
     """
 
     def __init__(
@@ -81,6 +82,8 @@ class PushToTalkWidget:
         *,
         record: Any = None,
     ) -> None:
+        if not callable(getattr(session, "push_to_talk", None)):
+            raise TypeError(f"session: a RealtimeSession, not {type(session).__name__}")
         widgets = _ipywidgets()
         global _shown
         with _showing:

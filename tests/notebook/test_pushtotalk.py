@@ -218,6 +218,16 @@ def test_turn_detection(server: LocalServer) -> None:
         PushToTalkWidget(session)
 
 
+@pytest.mark.parametrize(
+    "given", [None, "gpt-realtime", ChatSession("gpt-4.1-mini", api_key="any")]
+)
+def test_no_session(given: Any, watched: Watched) -> None:
+    """What cannot hear is named, and the widget that is shown goes on."""
+    with pytest.raises(TypeError, match=f"session: a RealtimeSession, not {type(given).__name__}"):
+        PushToTalkWidget(given)
+    assert repr(watched.widget) == "<PushToTalkWidget, ready>"
+
+
 def test_one_at_a_time(watched: Watched, session: RealtimeSession, ends: Ends) -> None:
     """Another one, as of a cell that is run again, ends the one before; the session stays."""
     again = PushToTalkWidget(session, ends, ends)
