@@ -11,6 +11,7 @@ import click
 
 from ..errors import RealtimeError
 from .failures import line, reported
+from .screen import folded
 from .target import Target, target_options
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Chat:
         except BrokenPipeError:
             raise
         except (RealtimeError, OSError, ValueError) as exc:
-            click.secho(f"Error: {line(exc)}", fg="red", err=True)
+            click.secho(folded(f"Error: {line(exc)}", sys.stderr), fg="red", err=True)
             return False
         return True
 

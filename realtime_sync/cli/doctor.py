@@ -97,7 +97,7 @@ def doctor(target: Target, devices: bool, as_json: bool) -> None:
         mark, style = _MARKS[finding.state]
         screen.labelled(f"{mark} {finding.name:12} ", finding.said, label_style=style)
         if finding.cure:
-            screen.write(f"  {'':12} → {printable(finding.cure)}", "bold")
+            screen.labelled(f"  {'':12} ", f"→ {printable(finding.cure)}", "bold")
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -6,19 +6,28 @@ import functools
 import logging
 import sys
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
 import click
 
 from .. import errors
-from .screen import printable
+from .screen import folded, printable
 
-__all__ = ["line", "lines", "reported", "show_events"]
+__all__ = ["Failure", "line", "lines", "reported", "show_events"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
+
+
+class Failure(click.ClickException):
+    """What ended a command, as people read it: whole words a line."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it, on stderr where nothing else is named."""
+        stream = sys.stderr if file is None else file
+        click.echo(folded(f"Error: {self.format_message()}", stream), file=stream)
 
 
 def line(error: BaseException) -> str:
@@ -47,7 +56,7 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
             raise  # click knows: whoever read us has seen enough
         except (errors.RealtimeError, OSError, ValueError) as exc:
             log.debug("the command failed", exc_info=exc)
-            raise click.ClickException(line(exc)) from exc
+            raise Failure(line(exc)) from exc
 
     return run
 

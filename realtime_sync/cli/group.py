@@ -35,7 +35,7 @@ def group() -> None:
       realtime-sync chat                talk at the prompt
       realtime-sync ask "Hello!"        one question, one answer
       realtime-sync talk                by voice, with microphone and loudspeaker
-      realtime-sync doctor              what works here, and what to do where it does not
+      realtime-sync doctor              what works here, and what to do
 
     With OPENAI_API_KEY set, they and say, transcribe and translate go to OpenAI, or to what
     OPENAI_BASE_URL names; demo never does. What a session is made of, tools included, can stand in

@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from .failures import lines, reported
+from .failures import Failure, lines, reported
 from .screen import printable
 
 __all__ = ["router"]
@@ -38,7 +38,7 @@ def router(file: str, mermaid: bool) -> None:
     try:
         stages = StageRouter(file)
     except ConfigurationError as exc:  # a line a fault
-        raise click.ClickException(lines(exc)) from exc
+        raise Failure(lines(exc)) from exc
     if mermaid:
         click.echo(stages.to_mermaid(), nl=False)
         return

@@ -7,17 +7,19 @@ what could steer a terminal never reaches one.
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
+import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Flow", "Line", "Live", "Screen", "loudness", "printable"]
+__all__ = ["Flow", "Line", "Live", "Screen", "folded", "loudness", "printable"]
 
 Line = tuple[str, str, str]
 """Label, text, and the label's style."""
@@ -36,6 +38,27 @@ _HELD = 20  # cells of an unfinished word that may wait for its end
 def printable(text: str) -> str:
     """Foreign text without what could steer a terminal."""
     return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def folded(text: str, stream: IO[Any]) -> str:
+    """Lines that a terminal need not break within a word; through a pipe they stay as they are."""
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except (OSError, ValueError):  # no terminal after all
+        width = 0
+    if width < 20:
+        return text
+    lines = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())] + "  "
+        lines += textwrap.wrap(
+            line.replace(": ", ":\N{NO-BREAK SPACE}", 1),  # a long path stays beside "Error:"
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,  # an address can be copied
+            break_on_hyphens=False,
+        ) or [""]
+    return "\n".join(lines).replace(":\N{NO-BREAK SPACE}", ": ")
 
 
 def loudness(decibels: float) -> str:
@@ -129,11 +152,11 @@ class Live:
         """A line as it is, on standard output or stderr; what is drawn makes room for it."""
         stream = sys.stderr if err else sys.stdout
         if self._drawn is None or not stream.isatty():
-            click.echo(text, err=err)
+            click.echo(folded(text, stream), err=err)
             return
         from rich.text import Text
 
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(folded(text, stream)), soft_wrap=True)
 
     def _draw(self) -> Any:
         from rich.console import Group

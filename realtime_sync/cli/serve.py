@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .failures import line, reported, show_events
+from .failures import Failure, line, reported, show_events
 
 if TYPE_CHECKING:
     from ..local import ChatModel, LocalServer
@@ -186,7 +186,7 @@ def _start(server: LocalServer, port: int) -> None:
         cure = "a --host of this machine, such as 127.0.0.1"
         if port and exc.errno in (errno.EADDRINUSE, errno.EACCES):
             cure = "another --port, or 0, which takes a free one"
-        raise click.ClickException(f"{line(exc)}; give {cure}") from exc
+        raise Failure(f"{line(exc)}; give {cure}") from exc
 
 
 def _wait() -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import AuthenticationError, ConfigurationError
-from .failures import lines, show_events
+from .failures import Failure, lines, show_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -300,7 +300,7 @@ def _loaded(path: str | None) -> Config | None:
     try:
         return load_config(path)
     except ConfigurationError as exc:
-        raise click.ClickException(lines(exc)) from exc
+        raise Failure(lines(exc)) from exc
 
 
 def _key(given: str | None, variable: str | None) -> str | None:

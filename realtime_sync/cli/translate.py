@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .failures import line, reported
+from .screen import folded
 from .target import Target, server_options
 from .wavpath import WavPath, not_twice
 
@@ -70,7 +72,7 @@ def translate(
     elif transcription is not None:
         click.echo(f"said: {made.input_text.strip()}", err=True)
     for error in made.errors:
-        click.echo(f"Error: {line(error)}", err=True)
+        click.echo(folded(f"Error: {line(error)}", sys.stderr), err=True)
     if made.errors:
         raise click.exceptions.Exit(1)
 

@@ -6,6 +6,8 @@ import pytest
 from realtime_sync.cli.failures import line, reported
 from realtime_sync.errors import ConnectionLost, RealtimeError
 
+from .terminal import Terminal
+
 
 @pytest.mark.parametrize(
     ("error", "said"),
@@ -48,3 +50,23 @@ def test_the_rest_passes(error: Exception) -> None:
 
     with pytest.raises(type(error)):
         command()
+
+
+@pytest.mark.parametrize("columns", [40, 70])
+def test_a_terminal_breaks_no_word(columns: int) -> None:
+    """An error that is longer than a line goes on in the next one, and can be read."""
+    options = ["--url", "http://127.0.0.1:1/v1", "--api-key", "any"]
+    with Terminal("ask", "Hello!", *options, columns=columns) as term:
+        assert term.ended() == 1
+        lines = term.text.splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= columns
+    assert "the connection to 127.0.0.1:1 was refused" in " ".join(" ".join(lines).split())
+
+
+@pytest.mark.parametrize("command", [[], ["talk"], ["doctor"]])
+def test_help_fits(command: list[str]) -> None:
+    """A terminal of 80 columns breaks no line of it."""
+    with Terminal(*command, "--help", columns=80) as term:
+        assert term.ended() == 0
+        assert max(map(len, term.text.splitlines())) <= 80
