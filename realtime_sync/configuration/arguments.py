@@ -18,6 +18,7 @@ from ..opening import Setup, endpoints_of
 from ..policy import ReconnectPolicy
 from ..runtime.dial import check_proxy
 from ..tables import Faults, kind_of
+from ..tables import read as table_of
 from ..tools import as_tools
 from ..tools.paths import resolved
 from . import keys, places
@@ -309,6 +310,8 @@ class Reader:
 
         if isinstance(value, str):
             value = self._folder / value
+            if self._dry and self._holds_key(value):
+                return None
         elif not isinstance(value, Mapping):
             said = f"a table of stages, or the path of a file, is needed, not {kind_of(value)}"
             self._faults.add("router", said)
@@ -318,6 +321,16 @@ class Reader:
         except (ConfigurationError, TypeError) as exc:
             self._faults.take("router", exc)
             return None
+
+    def _holds_key(self, path: Path) -> bool:
+        """Whether a key stands in a file of stages; each is told. Other faults are the router's."""
+        try:
+            found = list(keys.found(table_of(path), ""))
+        except ConfigurationError:
+            return False
+        for where, said in found:
+            self._faults.add("router", f"{path}: {where}: {said}")
+        return bool(found)
 
     def _history(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -336,6 +349,7 @@ class Reader:
             self._faults.add("history", f"{path}: {exc.strerror or exc}")
         except (ValueError, RecursionError) as exc:
             said = "it is not UTF-8" if isinstance(exc, UnicodeError) else str(exc)
+            said = "it is nested too deep" if isinstance(exc, RecursionError) else said
             self._faults.add("history", f"{path}: {said}")
         return []
 

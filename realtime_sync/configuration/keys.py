@@ -34,6 +34,12 @@ _URLS: Final = {
     "endpoint": 'query_env = {"NAME-IN-THE-URL" = "NAME"}',
     "server_url": 'headers_env = {"Authorization" = "NAME"}',
 }
+#: Where a tool of a stage stands.
+_STAGES_TOOL: Final = re.compile(r"(^|\.)stages\..+\.tools\[\d+\]")
+_MOVE: Final = (
+    "put the tool into tools of the configuration, where authorization_env and headers_env name "
+    "the variables, and its server_label here"
+)
 _STANDS: Final = "this is a key, which does not belong in a file; take it out, and revoke it"
 
 
@@ -60,6 +66,8 @@ def found(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _held(name: str, value: Any, where: str, path: str) -> list[tuple[str, str]]:
     """The fault where a key's own place has one."""
+    if _STAGES_TOOL.search(path) and name in ("authorization_env", "headers_env"):
+        return [(where, f"a stage's own tools have no {name}; {_MOVE}")]
     if not isinstance(value, str) and name != "api_key":
         return []
     table = path.rpartition(".")[2]
@@ -73,6 +81,8 @@ def _held(name: str, value: Any, where: str, path: str) -> list[tuple[str, str]]
         cure = _URLS[name]
     else:
         return []
+    if _STAGES_TOOL.search(path):
+        return [(where, f"a key does not belong in a file; {_MOVE}")]
     said = "a key does not belong in a file; name the environment variable that holds it"
     return [(where, f"{said}: {cure}")]
 

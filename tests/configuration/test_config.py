@@ -481,6 +481,26 @@ def test_a_key_in_a_file(table: dict[str, Any], where: str, cure: str) -> None:
     assert "pass@h" not in "".join(told)
 
 
+def test_a_key_in_a_file_of_stages(tmp_path: Path) -> None:
+    """It does not belong there either."""
+    wrong = {"background": CANARY, "stages": {"a": {"tools": [{**MCP, "authorization": HEX}]}}}
+    (tmp_path / "stages.json").write_text(json.dumps(wrong), encoding="utf-8")
+    (tmp_path / "agent.json").write_text('{"router": "stages.json"}', encoding="utf-8")
+    _, *lines = faults(tmp_path / "agent.json")
+    assert lines[0].startswith(f"router: {tmp_path / 'stages.json'}: background: this is a key")
+    assert f"router: {tmp_path / 'stages.json'}: stages.a.tools[0].authorization: a key" in lines[1]
+    assert "and its server_label here" in lines[1]
+    assert len(lines) == 2
+
+
+def test_a_stages_tool_names_no_variable() -> None:
+    """It would be sent as it stands; where it is read is told."""
+    stage = {"accessible_from": "_start_", "goal": "g", "tools": [{**MCP, "headers_env": {}}]}
+    (line,) = faults({"router": {"stages": {"a": stage}}})
+    where = "config: router.stages.a.tools[0].headers_env: "
+    assert line.startswith(where + "a stage's own tools have no headers_env; put the tool into")
+
+
 @pytest.mark.parametrize(
     "text",
     [
