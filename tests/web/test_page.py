@@ -155,6 +155,27 @@ def test_waveforms(browser: Browser, server: LocalServer) -> None:
         browser.press("HOME")
 
 
+def test_other_kinds(browser: Browser, server: LocalServer) -> None:
+    """Sessions that have no responses wait for none."""
+    with dial(server, "/v1/realtime/translations?model=m") as client:
+        receive(client)
+        browser.reads("#facts", "translation")
+        assert browser.text("#response") == "listens"
+
+
+def test_long_sound(browser: Browser, server: LocalServer) -> None:
+    """Where not all sound is kept, the page says so."""
+    assert server._site is not None
+    sheet = server._site.begin("realtime", "m", "ga", "")
+    audio = base64.b64encode(bytes(48 * 150_000)).decode()
+    for _ in range(4):
+        sheet.heard({"type": "input_audio_buffer.append", "audio": audio})
+    assert "kept" not in browser.reads("#heard", "user 600.0 s")
+    sheet.heard({"type": "input_audio_buffer.append", "audio": "AAAA" * 16_000})
+    assert "the last 10 min of sound are kept" in browser.reads("#heard", "user 601.0 s")
+    sheet.leave()
+
+
 def test_readable(browser: Browser, server: LocalServer) -> None:
     """In both colour schemes text stands out by 4.5 to 1 at least."""
 

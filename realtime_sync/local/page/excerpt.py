@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["SOUNDS", "brief", "excerpt", "inside", "named"]
@@ -41,10 +42,15 @@ def inside(value: object, *names: str) -> Any:
 
 def named(value: object) -> str:
     """What a client or a server calls something: 200 characters at most; empty: no text."""
+    return _name(value[: 2 * _NAMED]) if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=1000)  # most events have the same
+def _name(text: str) -> str:
     # when called: this room imports nothing of the client's side
     from realtime_sync.recording.veil import unkeyed
 
-    return unkeyed(value[: 2 * _NAMED])[:_NAMED] if isinstance(value, str) else ""
+    return unkeyed(text)[:_NAMED]
 
 
 class _Cut:
@@ -90,9 +96,7 @@ class _Cut:
             sound = isinstance(held, str) and (
                 name == "audio" or (not depth and self._sound == name)
             )
-            shown[self._unkeyed(name[: 2 * _NAMED])[:_NAMED]] = (
-                _sound(held) if sound else self.copy(held, depth + 1)
-            )
+            shown[named(name)] = _sound(held) if sound else self.copy(held, depth + 1)
         return shown
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:

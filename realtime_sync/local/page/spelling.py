@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from realtime_sync.local.page.excerpt import SOUNDS, brief, excerpt, inside, named
@@ -39,7 +40,7 @@ class Spelling:
             What may be shown now, as JSON, without its number and brackets; oldest first.
         """
         kind = named(inside(event, "type"))
-        head = f"{when},{json.dumps([who, kind or '?'])[1:-1]}"
+        head = f'{when},"{who}",{_quoted(kind or "?")}'
         if who == "server" and kind.endswith(".delta") and kind not in SOUNDS:
             spelt = {**event}
             self._deltas.add(spelt, spelt["delta"] if isinstance(spelt.get("delta"), str) else "")
@@ -59,6 +60,11 @@ class Spelling:
         held, self._held = self._held, []
         shown = [(head, one if isinstance(one, str) else _shown(one)) for head, one in held]
         return [f"{head},{one}" for head, one in shown]
+
+
+@lru_cache(maxsize=1000)
+def _quoted(kind: str) -> str:
+    return json.dumps(kind)
 
 
 def _shown(event: object) -> str:

@@ -118,6 +118,7 @@ export class Waveform {
     if (number("speech")) told.push(several(number("speech"), "speech", "speeches"));
     if (number("response")) told.push(several(number("response"), "response"));
     if (number("truncated")) told.push(`${number("truncated")} truncated`);
+    if (Math.max(...this.sounded) > BLOCKS * 1000) told.push("the last 10 min of sound are kept");
     put(this.heard, told.join(" · "));
     this.canvas.setAttribute("aria-label", `Waveforms: ${told.join(", ")}`);
     this.live.hidden = this.from === null;
@@ -159,8 +160,8 @@ export class Waveform {
     for (let ms = Math.ceil(left / step) * step; ms <= right; ms += step) {
       const x = Math.round(across(ms)) + 0.5;
       line(pen, x, TOP - 4, high - AXIS + 3);
-      const text = step < 1000 ? (ms / 1000).toFixed(1) : `${ms / 1000}`;
-      pen.fillText(`${text} s`, Math.min(wide - 14, x), high - 4);
+      const text = `${step < 1000 ? (ms / 1000).toFixed(1) : ms / 1000} s`;
+      pen.fillText(text, Math.min(wide - pen.measureText(text).width / 2, x), high - 4);
     }
   }
 

@@ -54,6 +54,7 @@ export const status = (name) => name.replaceAll("_", " ");
 // The last response's state, in words.
 export function responding(session) {
   if (session.speaking) return ["the user speaks", "user"];
+  if (/^trans/.test(session.kind)) return ["listens", ""]; // neither kind has responses
   if (!session.response) return ["no response yet", ""];
   if (session.response === "in_progress") {
     return session.open ? ["responding", "busy"] : ["ended while responding", "bad"];
