@@ -73,10 +73,14 @@ def from_a_finalizer(session: RealtimeSession, _: Pipe) -> None:
         def __del__(self) -> None:
             session.close()
 
-    owner = Owner()
-    owner.itself = owner  # type: ignore[attr-defined]  # only the collector finds it
-    del owner
-    gc.collect()
+    gc.freeze()  # what other tests have left behind takes seconds to look through
+    try:
+        owner = Owner()
+        owner.itself = owner  # type: ignore[attr-defined]  # only the collector finds it
+        del owner
+        gc.collect()
+    finally:
+        gc.unfreeze()
     assert session.state == "closed"
 
 

@@ -15,7 +15,7 @@ from realtime_sync.resources.saved import SavedAudio
 
 from .conftest import Opener
 
-LIMIT = 5.0
+LIMIT = 15.0
 
 
 def sound(milliseconds: int, pitch: float = 440) -> bytes:
