@@ -120,10 +120,9 @@ class Chat(tkinter.Tk):
             return
         self.enable(self.button)
         self.button.focus()
-        for key in DOWN:
-            self.button.bind(key, self.press)
-        for key in UP:
-            self.button.bind(key, self.release)
+        for down, up in zip(DOWN, UP, strict=True):
+            self.button.bind(down, self.press)
+            self.button.bind(up, self.release)
 
     def press(self, _):
         if self.up is not None:
@@ -171,10 +170,9 @@ class Chat(tkinter.Tk):
 
     def closed(self, error):
         self.enable(self.line, self.button, self.stop, on=False)
-        for key in (*DOWN, *UP):  # what is disabled still hears keys
-            self.button.unbind(key)
-        self.line.unbind("<Return>")
-        self.unbind("<Escape>")
+        for widget in (self.button, self.line, self):  # what is disabled still hears keys
+            for key in (*DOWN, *UP, "<Return>", "<Escape>"):
+                widget.unbind(key)
         if self.up is not None:
             self.after_cancel(self.up)
         self.title("realtime_sync")
