@@ -10,7 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from .core.translation import TranslationState
-from .errors import ConfigurationError, RealtimeError, RealtimeTimeout, ServerError, refusal
+from .errors import (
+    ConfigurationError,
+    RealtimeError,
+    RealtimeTimeout,
+    ServerError,
+    SessionClosed,
+    refusal,
+)
 from .events.base import Event
 from .events.config import NOT_GIVEN, NotGiven, SessionConfig, session_config
 from .living import Living
@@ -170,8 +177,16 @@ class TranslationSession(Living):
         self._frames.append(data, sample_rate=sample_rate, timeout=timeout)
 
     def finish(self) -> None:
-        """No input follows: the server says what is left, and the iterators end. Never waits."""
-        self._connection.do(lambda state: _of(state).finish())
+        """No input follows: the server says what is left, and the iterators end. Never waits.
+
+        Once more does no harm.
+        """
+        try:
+            self._connection.do(lambda state: _of(state).finish())
+        except SessionClosed:
+            # asked for before: the server may have been at its end before the second call
+            if not self._look(lambda state: _of(state).finished):
+                raise
 
     def update(
         self,

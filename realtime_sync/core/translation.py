@@ -21,12 +21,13 @@ class TranslationState(SessionState):
     """What we know about one translation session."""
 
     kind = None
-    _asked_to_close = False
+    #: The end has been asked for.
+    finished = False
 
     def finish(self) -> None:
         """No input follows: ask once for what is left, and for the end."""
-        if not self._asked_to_close:
-            self._asked_to_close = True
+        if not self.finished:
+            self.finished = True
             self.sending(SessionClose(event_id=self._new_key()))
 
     def received(self, event: ServerEvent, at: float) -> None:

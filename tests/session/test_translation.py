@@ -180,6 +180,22 @@ def test_one_thread_does_both(session: TranslationSession) -> None:
     assert sum(len(event.audio) for event in audio) == 48000
 
 
+def test_finished_long_ago(session: TranslationSession) -> None:
+    """Finishing once more does no harm, however fast the server's end was."""
+    with session.expect("connection.closed") as over:
+        session.finish()
+        over.result(timeout=LIMIT)
+    assert session.state == "closed"
+    session.finish()
+
+
+def test_finished_before_it_is_open(server: LocalServer) -> None:
+    """Nobody is told that the rest will come where there is none."""
+    session = TranslationSession("es", endpoint=server.endpoint)
+    with pytest.raises(SessionClosed):
+        session.finish()
+
+
 def test_callbacks(session: TranslationSession) -> None:
     """`on` sees its events, typed."""
     heard: list[Any] = []
