@@ -27,7 +27,9 @@ __all__ = ["Coordinator", "Worker", "twice"]
 _SUSPECT = 2
 _BACK_OFF = (0.5, 60.0)  # seconds before the second attempt; doubled up to this
 _GRACE = 5.0  # seconds that what runs is waited for when the run is stopped
-_POLL = 600.0  # every wait has an end
+#: Seconds after which a wait looks up: a signal that comes just before the thread sleeps wakes
+#: nobody, and Ctrl-C would be heard with the next result.
+_POLL = 0.2
 
 Worker = Callable[[Any], Any]
 #: What came of an attempt, and what becomes of its job: None, it is not over.

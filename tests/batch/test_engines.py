@@ -5,6 +5,7 @@ The server, the coordinator and the workers are processes of their own.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -214,8 +215,11 @@ def test_ctrl_c(kind: str, whom: str, tmp_path: Path) -> None:
             os.killpg(running.pid, signal.SIGINT)
         else:
             running.send_signal(signal.SIGINT)
-        # the end of it, and of whoever has inherited its pipes
-        said = running.communicate(timeout=LIMIT)[1]
+        try:  # the end of it, and of whoever has inherited its pipes
+            said = running.communicate(timeout=LIMIT)[1]
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # all of it has ended
+                os.killpg(running.pid, signal.SIGKILL)
     assert "KeyboardInterrupt" in said
     for worker in workers:
         with pytest.raises(ProcessLookupError):
