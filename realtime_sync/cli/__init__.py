@@ -20,6 +20,7 @@ completion  for shells
 target      whom `chat` and `ask` talk to, and with which key
 turn        one turn, written as it comes; `calls` are the lines of its tools
 failures    errors as one line and an exit code
+jsonlines   standard output for other programs
 screen      how text reaches people: the home of rich
 
 Modules import only click at their top, so that `--version` and `--help` are quick.

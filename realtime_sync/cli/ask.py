@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .failures import reported
+from .jsonlines import JsonLines, json_option
 from .target import Target, target_options
 from .wavpath import WavPath, not_twice
 
@@ -40,7 +40,7 @@ __all__ = ["ask"]
     metavar="SECONDS",
     help="How long to wait for each piece of the reply.",
 )
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON instead of the text.")
+@json_option("A line of JSON instead of the text.")
 @target_options
 @reported
 def ask(
@@ -49,7 +49,7 @@ def ask(
     audio: str | None,
     save: str | None,
     timeout: float,
-    as_json: bool,
+    as_json: JsonLines | None,
 ) -> None:
     """Ask once and print the reply.
 
@@ -80,9 +80,9 @@ def ask(
     modality = "text" if save is None else "audio"
     with target.opened({"reconnect": None}, output_modalities=[modality]) as session:
         given: dict[str, Any] = {} if audio is None else {"audio": audio}
-        if as_json:
+        if as_json is not None:
             response, told = dumped(session, text, timeout=timeout, **given)
-            click.echo(json.dumps(told, ensure_ascii=False))
+            as_json.write(told)
         else:
             response = shown(session, text, Screen(), timeout=timeout, **given)
         assert response is not None

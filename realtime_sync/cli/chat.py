@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from ..errors import RealtimeError
 from .failures import line, reported
+from .jsonlines import JsonLines, json_option
 from .screen import folded
 from .target import Target, target_options
 
@@ -25,10 +25,10 @@ _YOU, _MODEL = "you   ", "model "
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each reply, as of ask.")
+@json_option("A line of JSON for each reply, as of ask.")
 @target_options
 @reported
-def chat(target: Target, as_json: bool) -> None:
+def chat(target: Target, as_json: JsonLines | None) -> None:
     """Talk to a model, line by line.
 
     Ctrl-C while it replies gives that reply up; at the prompt Ctrl-C, Ctrl-D or /quit end the chat.
@@ -73,7 +73,7 @@ class Chat:
         screen: Where replies go.
         interactive: Whether the lines come from a person, who is given a prompt.
         approved: Whether somebody else decides on calls that need approval.
-        as_json: Whether replies are lines of JSON.
+        as_json: Where each reply is a line; None: replies are text.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Chat:
         *,
         interactive: bool,
         approved: bool = False,
-        as_json: bool = False,
+        as_json: JsonLines | None = None,
     ) -> None:
         self._session = session
         self._screen = screen
@@ -145,9 +145,9 @@ class Chat:
     def _reply(self, said: str) -> None:
         from .turn import dumped, shown
 
-        if self._json:
+        if self._json is not None:
             response, told = dumped(self._session, said)
-            click.echo(json.dumps(told, ensure_ascii=False))
+            self._json.write(told)
             if response is not None:
                 response.raise_for_status()
             return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from .failures import reported
+from .jsonlines import JsonLines, json_option
 from .screen import printable
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ __all__ = ["devices"]
 
 @click.command()
 @click.option("--backend", metavar="NAME", help="pyaudio or sounddevice; else whichever is there.")
-@click.option("--json", "as_json", is_flag=True, help="Each device as a line of JSON.")
+@json_option("Each device as a line of JSON.")
 @reported
-def devices(backend: str | None, as_json: bool) -> None:
+def devices(backend: str | None, as_json: JsonLines | None) -> None:
     """List microphones and loudspeakers.
 
     An arrow marks the system's defaults. Where a device is asked for, its number or a part of its
@@ -38,9 +38,9 @@ def devices(backend: str | None, as_json: bool) -> None:
 
     screen = Screen()
     there = found(backend)
-    if as_json:
+    if as_json is not None:
         for device in there:
-            click.echo(json.dumps(asdict(device), ensure_ascii=False))
+            as_json.write(asdict(device))
         return
     kinds: tuple[tuple[str, Direction], ...] = (
         ("Microphones", "input"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -28,6 +27,7 @@ from ..errors import (
     RealtimeTimeout,
 )
 from .failures import line, reported
+from .jsonlines import JsonLines, json_option
 from .screen import printable
 from .target import Target, server_options
 
@@ -68,10 +68,10 @@ class Finding:
 
 @click.command(short_help="See what works here, and what to do.")
 @click.option("--devices/--no-devices", default=True, help="Record and play a second.")
-@click.option("--json", "as_json", is_flag=True, help="Each finding as a line of JSON.")
+@json_option("Each finding as a line of JSON.")
 @server_options
 @reported
-def doctor(target: Target, devices: bool, as_json: bool) -> None:
+def doctor(target: Target, devices: bool, as_json: JsonLines | None) -> None:
     """Look at everything that a conversation needs, and say what to do where something is wrong.
 
     Versions, the key, TLS, proxies, the way to the server and how long it takes, microphone and
@@ -91,8 +91,8 @@ def doctor(target: Target, devices: bool, as_json: bool) -> None:
     screen, failed = Screen(), 0
     for finding in _findings(target, devices):
         failed += finding.state == "failed"
-        if as_json:
-            click.echo(json.dumps(asdict(finding)))
+        if as_json is not None:
+            as_json.write(asdict(finding))
             continue
         mark, style = _MARKS[finding.state]
         screen.labelled(f"{mark} {finding.name:12} ", finding.said, label_style=style)

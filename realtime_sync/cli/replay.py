@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .failures import reported
+from .jsonlines import JsonLines, json_option
 from .screen import printable
 from .serve import speed_of
 
@@ -38,10 +38,10 @@ _MOST = 300  # characters of a text that are shown
     metavar="N|max",
     help="Times the recorded pace; max: all at once. Else 1, and max with --json.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Each event as a line of JSON.")
+@json_option("Each event as a line of JSON.")
 @click.option("--deltas", is_flag=True, help="Show each delta in a line of its own.")
 @reported
-def replay(file: str, speed: float | None, as_json: bool, deltas: bool) -> None:
+def replay(file: str, speed: float | None, as_json: JsonLines | None, deltas: bool) -> None:
     """Show what went over the wire, as session.record(FILE) has written it, in its own time.
 
     A line an event: seconds since the beginning, > for what the client sent, < for what the server
@@ -59,10 +59,10 @@ def replay(file: str, speed: float | None, as_json: bool, deltas: bool) -> None:
     from ..recording.entries import headed
 
     header, entries = headed(file)
-    paced = _paced(entries, speed or (_MAX if as_json else 1.0))
-    if as_json:
+    paced = _paced(entries, speed or (_MAX if as_json is not None else 1.0))
+    if as_json is not None:
         for entry in paced:
-            click.echo(_dumped(entry))
+            as_json.write(_told(entry))
         return
     _show(file, paced, header, deltas=deltas)
 
@@ -78,10 +78,10 @@ def _paced(entries: Iterator[Entry], speed: float) -> Iterator[Entry]:
         yield entry
 
 
-def _dumped(entry: Entry) -> str:
+def _told(entry: Entry) -> Wire:
     names = ("line", "at", "time", "direction", "event", "elided")
     known = {name: getattr(entry, name) for name in names}
-    return json.dumps({name: value for name, value in known.items() if value not in (None, {})})
+    return {name: value for name, value in known.items() if value not in (None, {})}
 
 
 def _show(file: str, entries: Iterator[Entry], header: Any, *, deltas: bool) -> None:

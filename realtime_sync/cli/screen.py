@@ -148,15 +148,19 @@ class Live:
             return
         self._console.print(_laid(label, text, style, self._console.width))
 
-    def note(self, text: str, *, err: bool = False) -> None:
-        """A line as it is, on standard output or stderr; what is drawn makes room for it."""
-        stream = sys.stderr if err else sys.stdout
+    def note(self, text: str) -> None:
+        """Something to know, on stderr; what is drawn makes room for it."""
+        if sys.stderr is not None:
+            self.line(folded(text, sys.stderr), sys.stderr)
+
+    def line(self, text: str, stream: IO[str]) -> None:
+        """A line as it is, on a stream; what is drawn makes room for it."""
         if self._drawn is None or not stream.isatty():
-            click.echo(folded(text, stream), err=err)
+            click.echo(text, file=stream)
             return
         from rich.text import Text
 
-        self._console.print(Text(folded(text, stream)), soft_wrap=True)
+        self._console.print(Text(text), soft_wrap=True)
 
     def _draw(self) -> Any:
         from rich.console import Group

@@ -150,7 +150,7 @@ def _tell(event: Any, live: Live | None = None) -> None:
     if live is None:
         click.echo(said, err=True)
     else:
-        live.note(said, err=True)
+        live.note(said)
 
 
 def _shown(session: RealtimeSession, held: Talk | PushToTalk, stopword: str | None) -> None:

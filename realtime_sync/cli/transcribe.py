@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from ..errors import RealtimeError
 from .failures import line, reported
+from .jsonlines import JsonLines, json_option
 from .screen import printable
 from .target import Target, server_options
 
@@ -26,11 +26,15 @@ __all__ = ["transcribe"]
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
 @click.option("--language", metavar="CODE", help="Of what is said, e.g. en; else it is found out.")
 @click.option("--prompt", metavar="TEXT", help="What it is about: names and words to expect.")
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each file.")
+@json_option("A line of JSON for each file.")
 @server_options
 @reported
 def transcribe(
-    target: Target, paths: Sequence[str], language: str | None, prompt: str | None, as_json: bool
+    target: Target,
+    paths: Sequence[str],
+    language: str | None,
+    prompt: str | None,
+    as_json: JsonLines | None,
 ) -> None:
     """Write down what is said in sound files.
 
@@ -88,7 +92,11 @@ class _Run:
     """One file after the other, and what is shown of it."""
 
     def __init__(
-        self, session: TranscriptionSession, files: list[Path], screen: Screen, as_json: bool
+        self,
+        session: TranscriptionSession,
+        files: list[Path],
+        screen: Screen,
+        as_json: JsonLines | None,
     ) -> None:
         self._session = session
         self._files = files
@@ -130,8 +138,8 @@ class _Run:
         return self._done / count, f"{self._done} of {count}  {name}"
 
     def _show(self, path: Path, transcript: Transcript, live: Live) -> None:
-        if self._json:
-            live.note(json.dumps(_told(path, transcript), ensure_ascii=False))
+        if self._json is not None:
+            self._json.write(_told(path, transcript), live)
         elif len(self._files) > 1 and self._screen.is_terminal:
             live.write(printable(str(path)), "", "bold")
             live.write("  ", transcript.text)
@@ -140,13 +148,13 @@ class _Run:
         else:
             self._screen.write(transcript.text)
         for error in transcript.errors:
-            live.note(f"Error: {path}: a piece is missing: {line(error)}", err=True)
+            live.note(f"Error: {path}: a piece is missing: {line(error)}")
 
     def _failed(self, path: Path, why: str, live: Live) -> None:
-        if self._json:
-            live.note(json.dumps({"file": str(path), "error": why}, ensure_ascii=False))
+        if self._json is not None:
+            self._json.write({"file": str(path), "error": why}, live)
         named = why if str(path) in why else f"{path}: {why}"
-        live.note(f"Error: {named}", err=True)
+        live.note(f"Error: {named}")
 
 
 def _told(path: Path, transcript: Transcript) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .failures import line, reported
+from .jsonlines import JsonLines, json_option
 from .screen import folded
 from .target import Target, server_options
 from .wavpath import WavPath, not_twice
@@ -29,7 +29,7 @@ __all__ = ["translate"]
     help="Write the translation there, spoken.",
 )
 @click.option("--transcription", metavar="MODEL", help="Write down what was said, too, with it.")
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON instead of the text.")
+@json_option("A line of JSON instead of the text.")
 @server_options
 @reported
 def translate(
@@ -38,7 +38,7 @@ def translate(
     language: str | None,
     save: str | None,
     transcription: str | None,
-    as_json: bool,
+    as_json: JsonLines | None,
 ) -> None:
     """Translate what is said in a sound file, as text and spoken.
 
@@ -64,11 +64,11 @@ def translate(
     with target.connected(
         lambda **link: TranslationSession(language, model=target.model, **link, **fields)
     ) as session:
-        made = session.translate(file) if as_json else _shown(session, file)
+        made = session.translate(file) if as_json is not None else _shown(session, file)
     if save is not None:
         _save(save, made)
-    if as_json:
-        click.echo(json.dumps(_told(file, save, made), ensure_ascii=False))
+    if as_json is not None:
+        as_json.write(_told(file, save, made))
     elif transcription is not None:
         click.echo(f"said: {made.input_text.strip()}", err=True)
     for error in made.errors:
