@@ -304,6 +304,23 @@ def test_a_page_that_nobody_looks_at(browser: Browser, server: LocalServer) -> N
     browser.until(lambda: "said meanwhile" in browser.text("#events"))
 
 
+def test_too_many_who_watch(chromium: Browser) -> None:
+    """Who comes when the house is full is told so, and let in when somebody has gone."""
+    with LocalServer(speed=None, ui=True) as server:
+        site = server._site
+        assert site is not None
+        with site.ledger.lock:
+            site._viewers += 32
+        chromium.open(server.ui_url)
+        assert chromium.reads("#ended", "32 others watch this server already")
+        assert chromium.text("#link") == "full"
+        with site.ledger.lock:
+            site._viewers -= 32
+        chromium.reads("#link", "live")
+        assert chromium.text("#ended") == ""
+        assert chromium.complaints() == []
+
+
 def test_the_end_of_the_server(chromium: Browser) -> None:
     """The page says that the server has ended, keeps what it has, and goes on with the next."""
     with LocalServer(speed=None, ui=True) as first:

@@ -7,6 +7,7 @@ import { Waveform } from "./waveform.js";
 import { clock, count, element, lasting, put, responding } from "./words.js";
 
 const RETRY = 1000; // ms between two attempts to find the server again
+const FULL = 3000; // ms between two where too many watch
 const SILENCE = 15_000; // ms without a word after which it is taken for dead; it speaks every 5 s
 
 const $ = (id) => document.getElementById(id);
@@ -40,15 +41,24 @@ function connect() {
 }
 
 function lost() {
+  state("ended", "no connection");
+  wait("The server has ended. This is what it said until then; the page goes on when it is back.", RETRY);
+}
+
+function full(others) {
+  state("waiting", "full");
+  wait(`${others} others watch this server already, as many as can. The page goes on when one of them has gone.`, FULL);
+}
+
+function wait(why, time) {
   clearTimeout(timer);
   source?.close();
   source = null;
-  state("ended", "no connection");
   document.body.classList.add("stale");
-  put($("ended"), "The server has ended. This is what it said until then; the page goes on when it is back.");
+  put($("ended"), why);
   $("ended").hidden = false;
   show();
-  timer = setTimeout(connect, RETRY);
+  timer = setTimeout(connect, time);
 }
 
 function state(name, text) {
@@ -59,6 +69,7 @@ function state(name, text) {
 function take(message) {
   clearTimeout(timer);
   timer = setTimeout(lost, SILENCE);
+  if (message.full) return full(message.full);
   if (message.server) return greet(message.server);
   if (message.sessions) {
     sessions.take(message.sessions, whole ? sessions.without(message.sessions) : message.gone);

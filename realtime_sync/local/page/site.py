@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import realtime_sync
-from realtime_sync.local.http import Reply, Request
+from realtime_sync.local.http import Reply, Request, sse
 from realtime_sync.local.page.gate import HEADERS, refused, stranger
 from realtime_sync.local.page.ledger import Ledger
 from realtime_sync.local.page.news import News
@@ -97,7 +97,9 @@ class Site:
     def _stream(self, query: str) -> Reply | News:
         with self.ledger.lock:
             if self._viewers >= _VIEWERS:
-                return refused(503, f"{_VIEWERS} viewers look at this server already.")
+                # in a stream: a browser does not tell its page why it was refused one
+                full = sse({"data": {"full": _VIEWERS}})
+                return Reply(200, full, "text/event-stream; charset=utf-8", HEADERS)
             self._viewers += 1
         given = parse_qs(query).get("session", [""])[0][:12]
         chosen = int(given) if given.isascii() and given.isdigit() else None
