@@ -269,7 +269,7 @@ def test_a_viewer_who_does_not_read(server: LocalServer, monkeypatch: pytest.Mon
 
 
 def test_too_many_viewers(server: LocalServer) -> None:
-    """There is an end to how many may look, of which the next is told; one who leaves makes room."""
+    """There is an end to how many may look; the next is told so, and one who leaves makes room."""
     assert server._site is not None
     server._site._viewers = 31
     with asked(server, "/ui/stream") as stream:
