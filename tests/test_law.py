@@ -29,7 +29,8 @@ SEES: dict[str, set[str]] = {
     "events": {"errors"},
     "core": {"events", "errors"},
     "runtime": {"core", "events", "policy", "errors"},
-    "tools": {"tables", "events", "errors"},
+    # of runtime its threads, which know nothing of sessions
+    "tools": {"tables", "runtime", "events", "errors"},
     "routing": {"tables", "tools", "events", "errors"},
     "images": {"errors"},
     "items": {"images", "audio", "events", "errors"},

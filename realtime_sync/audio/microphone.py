@@ -12,6 +12,7 @@ from typing import Final
 
 from ..errors import AudioError, DeviceLost, copy_of
 from ..runtime.clock import Condition, Event, may_wait
+from ..runtime.threads import Thread
 from .codecs import level
 from .formats import BYTES_PER_MS, RATE
 from .hardware import DeviceChoice, check_choice
@@ -83,7 +84,7 @@ class Microphone:
                 raise AudioError("the microphone was closed; make another")
             if self._thread is None:
                 self._port = InputPort(*self._wanted, self._stop)
-                self._thread = threading.Thread(target=self._run, name="realtime-mic", daemon=True)
+                self._thread = Thread(self._run, "realtime-mic")
                 self._thread.start()
                 _open.add(self)
             if not self._changed.wait_for(lambda: self._opened or self._over, _OPENING):

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from ..runtime import threads
 from ..runtime.clock import Condition
+from ..runtime.threads import Thread
 
 __all__ = ["StreamOwner", "hasten"]
 
@@ -71,8 +71,8 @@ class StreamOwner:
         self._over = False
         self._calls = 0  # of the library's, begun so far
         self._inside = False  # one of them goes on
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        threads.start(self._thread)
+        self._thread = Thread(self._run, name)
+        self._thread.start()
 
     def do(self, act: Callable[[], T], *, limit: float | None = None) -> T:
         """What `act` returns, done by the owner; whatever it raises.

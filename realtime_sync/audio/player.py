@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from ..errors import AudioError, DeviceLost, RealtimeTimeout, copy_of
 from ..runtime.clock import Condition, Deadline, Event, may_wait
+from ..runtime.threads import Thread
 from .codecs import Array, Bytes, to_pcm16
 from .formats import RATE
 from .hardware import DeviceChoice, check_choice
@@ -94,9 +95,7 @@ class Player:
             if self._stop.is_set():
                 raise AudioError("this player was closed; make another")
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="realtime-speaker", daemon=True
-                )
+                self._thread = Thread(self._run, "realtime-speaker")
                 self._clock.enter()
                 self._thread.start()
                 _open.add(self)

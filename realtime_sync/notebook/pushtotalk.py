@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AudioError, ConfigurationError, RealtimeError
 from ..runtime.clock import Event
+from ..runtime.threads import Thread
 from .cards import transcript
 from .markup import BOX, FAINT, Markup, element
 from .sound import player
@@ -96,7 +97,7 @@ class PushToTalkWidget:
         self._items: tuple[Item, ...] = ()  # as they are shown
         self._trouble = ""  # what went wrong last
         self._talk, self._lack = _begin(session, microphone, speaker, record)
-        self._thread = threading.Thread(target=self._run, name="realtime-widget", daemon=True)
+        self._thread = Thread(self._run, "realtime-widget")
         try:
             self._make(widgets)
         except BaseException:

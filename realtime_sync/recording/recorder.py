@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import stat
-import threading
 import time
 from collections import deque
 from typing import Any
@@ -21,6 +20,7 @@ import realtime_sync
 from ..closing import Closing
 from ..errors import ConfigurationError, RecordingError
 from ..runtime.clock import Deadline, Event, may_wait, monotonic
+from ..runtime.threads import Thread
 from .deltas import Deltas
 from .entries import ENDED, FORMAT, GAP, VERSION
 from .veil import HIDDEN, SOUNDS, audio_parts, hide, unkeyed
@@ -86,7 +86,7 @@ class Recording(Closing):
         _keep_private(self._file)
         self._began = monotonic()
         self._epoch = time.time() - self._began
-        self._thread = threading.Thread(target=self._work, name="realtime-recorder", daemon=True)
+        self._thread = Thread(self._work, "realtime-recorder")
         try:
             self._write([self._header()])
             self._thread.start()

@@ -17,7 +17,7 @@ Callbacks run on a thread of their own, so one that waits or blocks delays callb
 - `transport`: a WebSocket link, with `dial` and `greeting` (its making), `framing` and `wire`
   (its bytes).
 - `dispatcher`, `handlers`, `inbox`: callbacks; `watches`: those who wait; `taps`: those who look.
-- `process`: sessions that nobody closes, forks and exits; `threads`: how threads are started.
+- `process`: sessions that nobody closes, forks and exits; `threads`: what all threads of ours are.
 - `outbox`: frames that wait to be sent; `futures`, `clock`: waiting, and for how long.
 - `endpoints`, `azure`: URLs, headers and keys; `dialect`: what is spoken over a link.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +11,7 @@ from .clock import Deadline
 from .dialect import Dialect
 from .link import Connect, Link
 from .loop import Loop
-from .threads import start
+from .threads import Thread
 
 __all__ = ["Attempt"]
 
@@ -47,8 +46,7 @@ class Attempt:
         # the link until somebody pops it, which only one can: its taker, or whoever drops it
         self._box: deque[tuple[Link, Dialect]] = deque()
         self._unwanted = False
-        # daemon: a name server that never answers must not hold the interpreter
-        self._thread = threading.Thread(target=self._run, name="realtime-connect", daemon=True)
+        self._thread = Thread(self._run, "realtime-connect")
 
     def start(self) -> None:
         """Begin.
@@ -57,7 +55,7 @@ class Attempt:
             ConnectError: There is no thread to be had: too many, or the interpreter ends.
         """
         try:
-            start(self._thread)
+            self._thread.start()
         except RuntimeError as exc:
             raise ConnectError(f"no thread to connect on: {exc}") from exc
 

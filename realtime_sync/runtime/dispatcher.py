@@ -18,7 +18,7 @@ from ..events.local import CallbackError
 from .clock import Deadline, may_wait
 from .handlers import Handlers
 from .inbox import Entry, Inbox, Keep
-from .threads import start
+from .threads import Thread
 
 __all__ = ["Dispatch", "Dispatcher", "Due"]
 
@@ -96,7 +96,7 @@ class Dispatcher:
         self._mode = mode
         self._report = report  # tells others than our handlers that a callback raised
         self._inbox = Inbox("a callback")
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         # guards the start of the thread, since two threads may bring the first entry, and the stop:
         # what is posted before it must be run by the thread's last round
         self._starting = threading.Lock()
@@ -174,15 +174,10 @@ class Dispatcher:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                # daemon: a callback that never returns must not keep the process alive
-                thread = threading.Thread(
-                    target=_serve,
-                    args=(weakref.ref(self), self._inbox),
-                    name="realtime-dispatcher",
-                    daemon=True,
-                )
+                own = (weakref.ref(self), self._inbox)
+                thread = Thread(_serve, "realtime-dispatcher", own)
                 try:
-                    start(thread)
+                    thread.start()
                 except RuntimeError as exc:
                     log.debug("no callbacks any more: %s", exc)
                     return

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from .clients import Client, Link, Watched
 from .clock import Sleep, forbidden
-from .threads import start
+from .threads import Thread
 from .timers import Timer, Timers
 
 __all__ = ["Client", "Link", "Loop", "Timer", "acquire"]
@@ -55,13 +55,12 @@ class Loop:
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
         self._selector.register(self._wake_in, _READ, None)
-        # daemon: a process that forgets to close its sessions must still be able to exit
-        self._thread = threading.Thread(target=self._run, name="realtime-io", daemon=True)
+        self._thread = Thread(self._run, "realtime-io")
 
     def start(self) -> None:
         """Start the thread. `acquire` calls it."""
         try:
-            start(self._thread)
+            self._thread.start()
         except RuntimeError:  # the system has none left
             self._close()
             raise

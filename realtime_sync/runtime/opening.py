@@ -6,7 +6,6 @@ The part of `Connection` that opens. An attempt that failed may be followed by a
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Any
 
 from ..core.state import OPEN
@@ -19,6 +18,7 @@ from .futures import Reply
 from .guarded import SOON
 from .link import Link
 from .receiving import Receiving
+from .threads import Thread
 
 __all__ = ["Opening"]
 
@@ -74,9 +74,7 @@ class Opening(Receiving):
         self._dialler = None
         try:
             self._loop = self._client.loop = io.acquire()
-            thread = threading.Thread(
-                target=self._make_link, args=(reply, deadline), name="realtime-connect", daemon=True
-            )
+            thread = Thread(self._make_link, "realtime-connect", (reply, deadline))
             thread.start()
         except (OSError, RuntimeError) as exc:  # no descriptor, or no thread, is left
             raise ConnectError(f"the system is short of threads or descriptors: {exc}") from exc

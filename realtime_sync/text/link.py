@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..errors import ProtocolError, RealtimeError
 from ..runtime.clock import Deadline, monotonic
-from ..runtime.threads import start
+from ..runtime.threads import Thread
 from .host import Host, Running, Said
 from .model import Ended, Model, asker, check
 from .wires import GivenUp
@@ -57,12 +57,10 @@ class Workers:
                 self._threads.discard(threading.current_thread())
 
         # daemon: an API that never answers must not keep the process alive
-        thread = threading.Thread(
-            target=run, name=f"realtime-text-{next(self._count)}", daemon=True
-        )
+        thread = Thread(run, f"realtime-text-{next(self._count)}")
         self._threads.add(thread)
         try:
-            start(thread)
+            thread.start()
         except RuntimeError:
             self._threads.discard(thread)
             raise

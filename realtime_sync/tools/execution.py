@@ -16,6 +16,8 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable
 
+from ..runtime.threads import Thread
+
 __all__ = ["DEFAULT_LIMIT", "MOST_ABANDONED", "Refused", "Task", "ToolThreads"]
 
 log = logging.getLogger(__name__)
@@ -141,9 +143,7 @@ class ToolThreads:
         fresh = []
         while (task := self._take()) is not None:
             self._count += 1
-            self._running[task] = threading.Thread(
-                target=self._work, args=(task,), name=f"{self._name}-{self._count}", daemon=True
-            )
+            self._running[task] = Thread(self._work, f"{self._name}-{self._count}", (task,))
             fresh.append(task)
         return fresh
 

@@ -22,6 +22,7 @@ from ..events.base import Event as WireEvent
 from ..events.base import LocalEvent
 from ..events.local import DeviceLost, DeviceRestored
 from ..runtime.clock import Deadline, Event, expired, may_wait
+from ..runtime.threads import Thread
 from ..runtime.watches import Watch
 from .echo import Echo
 from .ends import check_files, microphone_of, player_of
@@ -122,7 +123,7 @@ class Line:
             raise
         self._live = LiveItems(lambda: transcription_of(session) is not None)
         self._ear = _Ear({**self._live.acts, **self._acts()}, self._over)
-        self._thread = threading.Thread(target=self._run, name="realtime-talk", daemon=True)
+        self._thread = Thread(self._run, "realtime-talk")
         self._begin(record)
 
     def _begin(self, record: Any) -> None:

@@ -16,6 +16,7 @@ from measured import Measured
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed, WouldDeadlock
 from realtime_sync.local import LocalServer
+from realtime_sync.runtime.clock import Deadline
 
 from .conftest import Opener
 from .peers import Peer, Socket
@@ -131,6 +132,40 @@ def test_close_with_a_stuck_callback(
     measured(took - timeout, "s after the timeout")
     assert took < timeout + 0.3
     release.set()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads here")
+@pytest.mark.row("F40")
+def test_ctrl_c_in_close(session: RealtimeSession, caplog: pytest.LogCaptureFixture) -> None:
+    """Ctrl-C in close() while a callback runs: the next close() waits for that callback still."""
+    started, release = threading.Event(), threading.Event()
+    ran: list[str] = []
+
+    def slow(event: Any) -> None:
+        started.set()
+        release.wait(LIMIT)
+        ran.append(event.type)
+
+    session.on("input_audio_buffer.cleared", slow)
+    session.on("connection.closed", slow)
+    session.input_audio_buffer.clear()
+    assert started.wait(LIMIT)
+    main = threading.main_thread().ident or 0
+
+    def press() -> None:
+        session._connection._closed.wait(LIMIT)
+        time.sleep(0.02)  # close() goes on to wait for the callback
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread, _ = in_thread(press)
+    with pytest.raises(KeyboardInterrupt):
+        session.close(timeout=LIMIT)
+    thread.join(LIMIT)
+    assert session._connection.dispatcher.join(Deadline(0)) is False
+    release.set()
+    session.close(timeout=LIMIT)
+    assert ran == ["input_audio_buffer.cleared", "connection.closed"]
+    assert not caplog.records
 
 
 def test_close_against_a_mute_peer(bare: RealtimeSession, peer: Peer) -> None:
