@@ -86,8 +86,33 @@ class RealtimeSession(Speaking):
         tool_threads: Tools that run at a time; those of a turn begun inside a tool do not count.
         ssl_context: For wss; else the system's certificates, checked.
         proxy: http:// or socks5:// URL (extra `proxy`); none is taken from the environment.
-        instructions, output_modalities, ...: Fields of the configuration in short; left out: not
-            sent; None: sent as null, where the wire has null.
+        instructions: How the model is to behave. This and all below are fields of the
+            configuration in short. Left out: not sent, so the server's default counts. None: sent
+            as null, where the wire has null.
+        output_modalities: ["audio"], which has a transcript, or ["text"].
+        voice: "marin", "cedar", "alloy" or another of the server's, or `{"id": …}` of your own; it
+            stays once the model has spoken.
+        speed: Of speech, 0.25 to 1.5; 1 is the voice's own.
+        turn_detection: When the user's turn ends: "server_vad" (by loudness), "semantic_vad" (by
+            what is said), or a dict, see `TurnDetection`. None: you commit, and ask for responses.
+        transcription: A model that writes down what the user says, or a dict, see `Transcription`.
+            None: none does.
+        noise_reduction: Of the user's audio: "near_field" (a headset) or "far_field" (a room's
+            microphone), or a dict, see `NoiseReduction`. None: none.
+        input_format: Of audio that you send: "audio/pcm" (16 bits, 24 kHz, mono, little-endian),
+            "audio/pcmu" or "audio/pcma" (G.711, 8 kHz).
+        output_format: Of the model's speech, likewise.
+        tool_choice: "auto", "none", "required", or a tool: `{"type": "function", "name": …}`.
+        max_output_tokens: Of one response, tool calls included: 1 to 4096, or "inf".
+        truncation: What is dropped of a conversation that is too long: "auto", "disabled", or a
+            dict, see `Truncation`.
+        reasoning: `{"effort": …}`: "minimal", "low", "medium", "high" or "xhigh"; of models that
+            reason.
+        tracing: Whether the session shows in the server's traces: "auto", or a dict, see
+            `Tracing`; it stays once it is on. None: no.
+        prompt: One that is stored at the server, `{"id": …, "variables": {…}}`. None: none.
+        parallel_tool_calls: Whether a response may call several tools; of models that reason.
+        include: What else is sent: ["item.input_audio_transcription.logprobs"]. None: nothing.
 
     Raises:
         ConfigurationError: An argument cannot be; says which, and what would do.

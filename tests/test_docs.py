@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
-from realtime_sync import errors
+from realtime_sync import Azure, Compatible, OpenAI, RealtimeSession, ReconnectPolicy, errors
+from realtime_sync.configuration.arguments import KEYS, POLICY, TALK
+from realtime_sync.configuration.places import COMMON, TYPES
+from realtime_sync.local import LocalServer
+from realtime_sync.text import AssistantSession, ChatSession
+from realtime_sync.transcription import TranscriptionSession
+from realtime_sync.translation import TranslationSession
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+#: What people call with many arguments.
+DESCRIBED = (
+    *(RealtimeSession, TranscriptionSession, TranslationSession, ChatSession, AssistantSession),
+    *(RealtimeSession.talk, ReconnectPolicy, OpenAI, Azure, Compatible, LocalServer),
+)
+#: Tables of a file of configuration: what may stand in each.
+TABLES = (TALK, POLICY, COMMON, *(own for _, own in TYPES.values()))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +72,26 @@ def test_it_builds_without_a_warning(built: Path) -> None:
     said = re.sub(r"<[^>]+>", "", (built / "errors.html").read_text(encoding="utf-8"))
     assert "Check the key: OPENAI_API_KEY" in said
     assert "max_tokens: a number of tokens from 1 on, or None" in said
+
+
+def described(thing: object) -> set[str]:
+    """The names that a docstring has a line for, among its arguments or attributes."""
+    lines = re.findall(r"^    (\w[\w, ]*): \S", inspect.getdoc(thing) or "", re.MULTILINE)
+    return {name.strip() for line in lines for name in line.split(",")}
+
+
+@pytest.mark.parametrize("thing", DESCRIBED)
+def test_every_argument_is_described(thing: Any) -> None:
+    """Fields of the configuration in short are arguments like any other: each has its line."""
+    assert {*inspect.signature(thing).parameters} - {"self"} <= described(thing)
+
+
+def test_every_key_of_a_file_is_described() -> None:
+    """Where it is an argument, there; else in the how-to, as are the keys of each table."""
+    page = (DOCS / "howto" / "configuration.rst").read_text(encoding="utf-8")
+    own = {*KEYS} - described(RealtimeSession)
+    places = {key for table in TABLES for key in table}
+    assert {key for key in own | places if not re.search(rf"\b{key}\b", page)} == set()
 
 
 @pytest.mark.parametrize("name", errors.__all__[1:])

@@ -23,7 +23,7 @@ from ..tools import as_tools
 from ..tools.paths import resolved
 from . import keys, places
 
-__all__ = ["KEYS", "LINK", "NAMES", "Reader"]
+__all__ = ["KEYS", "LINK", "NAMES", "POLICY", "TALK", "Reader"]
 
 Check = tuple[str, Callable[[Any], bool]]
 
@@ -70,8 +70,8 @@ _PLAIN: Final[dict[str, Check]] = {
 _NEVER: Final = frozenset(
     {"ping_interval", "max_duration", "max_tokens", "approval_timeout", "reconnect"}
 )
-_POLICY: Final = tuple(ReconnectPolicy.__dataclass_fields__)
-_TALK: Final[dict[str, Check]] = {
+POLICY: Final = tuple(ReconnectPolicy.__dataclass_fields__)
+TALK: Final[dict[str, Check]] = {
     "microphone": _DEVICE,
     "speaker": _DEVICE,
     "echo": _choice("half_duplex", "none", "aec"),
@@ -254,8 +254,8 @@ class Reader:
     def _reconnect(self, value: Any) -> ReconnectPolicy | None:
         given: dict[str, Any] = {}
         table = self._mapping(value, "reconnect")
-        self._faults.unknown(table, "reconnect", _POLICY)
-        for name in (name for name in table if name in _POLICY):
+        self._faults.unknown(table, "reconnect", POLICY)
+        for name in (name for name in table if name in POLICY):
             one: Any = None if table[name] is False else table[name]
             if name == "delays" and not isinstance(one, (list, tuple)):
                 self._faults.add("reconnect.delays", f"a list is needed, not {kind_of(one)}")
@@ -365,11 +365,11 @@ class Reader:
 
     def _talk(self, value: Any) -> dict[str, Any]:
         table = self._mapping(value, "talk")
-        self._faults.unknown(table, "talk", tuple(_TALK))
+        self._faults.unknown(table, "talk", tuple(TALK))
         return {
-            name: self._checked(one, f"talk.{name}", _TALK[name])
+            name: self._checked(one, f"talk.{name}", TALK[name])
             for name, one in table.items()
-            if name in _TALK
+            if name in TALK
         }
 
 

@@ -12,11 +12,11 @@ from ..tables import Faults, kind_of, nearest
 from ..tools.paths import resolved
 from .keys import variable
 
-__all__ = ["NO_KEY", "endpoint", "texts"]
+__all__ = ["COMMON", "NO_KEY", "TYPES", "endpoint", "texts"]
 
-_COMMON: Final = ("type", "api_key_env", "headers", "headers_env", "query", "query_env")
+COMMON: Final = ("type", "api_key_env", "headers", "headers_env", "query", "query_env")
 #: Type -> the class, and its arguments that stand in the table as they are.
-_TYPES: Final[dict[str, tuple[Any, tuple[str, ...]]]] = {
+TYPES: Final[dict[str, tuple[Any, tuple[str, ...]]]] = {
     "openai": (OpenAI, ("base_url", "organization", "project")),
     "azure": (Azure, ("endpoint", "deployment", "api_version")),
     "compatible": (Compatible, ("base_url", "dialect", "allow_plain")),
@@ -33,13 +33,13 @@ def endpoint(table: Any, path: str, faults: Faults, *, dry: bool) -> Endpoint | 
         faults.add(path, f'a table is needed, with "type", not {kind_of(table)}')
         return None
     kind = table.get("type")
-    if not isinstance(kind, str) or kind not in _TYPES:
-        given = f"; {nearest(kind, _TYPES)}" if isinstance(kind, str) else ""
-        faults.add(f"{path}.type", f"one of {', '.join(map(repr, _TYPES))} is needed{given}")
+    if not isinstance(kind, str) or kind not in TYPES:
+        given = f"; {nearest(kind, TYPES)}" if isinstance(kind, str) else ""
+        faults.add(f"{path}.type", f"one of {', '.join(map(repr, TYPES))} is needed{given}")
         return None
-    made, own = _TYPES[kind]
+    made, own = TYPES[kind]
     more = ("token_provider",) if kind == "azure" else ()
-    faults.unknown(table, path, (*_COMMON, *own, *more))
+    faults.unknown(table, path, (*COMMON, *own, *more))
     arguments = {name: table[name] for name in own if name in table}
     _check(arguments, path, faults)
     # else whoever writes the file decides who gets the key of whoever runs it
