@@ -36,7 +36,7 @@ from ..runtime.clock import Deadline, Event, monotonic
 from .job import Outcome
 from .limits import asked_to_wait
 
-__all__ = ["Attempt", "attempt", "give_up", "pause", "refusal"]
+__all__ = ["Attempt", "attempt", "give_up", "pause", "refusal", "told_of"]
 
 #: Never pass, whichever job meets them: they end the run. Source: wire.md (g).
 _FATAL = ("insufficient_quota", "credit_balance_exhausted", "invalid_api_key", "model_not_found")
@@ -243,22 +243,30 @@ def _measured(
             spent["minutes"] = outcome.minutes
         return Attempt(outcome.status, outcome.text, outcome.value, **spent)
     assert error is not None
-    fate, wait = fate_of(error)
+    try:
+        fate, wait = fate_of(error)
+    except Exception:  # as in `told_of`
+        fate, wait = "", None
     if meter.given_up.is_set():
         fate = "given up"
     if fate == "limited":
         refusal(error)
-    return Attempt("failed", error=_said(error), fate=fate, wait=wait, **spent)
+    return Attempt("failed", error=told_of(error), fate=fate, wait=wait, **spent)
 
 
-def _said(error: BaseException) -> dict[str, Any]:
-    message = (str(error) or type(error).__name__)[:_TEXT_MOST]
-    return {"type": type(error).__name__, "message": message, "code": _code(error)}
+def told_of(error: BaseException) -> dict[str, Any]:
+    """What a result tells of an error: type, message and code. Never raises."""
+    name = type(error).__name__
+    try:
+        message, code = str(error), _code(error)
+    except BaseException as exc:  # its own methods are a worker's, too
+        message, code = f"it cannot be told: {type(exc).__name__}", None
+    return {"type": name, "message": (message or name)[:_TEXT_MOST], "code": code}
 
 
 def _code(error: BaseException) -> str | None:
     code = getattr(error, "code", None)
-    return code if isinstance(code, str) else None
+    return code[:_TEXT_MOST] if isinstance(code, str) else None
 
 
 def fate_of(error: BaseException) -> tuple[str, float | None]:

@@ -8,7 +8,7 @@ import os
 import queue
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError
+from concurrent.futures import BrokenExecutor
 from typing import Any
 
 from ..errors import ConfigurationError, RealtimeError
@@ -165,20 +165,14 @@ class Coordinator:
 
     def _landed(self, ticket: Ticket, future: Any) -> None:
         """An attempt has ended. Runs in whichever thread the executor likes; never raises."""
+        verdict: Attempt | None = None
         try:
-            # asked for, not raised: what a worker may raise, KeyboardInterrupt say, would end the
-            # executor's thread, and the run would wait for ever
-            came = future.exception() or future.result()
-            if not isinstance(came, (Attempt, BaseException)):
-                came = TypeError(f"the executor gave {type(came).__name__}")
-        except (Exception, CancelledError) as exc:
-            came = exc
-        verdict = ticket.verdict(came, self._retries)
-        try:
+            came = _came(future)
+            verdict = ticket.verdict(came, self._retries)
             # here, not when we come to it: meanwhile jobs may keep us waiting
             if verdict is not None and not self._keep(ticket, verdict):
                 return
-        except Exception as exc:  # the disk is full; the run ends with it
+        except BaseException as exc:  # the disk is full, say; else the run would wait for ever
             came = _Unkept(exc)
         self._landings.put((ticket, came, verdict))
 
@@ -279,9 +273,22 @@ class Coordinator:
 class _Unkept(BaseException):
     """A result that could not be written."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
+
+
+def _came(future: Any) -> Attempt | BaseException:
+    """What came of an attempt; never raises but for Ctrl-C."""
+    try:
+        # asked for, not raised: a worker may have raised KeyboardInterrupt, too
+        error = future.exception()
+        came = future.result() if error is None else error
+    except Exception as exc:  # it was cancelled
+        return exc
+    if isinstance(came, (Attempt, BaseException)):
+        return came
+    return TypeError(f"the executor gave {type(came).__name__}")
 
 
 def _used(came: Attempt) -> dict[str, float]:

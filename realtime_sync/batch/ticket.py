@@ -7,7 +7,7 @@ from concurrent.futures import BrokenExecutor, CancelledError
 from dataclasses import dataclass
 from typing import Any
 
-from .attempt import Attempt
+from .attempt import Attempt, told_of
 from .job import JobId
 from .result import Result
 
@@ -17,7 +17,6 @@ __all__ = ["MOST", "Ticket", "failed"]
 MOST = 50
 #: What Dask and Ray say of a job that took several processes with it.
 _KILLERS = ("KilledWorker", "WorkerCrashedError")
-_TEXT_MOST = 2_000  # characters of an error's message
 
 
 @dataclass(slots=True, eq=False)
@@ -84,8 +83,7 @@ class Ticket:
 
 def failed(error: BaseException) -> Attempt:
     """What is told of a job that no worker has seen the end of."""
-    said = {"type": type(error).__name__, "message": str(error)[:_TEXT_MOST], "code": None}
-    return Attempt("failed", error=said)
+    return Attempt("failed", error=told_of(error))
 
 
 def _crashed(error: BaseException) -> Attempt:

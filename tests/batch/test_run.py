@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pipe import LIMIT, Task
 
 from realtime_sync import Compatible, RealtimeSession, Response
 from realtime_sync.batch import Outcome, Result, processes, results, run
@@ -27,8 +28,6 @@ from realtime_sync.errors import (
     RecordingError,
 )
 from realtime_sync.local import LocalServer
-
-LIMIT = 15.0
 
 
 def echo(job: Any) -> str:
@@ -427,6 +426,42 @@ def test_whatever_a_worker_raises_is_told(error: type[BaseException]) -> None:
 
     found = by_id(run(range(3), work))
     assert [found[n].status for n in range(3)] == ["completed", "failed", "completed"]
+
+
+class Untellable(Exception):
+    """Its text cannot be had."""
+
+    def __str__(self) -> str:
+        raise Untellable
+
+
+class Uncoded(Exception):
+    """Its code cannot be had."""
+
+    @property
+    def code(self) -> str:
+        raise LookupError
+
+
+class Empty(BaseException):
+    """It is false."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("error", [Untellable, Uncoded, Empty])
+def test_an_error_that_cannot_be_told(error: type[BaseException]) -> None:
+    """The job has failed with its type, however odd it is, and the run ends."""
+
+    def work(job: int) -> None:
+        if job == 1:
+            raise error
+
+    ended = Task(run, range(3), work).result()
+    told = by_id(ended)[1]
+    assert (told.status, told.error and told.error["type"]) == ("failed", error.__name__)
+    assert ended.statuses == {"completed": 2, "failed": 1}
 
 
 def test_a_refused_key_ends_the_run(tmp_path: Path) -> None:
