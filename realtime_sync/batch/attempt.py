@@ -173,7 +173,7 @@ def attempt(worker: Callable[[Any], Any], job: Any, number: str) -> Attempt:
 
 
 def _outcome(given: Any) -> Outcome:
-    """What a worker gave, as an `Outcome` that JSON can say.
+    """What a worker gave, as an `Outcome` of what JSON says: texts, numbers, lists and dicts.
 
     Raises:
         TypeError: It cannot.
@@ -181,23 +181,12 @@ def _outcome(given: Any) -> Outcome:
     from ..response import Response
 
     if isinstance(given, Response):
-        failed = given.status == "failed"
-        if failed:
+        if given.status == "failed":
             given.raise_for_status()
         return Outcome(given.text, status=given.status or "completed")
     made = given if isinstance(given, Outcome) else None
     if made is None:
         made = Outcome(given) if isinstance(given, str) else Outcome(value=given)
-    try:
-        json.dumps([made.text, made.value], allow_nan=False)
-    except (TypeError, ValueError) as exc:
-        raise TypeError(
-            f"the worker gave {type(made.value).__name__}, which JSON cannot say: {exc}; give a"
-            " text, a Response, an Outcome, or dicts, lists, numbers and texts"
-        ) from exc
-    except RecursionError:
-        raise TypeError(_DEEP) from None
-    _check_depth(made.value)
     if not isinstance(made.status, str):
         raise TypeError(f"the worker gave an Outcome: status: a text, not {made.status!r}")
     if not isinstance(made.text, (str, type(None))):
@@ -206,14 +195,26 @@ def _outcome(given: Any) -> Outcome:
     fits = isinstance(minutes, (int, float)) and not isinstance(minutes, bool)
     if not (fits and 0 <= minutes <= _MINUTES_MOST):
         raise TypeError(f"the worker gave an Outcome: minutes: a number from 0 on, not {minutes!r}")
-    return made
+    try:
+        # a type of the worker's own may be one that cannot be read back elsewhere
+        said = json.dumps([made.text, made.value, made.status], allow_nan=False)
+        text, value, status = json.loads(said)
+    except (TypeError, ValueError) as exc:
+        raise TypeError(
+            f"the worker gave {type(made.value).__name__}, which JSON cannot say: {exc}; give a"
+            " text, a Response, an Outcome, or dicts, lists, numbers and texts"
+        ) from exc
+    except RecursionError:
+        raise TypeError(_DEEP) from None
+    _check_depth(value)
+    return Outcome(text, value, status, None if made.minutes is None else float(made.minutes))
 
 
 def _check_depth(value: Any) -> None:
     """See that whoever is deep in a program of his own can read it."""
     level = [value]
     for _ in range(_DEPTH_MOST):
-        nests = [one for one in level if isinstance(one, (dict, list, tuple))]
+        nests = [one for one in level if isinstance(one, (dict, list))]
         if not nests:
             return
         level = [part for one in nests for part in (one.values() if isinstance(one, dict) else one)]

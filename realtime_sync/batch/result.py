@@ -24,7 +24,7 @@ class Result:
         status: "completed"; "failed": it raised, see `error`; "crashed": it ended the process that
             ran it, each time; else what the response or the `Outcome` of the worker says.
         text: What was said; None where the worker gave no text.
-        value: What else the worker gave.
+        value: What else the worker gave, as JSON has it: texts, numbers, lists and dicts.
         error: type, message and code of what was raised, None if nothing was.
         attempts: How often it was run to an end; a process that died meanwhile does not count.
         seconds: How long the last attempt took.

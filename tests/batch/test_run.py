@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -613,6 +614,21 @@ def test_an_outcome_that_cannot_be(given: Any) -> None:
     """That job has failed, and the others run."""
     found = by_id(run(range(3), lambda job: given if job == 1 else str(job), retries=0))
     assert [found[n].status for n in range(3)] == ["completed", "failed", "completed"]
+
+
+class Odd(dict[str, int]):
+    """Pickles into what cannot be read back."""
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def test_what_executors_hand_on_is_plain() -> None:
+    """A value becomes what its JSON says, in memory too: no process has to know its type."""
+    value = {"odd": Odd(a=1), 1: (2, 3)}
+    came = pickle.loads(pickle.dumps(tried.attempt(lambda _: value, 1, "1")))
+    assert came.value == {"odd": {"a": 1}, "1": [2, 3]}
+    assert type(came.value["odd"]) is dict
 
 
 @pytest.mark.parametrize("depth", [300, 500, 700, 900, 5000])
