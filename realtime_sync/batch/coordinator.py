@@ -19,7 +19,7 @@ from .journal import Journal
 from .limits import Limits, RateLimit
 from .pool import Pool
 from .result import Result, results
-from .ticket import MOST, Ticket, failed
+from .ticket import MOST, Ticket, failed, killed
 
 __all__ = ["Coordinator", "Worker", "twice"]
 
@@ -208,6 +208,10 @@ class Coordinator:
             self.minutes += came.minutes
             if came.fate == "limited":
                 self._limits.refused(now, came.wait)
+        if isinstance(came, BrokenExecutor):
+            self._pool.broken |= ticket.generation == self._pool.generation
+        elif verdict is not None:
+            self._pool.bore_fruit()
         if verdict is not None:
             self._done(ticket, verdict)
         elif isinstance(came, Attempt):
@@ -216,10 +220,6 @@ class Coordinator:
             self._broke(ticket, came)
 
     def _done(self, ticket: Ticket, verdict: Attempt) -> None:
-        if ticket.alone and verdict.status == "crashed":
-            self._pool.broken = self._pool.generation == ticket.generation
-        else:
-            self._pool.bore_fruit()
         self.statuses[verdict.status] += 1
         if self._on_result is not None:
             self._on_result(ticket.result(verdict, self._name))
@@ -231,7 +231,6 @@ class Coordinator:
                 f"no job can be run: {said.get('type')}: {said.get('message')}; what has ended is"
                 " in the results file, and run() goes on from there"
             )
-        ticket.alone = False
         if came.fate == "limited":
             ticket.refusals += 1
             due = now + self._limits.paused(now)
@@ -242,10 +241,10 @@ class Coordinator:
 
     def _broke(self, ticket: Ticket, came: BaseException) -> None:
         """The process that had it is gone, or the cluster has given it back."""
-        if isinstance(came, BrokenExecutor) and ticket.generation == self._pool.generation:
-            self._pool.broken = True
         ticket.breaks += 1
-        if ticket.breaks >= _SUSPECT and isinstance(came, BrokenExecutor):
+        # a cluster has tried it on several processes before it says so
+        surely = ticket.breaks >= _SUSPECT or not isinstance(came, BrokenExecutor)
+        if killed(came) and surely:
             self._suspects.append(ticket)
         elif ticket.breaks > MOST:
             raise BrokenExecutor(f"the executor gave job {ticket.id!r} back {ticket.breaks} times")
@@ -253,6 +252,7 @@ class Coordinator:
             self._put(ticket, monotonic())
 
     def _put(self, ticket: Ticket, due: float) -> None:
+        ticket.alone = False
         self._count += 1
         heapq.heappush(self._later, (due, self._count, ticket))
 

@@ -11,11 +11,12 @@ from .attempt import Attempt, told_of
 from .job import JobId
 from .result import Result
 
-__all__ = ["MOST", "Ticket", "failed"]
+__all__ = ["MOST", "Ticket", "failed", "killed"]
 
 #: How often one job may be refused for the rate, or be given back by a cluster.
 MOST = 50
-#: What Dask and Ray say of a job that took several processes with it.
+#: What Dask and Ray say of a job where several processes ended, one after the other; Dask of all
+#: jobs that they had been given.
 _KILLERS = ("KilledWorker", "WorkerCrashedError")
 
 
@@ -50,10 +51,8 @@ class Ticket:
             return None if came.fate == "again" and self.attempts < retries else came
         if isinstance(came, CancelledError):
             return None
-        if isinstance(came, BrokenExecutor):
+        if killed(came):
             return _crashed(came) if self.alone else None
-        if type(came).__name__ in _KILLERS:
-            return _crashed(came)
         # the executor's own (`attempt` raises no other), such as what Dask has for a result whose
         # worker has died since: it may have lost an answer, so the job runs once more
         # (KeyboardInterrupt as well: Ctrl-C reaches the processes of a pool, too)
@@ -79,6 +78,11 @@ class Ticket:
             run=run,
             key=self.key,
         )
+
+
+def killed(came: object) -> bool:
+    """Whether a process that had the job is gone."""
+    return isinstance(came, BrokenExecutor) or type(came).__name__ in _KILLERS
 
 
 def failed(error: BaseException) -> Attempt:

@@ -504,6 +504,29 @@ def test_many_jobs_that_end_their_process(first: int) -> None:
     }
 
 
+class KilledWorker(Exception):
+    """As Dask has it."""
+
+
+def test_a_job_that_ends_a_clusters_processes() -> None:
+    """Dask blames whatever was there as well: only what ends them alone is told as crashed."""
+    blamed = [3, 2, 4, 3]
+
+    class Cluster(Inline):
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if arguments[1] not in blamed:
+                return super().submit(fn, *arguments, **more)
+            blamed.remove(arguments[1])
+            future: Future[Any] = Future()
+            future.set_exception(KilledWorker("4 workers have ended"))
+            return future
+
+    found = by_id(run(range(6), echo, Cluster()))
+    assert {job: one.status for job, one in found.items()} == {
+        n: "crashed" if n == 3 else "completed" for n in range(6)
+    }
+
+
 def test_an_executor_that_cannot_be_made_anew() -> None:
     """It ends the run, and the error says what to do; one that always breaks ends it as well."""
     with pytest.raises(BrokenExecutor, match="a function that makes one"):
