@@ -517,6 +517,7 @@ def test_an_odd_session_opens() -> None:
         link.say("response.done", response=end)
         assert future.result(LIMIT).text == "hello"
         alive(session, link)
+        session.close()
         assert ends[0].response.usage is None
         assert ends[0].wire()["response"]["usage"] == "free"
 
