@@ -63,6 +63,7 @@ class Coordinator:
         self._later: list[tuple[float, int, Ticket]] = []  # when it is due; a heap
         self._count = 0  # tickets that were put there, and calls that were made
         self._suspects: deque[Ticket] = deque()  # each to run alone
+        self._loaded = not pool.pickles  # it is known that the executor can have the worker
         # from executors' threads
         self._landings: queue.SimpleQueue[_Landing] = queue.SimpleQueue()
         self.statuses: Counter[str] = Counter()
@@ -203,6 +204,7 @@ class Coordinator:
         used = {} if not isinstance(came, Attempt) else _used(came)
         self._limits.ended(now, used, well=verdict is not None and bool(used))
         if isinstance(came, Attempt):
+            self._loaded = True
             self._limits.told(now, came.told)
             self.tokens += came.tokens
             self.minutes += came.minutes
@@ -241,6 +243,9 @@ class Coordinator:
 
     def _broke(self, ticket: Ticket, came: BaseException) -> None:
         """The process that had it is gone, or the cluster has given it back."""
+        if not self._loaded:
+            self._pool.check(self._worker)
+            self._loaded = True
         ticket.breaks += 1
         # a cluster has tried it on several processes before it says so
         surely = ticket.breaks >= _SUSPECT or not isinstance(came, BrokenExecutor)

@@ -28,6 +28,7 @@ Maker: TypeAlias = Callable[[], Executor]
 #: Executors made anew without any job having ended well in between, after which the next has to
 #: show that it works: then it is the jobs that break them, each of them three at most.
 _FRUITLESS = 6
+_TRIES = 3  # to load a worker: a process may end by accident
 _PROBE = 60.0  # seconds within which a new executor has to do something trivial
 _THREADS = 16  # where nothing says how many
 _OTHERS = 64
@@ -154,20 +155,61 @@ class Pool:
         self._executor = self._make()
         self.generation += 1
         self.broken = False
-        if self._fruitless % _FRUITLESS == 0 and not self._works():
+        if self._fruitless % _FRUITLESS == 0:
+            self._check_works()
+
+    def check(self, worker: Callable[[Any], Any]) -> None:
+        """See that it can have the worker: it has failed with the first job, which says nothing.
+
+        Raises:
+            ConfigurationError: The worker cannot be loaded there.
+            BrokenExecutor: Nothing runs there.
+        """
+        why: Exception | None = None
+        for _ in range(_TRIES):
+            why = self._refusal(worker)
+            if not isinstance(why, BrokenExecutor):
+                break
+        if why is None:
+            return
+        if self.broken:
+            self._renew()
+            self._check_works()
+        name = getattr(worker, "__qualname__", type(worker).__qualname__)
+        raise ConfigurationError(
+            f"worker: {name} cannot be loaded where the jobs run: {why}; put it into a module that"
+            " can be imported there: a function of a notebook, of `python -c`, or below"
+            ' `if __name__ == "__main__":` cannot'
+        ) from why
+
+    def _refusal(self, worker: Callable[[Any], Any]) -> Exception | None:
+        """Why the worker cannot be loaded; None: it can, or nobody can say."""
+        loading: Any = None
+        try:
+            loading = self.submit(callable, worker)
+            loading.result(_PROBE)
+        except (CancelledError, FutureTimeout):
+            return None
+        except Exception as exc:
+            self.broken |= isinstance(exc, BrokenExecutor)
+            # what giving it out raises is heard with the next job
+            return None if loading is None else exc
+        return None
+
+    def _check_works(self) -> None:
+        """See that it does what can harm no process.
+
+        Raises:
+            BrokenExecutor: It does not.
+        """
+        try:
+            self._executor.submit(os.getpid).result(_PROBE)
+        except (BrokenExecutor, CancelledError, FutureTimeout) as exc:
             raise BrokenExecutor(
                 f"the executor broke {self._fruitless} times, no job has ended well meanwhile, and"
                 " it does nothing else either: see what ends its processes. What has ended is in"
                 " the results file"
-            )
-
-    def _works(self) -> bool:
-        """Whether it does what can harm no process."""
-        try:
-            self._executor.submit(os.getpid).result(_PROBE)
-        except (BrokenExecutor, CancelledError, FutureTimeout):
-            return False
-        return True
+            ) from exc
 
     def bore_fruit(self) -> None:
         """A job has ended, and not the process that ran it."""

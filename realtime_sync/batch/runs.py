@@ -59,8 +59,9 @@ def run(
         What became of them; iterate over it for the results.
 
     Raises:
-        ConfigurationError: Two jobs of one id, a worker or tool that does not pickle, a file of
-            another run, or another wrong argument; of jobs in a collection, before the first runs.
+        ConfigurationError: Two jobs of one id, a worker or tool that does not pickle or cannot be
+            loaded where the jobs run, a file of another run, or another wrong argument; of jobs in
+            a collection, before the first runs.
         BrokenExecutor: It cannot be made anew, or breaks whatever runs.
         RealtimeError: What would fail all jobs.
         OSError: The file cannot be written.

@@ -134,6 +134,27 @@ def test_processes(url: str, tmp_path: Path) -> None:
     check("processes", url, SHORT, tmp_path / "results.jsonl", kills=kills)
 
 
+#: As in a notebook: there is no file that another process could have it from.
+NOTEBOOK = """
+import sys
+from realtime_sync.batch import processes, run
+
+def work(job):
+    return job
+
+run(["a", "b", "c"], work, processes(1), results=sys.argv[1])
+"""
+
+
+def test_a_function_of_a_notebook(tmp_path: Path) -> None:
+    """Processes cannot be given it: that is said, and no job is told as crashed."""
+    path = tmp_path / "results.jsonl"
+    command = [sys.executable, "-c", NOTEBOOK, str(path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "ConfigurationError: worker: " in ran.stderr
+    assert path.read_bytes() == b""
+
+
 #: Tells the process that has the job, which then outlives its coordinator.
 FORKED = """
 import os, signal, sys

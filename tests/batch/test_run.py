@@ -544,6 +544,24 @@ class Broken(Executor):
         return future
 
 
+@pytest.mark.parametrize("error", [BrokenExecutor, ModuleNotFoundError])
+def test_a_worker_that_cannot_be_loaded_there(error: type[Exception], tmp_path: Path) -> None:
+    """No job has a line for it: neither one that ends the processes nor one a cluster lacks."""
+
+    class Elsewhere(Inline):
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if echo not in arguments:
+                return super().submit(fn, *arguments, **more)
+            future: Future[Any] = Future()
+            future.set_exception(error("no module named shop"))
+            return future
+
+    path = tmp_path / "results.jsonl"
+    with pytest.raises(ConfigurationError, match=r"worker: .*no module named shop; put it into"):
+        run(range(10), echo, lambda: Elsewhere(), results=path)
+    assert lines(path) == []
+
+
 def test_what_an_executor_gives_back_runs_again() -> None:
     """A future that is cancelled under us, as a cluster does, is no result."""
 
