@@ -36,29 +36,35 @@ def app(qt: Any) -> Iterator[Any]:
     limit.stop()
 
 
-def test_a_conversation_in_qt(app: Any) -> None:
-    """Callbacks run on the application's thread, in order, while nothing blocks it."""
-    pieces, threads = [], []
+@pytest.fixture
+def session(app: Any) -> Iterator[RealtimeSession]:
+    """Open, of text, its callbacks in the application's loop."""
     with (
         LocalServer(speed=None) as server,
         RealtimeSession(
             endpoint=server.endpoint, output_modalities=["text"], dispatcher=gui.qt()
-        ) as session,
+        ) as opened,
     ):
+        yield opened
 
-        @session.on("response.output_text.delta")
-        def show(event: Any) -> None:
-            pieces.append(event.delta)
-            threads.append(threading.current_thread())
 
-        session.on("response.done", lambda event: app.quit())
-        session.submit("Count to 20")
-        app.exec()
+def test_a_conversation_in_qt(app: Any, session: RealtimeSession) -> None:
+    """Callbacks run on the application's thread, in order, while nothing blocks it."""
+    pieces, threads = [], []
+
+    @session.on("response.output_text.delta")
+    def show(event: Any) -> None:
+        pieces.append(event.delta)
+        threads.append(threading.current_thread())
+
+    session.on("response.done", lambda event: app.quit())
+    session.submit("Count to 20")
+    app.exec()
     assert "".join(pieces) == ", ".join(map(str, range(1, 21))) + "."
     assert set(threads) == {threading.main_thread()}
 
 
-def test_a_flood(app: Any) -> None:
+def test_a_flood(app: Any, session: RealtimeSession) -> None:
     """The window goes on drawing and listening while more callbacks are due than fit in a frame."""
     from PySide6 import QtCore
 
@@ -66,25 +72,19 @@ def test_a_flood(app: Any) -> None:
     pieces: list[str] = []
     drawn: list[int] = []
     never = threading.Event()
-    with (
-        LocalServer(speed=None) as server,
-        RealtimeSession(
-            endpoint=server.endpoint, output_modalities=["text"], dispatcher=gui.qt()
-        ) as session,
-    ):
 
-        @session.on("response.output_text.delta")
-        def slow(event: Any) -> None:
-            never.wait(0.002)
-            pieces.append(event.delta)
+    @session.on("response.output_text.delta")
+    def slow(event: Any) -> None:
+        never.wait(0.002)
+        pieces.append(event.delta)
 
-        session.on("response.done", lambda event: app.quit())
-        answer = session.ask("Count to 100")  # all of it waits now
-        clock = core.QTimer()
-        clock.timeout.connect(lambda: drawn.append(len(pieces)))
-        clock.start(1)
-        app.exec()
-        clock.stop()
+    session.on("response.done", lambda event: app.quit())
+    answer = session.ask("Count to 100")  # all of it waits now
+    clock = core.QTimer()
+    clock.timeout.connect(lambda: drawn.append(len(pieces)))
+    clock.start(1)
+    app.exec()
+    clock.stop()
     assert "".join(pieces) == answer.text
     assert len(set(drawn)) > len(pieces) / 20
 

@@ -105,3 +105,33 @@ def test_it_is_written_once_the_text_goes_on(
             recording.take("received", json.dumps(delta(piece, piece)).encode())
         recording.take("received", b'{"type":"input_audio_buffer.committed"}')
         assert there.wait(LIMIT)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "lost", "closed"])
+def test_a_text_that_is_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """What waits for a text's end is written where that never comes, while the recording goes on.
+
+    A response that is cancelled has a `response.done`, but of its text there need be none.
+    """
+    there, write = threading.Event(), os.write
+
+    def seen(file: int, data: Any) -> int:
+        written = write(file, data)
+        if b'"item_id":"i"' in bytes(data):
+            there.set()
+        return written
+
+    monkeypatch.setattr(recorder.os, "write", seen)
+    path = tmp_path / "a.jsonl"
+    with Recording(path) as recording:
+        recording.take("received", json.dumps(delta("Now ask s")).encode())
+        if ending == "cancelled":
+            done = {"type": "response.done", "response": {"id": "r", "status": "cancelled"}}
+            recording.take("received", json.dumps(done).encode())
+        else:
+            recording.note({"type": f"connection.{ending}"})
+        assert there.wait(LIMIT)
+        lines = path.read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[1])["event"] == delta("Now ask s")
