@@ -87,12 +87,17 @@ class Target:
 
     @contextmanager
     def opened(
-        self, unless: Mapping[str, Any] | None = None, **fields: Any
+        self,
+        unless: Mapping[str, Any] | None = None,
+        *,
+        ready: Callable[[], None] | None = None,
+        **fields: Any,
     ) -> Iterator[RealtimeSession]:
         """A session with this target, open for the block.
 
         Args:
             unless: Arguments of `RealtimeSession`, unless the file says others.
+            ready: Called when all is there, and the session is about to open.
             fields: More of them, whatever the file says.
 
         Raises:
@@ -105,16 +110,19 @@ class Target:
         told = {name: value for name, value in told.items() if value is not None}
         arguments = {**(unless or {}), **self._said(), **fields, **told}
         with self.connected(
-            lambda **link: RealtimeSession(**{**arguments, "endpoint": link["endpoint"]})
+            lambda **link: RealtimeSession(**{**arguments, "endpoint": link["endpoint"]}), ready
         ) as session:
             yield session
 
     @contextmanager
-    def connected(self, make: Callable[..., S]) -> Iterator[S]:
+    def connected(
+        self, make: Callable[..., S], ready: Callable[[], None] | None = None
+    ) -> Iterator[S]:
         """As `opened`, for a session of another kind.
 
         Args:
             make: Makes it of the endpoint, and of what the file says of the link, given by name.
+            ready: As of `opened`.
         """
         with ExitStack() as stack:
             try:
@@ -122,6 +130,8 @@ class Target:
             except ConfigurationError as exc:
                 _blame_option(exc)
                 raise
+            if ready is not None:
+                ready()
             try:
                 stack.enter_context(session)
             except AuthenticationError as exc:

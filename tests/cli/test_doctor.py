@@ -7,6 +7,8 @@ import contextlib
 import json
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -116,6 +118,36 @@ def test_a_server_of_other_tls(run: Run, tmp_path: Path, url: str, cure: str) ->
         thread.join(10)
     assert done.returncode == 1
     assert cure in findings(done.stdout)["handshake"]["cure"]
+
+
+NOTING = """
+import sys, time
+seen, clock = [], time.perf_counter
+class Noting:
+    def find_spec(self, name, *_):
+        seen.append(name)
+def noted():
+    seen.append("clock")
+    return clock()
+sys.meta_path.insert(0, Noting())
+time.perf_counter = noted
+import realtime_sync.cli
+try:
+    realtime_sync.cli.main()
+finally:
+    begun = seen.index("clock")
+    print(*seen[begun + 1 : seen.index("clock", begun + 1)], file=sys.stderr)
+"""
+
+
+def test_the_handshake_counts_no_import(server: LocalServer) -> None:
+    """What is imported before the first link does not count as the server's time."""
+    options = ("doctor", "--no-devices", "--json", "--url", server.url, "--api-key", "any")
+    done = subprocess.run(
+        [sys.executable, "-c", NOTING, *options], capture_output=True, text=True, timeout=30
+    )
+    assert findings(done.stdout)["handshake"]["state"] == "ok"
+    assert done.stderr.split() == []
 
 
 def test_a_server_that_is_mute() -> None:
