@@ -48,7 +48,7 @@ def say(
     Exit code: 0 where it was said whole, 1 for everything else, with the reason on stderr.
     """
     device = target.talk.get("speaker") if speaker is None else device_of(speaker)
-    fields = {} if voice is None else {"voice": voice}
+    fields: dict[str, Any] = {} if voice is None else {"voice": voice}
     with target.opened({"reconnect": None}, output_modalities=["audio"], **fields) as session:
         try:
             response = _saved(session, text, save) if save else _played(session, text, device)

@@ -185,14 +185,14 @@ class Dialogue:
     def _looked_at(self) -> bytes:
         """The bytes for the protocol, once the request's first line is there."""
         line, end, _ = bytes(self._first).partition(b"\r\n")
-        if not end and len(line) < _REQUEST_LINE_MOST:
+        if not end and len(line) < _REQUEST_LINE_MOST and line[:1].isalpha():
             return b""
         self._answered = True
         # websockets hangs up on any method but GET
         method, target, *_ = [*line.decode("latin-1").split(" ", 2), ""]
         if self._site is not None and self._site.has(target):
             self._serving, self._viewed = self._site.viewing(self), True
-        elif method[:1].isalpha() and (method != "GET" or is_text(target)):
+        elif method != "GET" or is_text(target):
             self._serving = Serving(
                 self, answer=self._desk.answer, script=self._script, speed=self._sessions.speed
             )

@@ -128,6 +128,8 @@ class Exchange:
         return Request(*self._line, self._headers, bytes(self._body))
 
     def _take_head(self) -> bool:
+        if self._data and not self._data[:1].isalpha():
+            raise _Wrong(400, "This is not HTTP; for TLS: it is http:// or ws:// here, without it.")
         head, end, rest = bytes(self._data).partition(b"\r\n\r\n")
         if len(head) > _HEAD_MOST:
             raise _Wrong(431, "The request's headers are too large.")

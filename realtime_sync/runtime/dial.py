@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from ..errors import ConfigurationError, ConnectError
 from .clock import monotonic
 from .framing import printable
-from .wire import Wire, said
+from .wire import ClearText, Wire, said
 
 __all__ = [
     "Deadline",
@@ -193,6 +193,11 @@ def reach(
         sock.close()
         raise ConnectError(
             f"the certificate of {peer} was refused: {exc.verify_message}; {_cure(context)}"
+        ) from exc
+    except ClearText as exc:
+        sock.close()
+        raise ConnectError(
+            f"{peer} answered in clear text, not in TLS; is it http:// or ws://, without the s?"
         ) from exc
     except OSError as exc:
         sock.close()

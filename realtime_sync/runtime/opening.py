@@ -100,8 +100,7 @@ class Opening(Receiving):
         try:
             reply.result_by(Deadline(GRACE))
         except ConnectError as exc:
-            if exc.status is not None:
-                return exc
+            return exc  # it says what there was no time for
         except RealtimeError:
             pass  # nothing that the timeout does not say
         except KeyboardInterrupt as exc:

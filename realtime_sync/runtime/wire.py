@@ -16,11 +16,12 @@ import ssl
 import threading
 from typing import Protocol
 
-__all__ = ["Waiting", "Wire", "said"]
+__all__ = ["ClearText", "Waiting", "Wire", "said"]
 
 READ_SIZE = 262_144
 _RECORD = 16_384  # the most that one TLS record holds
 _NOTHING = memoryview(b"")
+_ANSWERS = (21, 22)  # how TLS answers a handshake: by an alert, or by one of its own
 
 
 class _Scratch(threading.local):
@@ -34,6 +35,10 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
+
+
+class ClearText(ssl.SSLError):
+    """What the peer answered was no TLS."""
 
 
 class Waiting(Protocol):
@@ -55,6 +60,7 @@ class Wire:
         self._in_bio = ssl.MemoryBIO()
         self._out_bio = ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None  # None: plain TCP
+        self._first: int | None = None  # byte of the TLS handshake; None: there was none yet
         if context is not None:
             self._tls = context.wrap_bio(self._in_bio, self._out_bio, server_hostname=host)
         # `abort` of one thread against `close` of another: without it the number could be given to
@@ -173,6 +179,7 @@ class Wire:
         """The TLS handshake, if there is to be one.
 
         Raises:
+            ClearText: The peer speaks no TLS.
             OSError: The peer or its certificate was refused, or the connection broke.
         """
         while self._tls is not None:
@@ -181,10 +188,12 @@ class Wire:
             except ssl.SSLWantReadError:
                 self.drain(patience)
                 self._fill(patience)
-            except OSError:
+            except OSError as exc:
                 # the alert that tells the server why; it may not get through any more
                 with contextlib.suppress(OSError):
                     self.flush()
+                if self._first not in (None, *_ANSWERS):
+                    raise ClearText(str(exc)) from exc
                 raise
             else:
                 return
@@ -196,6 +205,7 @@ class Wire:
         except (BlockingIOError, InterruptedError):
             return
         if data:
+            self._first = data[0] if self._first is None else self._first
             self._in_bio.write(data)
         else:
             self._in_bio.write_eof()
@@ -219,4 +229,6 @@ def said(error: BaseException) -> str:
     """What the system said, without numbers and brackets."""
     reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     text = str(reason).replace("_", " ").strip()
+    if text.isupper():  # OpenSSL's names
+        return text.lower()
     return text[:1].lower() + text[1:] if text else type(error).__name__

@@ -13,12 +13,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from realtime_sync.errors import ConfigurationError
+from realtime_sync import Compatible, RealtimeSession
+from realtime_sync.errors import ConfigurationError, ConnectError
 from realtime_sync.local import LocalServer
 
 HELLO = {
@@ -180,6 +182,22 @@ def test_other_methods(server: LocalServer) -> None:
     with caught.value as answer:
         assert answer.code == 405
         assert json.load(answer)["error"]["message"]
+
+
+def test_tls_where_there_is_none(server: LocalServer) -> None:
+    """Who begins TLS, or speaks no HTTP at all, is told so at once; nobody waits for a timeout."""
+    begun = time.monotonic()
+    with pytest.raises(ConnectError, match=r"clear text.*is it http://"):
+        RealtimeSession(
+            endpoint=Compatible(server.url.replace("http", "https"), "any"), reconnect=None
+        ).open(timeout=60)
+    assert time.monotonic() - begun < 50
+    place = urlsplit(server.url)
+    with socket.create_connection((str(place.hostname), int(str(place.port))), 10) as client:
+        client.sendall(b"\x16\x03\x01")
+        said = b"".join(iter(lambda: client.recv(65536), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"http://" in said
 
 
 def test_keys_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
