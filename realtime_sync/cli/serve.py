@@ -83,7 +83,12 @@ def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> f
     "the output is its URL. It asks for no key.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open that page in the browser.")
-@click.option("-v", "--verbose", is_flag=True, help="Show what happens on stderr.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Show connections, turns and REST calls on stderr, a line each.",
+)
 @reported
 def serve(
     host: str,

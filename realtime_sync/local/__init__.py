@@ -29,7 +29,8 @@ bug must not sit on both sides. They are pure (events and the time in, events ou
 Around them: `reception` lets clients in, `grants` are client secrets, `calls` the sessions that
 connections share, `desk` the REST calls (`http`, `body`, `sdp`) and `text` those of text models,
 `dialogue` one connection without its socket, `serving` a REST call over it, `page` the live view in
-a browser. `server` is what people hold (`options`), `net` its threads and sockets.
+a browser, `logbook` what the log says. `server` is what people hold (`options`), `net` its threads
+and sockets.
 
 Needs the extra `local` (the package `websockets`); importing this room does not.
 """

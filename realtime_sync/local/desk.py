@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from realtime_sync.local import settings
+from realtime_sync.local import logbook, settings
 from realtime_sync.local.body import Received, fields_of, loaded, object_of
 from realtime_sync.local.calls import Calls
 from realtime_sync.local.grants import Grant, Grants
@@ -79,6 +79,11 @@ class Desk:
 
     def answer(self, request: Request, now: float) -> Reply | Flow:
         """The reply to any request."""
+        reply = self._answer(request, now)
+        logbook.called(request, reply.status if isinstance(reply, Reply) else 200)
+        return reply
+
+    def _answer(self, request: Request, now: float) -> Reply | Flow:
         if is_text(request.target):
             return self._texts.answer(request, now)
         caller = self._reception.caller(request.target, request.headers, now)

@@ -16,6 +16,7 @@ from realtime_sync.local.beta import Plain, spoken
 from realtime_sync.local.body import value_of
 from realtime_sync.local.calls import Calls, Member
 from realtime_sync.local.desk import Desk
+from realtime_sync.local.logbook import Onlooker, onlookers, refused
 from realtime_sync.local.mind import Mind
 from realtime_sync.local.reception import Dismissal, Reception, Rejection, Visit, is_text
 from realtime_sync.local.refusal import Refusal
@@ -24,7 +25,7 @@ from realtime_sync.local.serving import Serving
 from realtime_sync.local.sessions import Sessions
 
 if TYPE_CHECKING:
-    from realtime_sync.local.page import Sheet, Site, Viewing
+    from realtime_sync.local.page import Site, Viewing
 
 __all__ = ["Dialogue"]
 
@@ -78,7 +79,7 @@ class Dialogue:
         self._script: Script = sessions.script
         self._heard, self._told = heard, told
         self._site = site
-        self._sheet: Sheet | None = None  # what the page shows of the session; None: no page
+        self._onlookers: tuple[Onlooker, ...] = ()  # the page and the log, where they are wanted
         self._brain: Mind | Member | None = None  # None until the handshake is done
         self._dialect = Plain()
         self._expirations = 0  # how often all sessions had been ended when this one began
@@ -107,10 +108,6 @@ class Dialogue:
     def pace(self) -> tuple[int | None, float | None]:
         """Bytes that leave at a time, and a second; None: as many as the network takes."""
         return (None, None) if self._viewed else (self._script.slice, self._script.rate)
-
-    @property
-    def _expired(self) -> bool:
-        return self._expirations != self._script.expirations
 
     @property
     def has_room(self) -> bool:
@@ -153,7 +150,7 @@ class Dialogue:
             self._serving.advance(now)
         if self._brain is None or self.leaving:
             return
-        if self._expired or now >= self._brain.ends:
+        if self._expirations != self._script.expirations or now >= self._brain.ends:
             self._expire()
             return
         for events in self._brain.advance(now) if self.has_room else ():
@@ -169,7 +166,7 @@ class Dialogue:
         """The connection is no more."""
         if self._serving is not None:
             self._serving.ended()
-        for one in (self._brain, self._sheet):
+        for one in (self._brain, *self._onlookers):
             if one is not None:
                 one.leave()
 
@@ -200,9 +197,9 @@ class Dialogue:
 
     def _shake_hands(self, request: Any, now: float) -> None:
         headers = {name.lower(): value for name, value in request.headers.raw_items()}
-        refused = self._script.next_refusal()
-        if refused is not None:
-            rejection = Rejection(refused.status, refused.message, headers=refused.headers)
+        scripted = self._script.next_refusal()
+        if scripted is not None:
+            rejection = Rejection(scripted.status, scripted.message, headers=scripted.headers)
             return self._reject(rejection)
         visit = self._reception.visit(request.path, headers, now)
         if isinstance(visit, Rejection):
@@ -240,12 +237,12 @@ class Dialogue:
         self._expirations = self._script.expirations
         if self._sessions.replay is None:  # a recording is in the words that were spoken
             self._dialect = spoken(visit.dialect, names=self._script.beta_names)
-        if self._site is not None:
-            self._sheet = self._site.begin(visit.kind, visit.model, visit.dialect, visit.call_id)
+        self._onlookers = onlookers(visit, self._site)
         self._say(brain.hello(), now)
 
     def _dismiss(self, dismissal: Dismissal) -> None:
         self._dismissed = True
+        refused(dismissal.close, dismissal.message)
         refusal = Refusal(dismissal.code, dismissal.message)
         event_id = f"event_{self._sessions.new_identity()}"
         event = {"type": "error", "event_id": event_id, "error": refusal.wire(None)}
@@ -263,6 +260,7 @@ class Dialogue:
         self.farewell(_GOING_AWAY, text)
 
     def _reject(self, rejection: Rejection) -> None:
+        refused(rejection.status, rejection.message)
         response = self._protocol.reject(rejection.status, rejection.body())
         del response.headers["Content-Type"]
         response.headers["Content-Type"] = "application/json"
@@ -293,8 +291,8 @@ class Dialogue:
         assert self._brain is not None
         if isinstance(event, dict):
             self._heard(event)
-        if self._sheet is not None:
-            self._sheet.heard(event)
+        for one in self._onlookers:
+            one.heard(event)
         try:
             taken = self._dialect.incoming(event)
         except Refusal as refusal:
@@ -324,8 +322,8 @@ class Dialogue:
         self._protocol.send_text(json.dumps(event, separators=(",", ":")).encode())
         self._flush()
         self._told(event)
-        if self._sheet is not None:
-            self._sheet.told(event)
+        for one in self._onlookers:
+            one.told(event)
         fault = self._script.sent()
         if fault is not None:
             self._commit(fault)

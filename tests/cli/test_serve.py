@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,42 @@ def test_a_key_keeps_others_out() -> None:
         output, errors = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "canary" not in output + errors
+
+
+def test_verbose_shows_connections_and_turns() -> None:
+    """Each has its line on stderr, with what was said; who is refused too, and no key."""
+    with serving("--speed", "max", "--api-key", "canary-0815", "-v") as (process, url):
+        with pytest.raises(AuthenticationError):
+            RealtimeSession(endpoint=Compatible(url, "sk-canary0123456789")).open()
+
+        def price(fruit: str) -> float:
+            """What a fruit costs."""
+            return 3.5
+
+        with RealtimeSession(
+            "gpt-x",
+            endpoint=Compatible(url, "canary-0815"),
+            output_modalities=["text"],
+            tools=[price],
+        ) as session:
+            session.ask("count to 2")
+            session.ask('call price {"fruit": "pears"}')
+        process.terminate()
+        _, errors = process.communicate(timeout=10)
+    assert "canary" not in errors
+    lines = [line.partition(" ")[2] for line in errors.splitlines()[1:]]
+    assert lines[0].startswith("refused: 401, ")
+    assert lines[1] == "#1 connected: realtime, gpt-x"
+    assert re.fullmatch(
+        r"#1 turn 1: completed, \d+ ms, \d+ tokens: user count to 2 \| assistant 1, 2\.", lines[2]
+    )
+    assert re.fullmatch(
+        r"#1 turn 2: completed, .*: user call price .* \| function_call price .*"
+        r" \| output: 3\.5 \| assistant .*",
+        lines[3],
+    )
+    assert re.fullmatch(r"#1 disconnected after \d+\.\d s: \d+ events came, \d+ went", lines[4])
+    assert len(lines) == 5
 
 
 def test_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
