@@ -38,6 +38,7 @@ def test_an_interrupted_join(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads here")
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_in_a_join() -> None:
     """The same with a real one, in the middle of the wait."""
     release = Event()

@@ -136,6 +136,7 @@ def test_close_with_a_stuck_callback(
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads here")
 @pytest.mark.row("F40")
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_in_close(session: RealtimeSession, caplog: pytest.LogCaptureFixture) -> None:
     """Ctrl-C in close() while a callback runs: the next close() waits for that callback still."""
     started, release = threading.Event(), threading.Event()
@@ -331,6 +332,7 @@ def interrupt_soon(session: RealtimeSession, kind: str) -> threading.Thread:
 
 
 @pytest.mark.row("F40")
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_in_ask(session: RealtimeSession, server: LocalServer) -> None:
     """Ctrl-C in ask() gives the turn up: its response is cancelled, and the session lives."""
     server.script.hold(after=2)
@@ -345,6 +347,7 @@ def test_ctrl_c_in_ask(session: RealtimeSession, server: LocalServer) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no SIGALRM here")
+@pytest.mark.usefixtures("uncollected")
 def test_a_handler_of_ones_own_ends_ask(session: RealtimeSession, server: LocalServer) -> None:
     """Whatever a signal handler raises gives the turn up, like Ctrl-C: time limits are made so."""
 
@@ -372,6 +375,7 @@ def test_a_handler_of_ones_own_ends_ask(session: RealtimeSession, server: LocalS
 
 @pytest.mark.row("F40")
 @pytest.mark.parametrize("call", ["stream", "wait", "wait_for", "events"])
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServer) -> None:
     """Ctrl-C ends every other wait as well; `with` on a stream gives its turn up."""
     server.script.hold(after=2)
@@ -396,6 +400,7 @@ def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServ
 
 
 @pytest.mark.parametrize("call", ["stream", "rounds"])
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_in_a_loop(call: str, session: RealtimeSession, server: LocalServer) -> None:
     """Ctrl-C in a loop over a turn gives it up, though the prompt keeps the loop's traceback."""
     server.script.hold(after=2)
@@ -411,6 +416,7 @@ def test_ctrl_c_in_a_loop(call: str, session: RealtimeSession, server: LocalServ
     assert kept.tb is not None
 
 
+@pytest.mark.usefixtures("uncollected")
 def test_ctrl_c_in_open() -> None:
     """Ctrl-C in open() leaves a session that is as new."""
     with Socket(None) as silent:
