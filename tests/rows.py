@@ -116,8 +116,8 @@ ELSEWHERE: dict[str, str] = {
     " own pings are all there is",
     "F18": "as F17",
     "F19": "as F17",
-    "F40": "on Windows Python ends a wait for Ctrl-C only from 3.14 on; not mended for older ones,"
-    " and never run there",
+    "F40": "on Windows Python lets Ctrl-C end a wait from 3.14 on only, so the main thread wakes up"
+    " ten times a second; never run there",
     "F41": "exits are shown on Linux only",
     "F42": "Windows has no fork; on macOS never run",
     "F43": "descriptors are counted on Linux only, by /proc",

@@ -73,8 +73,8 @@ def _paced(entries: Iterator[Entry], speed: float) -> Iterator[Entry]:
 
     began = monotonic()
     for entry in entries:
-        while (left := began + entry.at / speed - monotonic()) > 0:
-            Signal().wait(Deadline(min(left, 0.5)))  # in turns: Ctrl-C is heard on Windows too
+        if (left := began + entry.at / speed - monotonic()) > 0:
+            Signal().wait(Deadline(left))
         yield entry
 
 

@@ -198,7 +198,4 @@ def _wait() -> None:
     """Until a signal raises."""
     from ..runtime.clock import Deadline, Signal
 
-    forever = Signal()
-    # in turns: on Windows a wait without end does not hear Ctrl-C
-    while not forever.wait(Deadline(1)):
-        pass
+    Signal().wait(Deadline(None))

@@ -10,7 +10,7 @@ import time
 
 from ..errors import RealtimeTimeout, WouldDeadlock
 
-__all__ = ["Condition", "Deadline", "Event", "Signal", "Sleep", "check_timeout", "monotonic"]
+__all__ = ["Condition", "Deadline", "Event", "Signal", "Sleep", "check_timeout", "monotonic", "nap"]
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,22 @@ def _in_asyncio_loop() -> bool:
     return "ipykernel.kernelapp" not in sys.modules
 
 
+#: Seconds that the main thread sleeps at once.
+NAP = 0.1
+
+
+def nap(seconds: float | None) -> float | None:
+    """How much of a wait to sleep through at once; None: all of it, which has no end.
+
+    Python runs signal handlers on the main thread, between two steps of the program. One that comes
+    just before that thread goes to sleep, that `_thread.interrupt_main()` stands for, or on Windows
+    before Python 3.14 any at all, is heard only when it wakes up: so it does, now and then.
+    """
+    if threading.get_ident() != threading.main_thread().ident:
+        return seconds
+    return NAP if seconds is None else min(seconds, NAP)
+
+
 class Condition(threading.Condition):
     """A condition that Ctrl-C cannot leave locked.
 
@@ -112,9 +128,12 @@ class Condition(threading.Condition):
     __exit__ = property(lambda self: self._lock.__exit__)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Whether it was notified in time. Holds the lock afterwards, whatever is raised."""
+        """Whether it was notified in time. Holds the lock afterwards, whatever is raised.
+
+        It may end early, on the main thread: look whether what you wait for is there, and wait on.
+        """
         try:
-            return super().wait(timeout)
+            return super().wait(nap(timeout))
         except BaseException:
             if not self._is_owned():  # type: ignore[attr-defined]  # has no public name
                 self.acquire()
@@ -127,6 +146,11 @@ class Event(threading.Event):
     def __init__(self) -> None:
         super().__init__()
         self._cond = Condition()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it was set in time."""
+        with self._cond:
+            return self._cond.wait_for(self.is_set, timeout)
 
 
 class Signal:
@@ -148,8 +172,12 @@ class Signal:
     def wait(self, deadline: Deadline) -> bool:
         """Whether it was set in time."""
         may_wait()
-        remaining = deadline.remaining()
-        return self._lock.acquire(timeout=-1 if remaining is None else remaining)
+        while True:
+            seconds = nap(deadline.remaining())
+            if self._lock.acquire(timeout=-1 if seconds is None else seconds):
+                return True
+            if deadline.passed:
+                return False
 
 
 def until(moment: float) -> float:

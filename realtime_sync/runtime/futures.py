@@ -55,30 +55,23 @@ class Reply(concurrent.futures.Future[T]):
 
     def result_by(self, deadline: Deadline) -> T:
         """`result`, within a deadline that other steps share."""
-        if not self.done():
-            self._may_wait()
-        try:
-            return super().result(deadline.remaining())
-        except concurrent.futures.TimeoutError:
-            # on 3.10 this is not the built-in TimeoutError; and an answer may be one itself
-            if self.done():
-                return super().result(0)
-            raise expired(self._what, deadline) from None
+        self._await(deadline)
+        return super().result(0)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What went wrong, or None; waits like `result`."""
-        deadline = Deadline(timeout)
-        if not self.done():
-            self._may_wait()
-        try:
-            return super().exception(deadline.remaining())
-        except concurrent.futures.TimeoutError:
-            raise expired(self._what, deadline) from None
+        self._await(Deadline(timeout))
+        return super().exception(0)
 
-    def _may_wait(self) -> None:
+    def _await(self, deadline: Deadline) -> None:
+        if self.done():
+            return
         may_wait()
         if self._forks != forks:
             raise SessionClosed("it is that of the process that forked this one; make one here")
+        with self._condition:
+            if not self._condition.wait_for(self.done, deadline.remaining()):
+                raise expired(self._what, deadline)
 
     def add_done_callback(self, fn: Callable[[concurrent.futures.Future[T]], Any]) -> None:
         """Have `fn(future)` run where callbacks run, once it is done."""

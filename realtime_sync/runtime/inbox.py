@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from ..events.base import Event
 from ..events.local import ConversationUpdated
+from .clock import Deadline, nap
 
 __all__ = ["MAX_BYTES", "MAX_EVENTS", "Entry", "Inbox", "Keep"]
 
@@ -113,11 +114,15 @@ class Inbox:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for a batch or `wake`; it may have been taken already. False: nothing in time."""
-        try:
-            self._tokens.get(timeout=timeout)
-        except queue.Empty:
-            return False
-        return True
+        deadline = Deadline(timeout)
+        while True:
+            try:
+                self._tokens.get(timeout=nap(deadline.remaining()))
+            except queue.Empty:
+                if deadline.passed:
+                    return False
+            else:
+                return True
 
     def _drop(self) -> None:
         # the reader sees an empty queue meanwhile, and waits for the token that follows

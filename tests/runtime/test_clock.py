@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 from pipe import LIMIT, Task
 
-from realtime_sync.errors import WouldDeadlock
+from realtime_sync.errors import RealtimeTimeout, WouldDeadlock
 from realtime_sync.runtime import clock
-from realtime_sync.runtime.clock import Condition, Deadline, Event, Signal, check_timeout
+from realtime_sync.runtime.clock import (
+    NAP,
+    Condition,
+    Deadline,
+    Event,
+    Signal,
+    check_timeout,
+    nap,
+)
+from realtime_sync.runtime.futures import Reply
+from realtime_sync.runtime.inbox import Inbox
 
 
 @pytest.mark.parametrize("seconds", [None, 0, 1, 0.5, 1e300])
@@ -122,3 +135,59 @@ def test_event() -> None:
     event.set()
     assert task.result()
     assert isinstance(event._cond, Condition)
+
+
+WAITS: dict[str, Callable[[float | None], object]] = {
+    "event": Event().wait,
+    "signal": lambda timeout: Signal().wait(Deadline(timeout)),
+    "inbox": Inbox("a test").wait,
+    "reply": lambda timeout: Reply("a test", print).result(timeout),
+    "reply's error": lambda timeout: Reply("a test", print).exception(timeout),
+}
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("timeout", [None, LIMIT])
+@pytest.mark.parametrize("name", WAITS)
+def test_a_signal_that_wakes_nobody(name: str, timeout: float | None) -> None:
+    """The main thread hears of a signal that came just before it went to sleep, or of any such."""
+    timer = threading.Timer(0.02, _thread.interrupt_main)
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come before the wait
+        timer.start()
+        WAITS[name](timeout)
+    assert time.monotonic() - begun < LIMIT
+    timer.join()
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_a_wait_of_several_naps(name: str) -> None:
+    """The main thread waits as long as it was told, though it wakes up in between."""
+    begun = time.monotonic()
+    try:
+        assert not WAITS[name](2.5 * NAP)
+    except RealtimeTimeout:
+        pass
+    assert time.monotonic() - begun >= 2.5 * NAP
+
+
+def test_naps() -> None:
+    """Only the main thread takes naps; no wait becomes longer by one."""
+    assert [nap(seconds) for seconds in (None, 0, NAP / 2, 60)] == [NAP, 0, NAP / 2, NAP]
+    assert [Task(nap, seconds).result() for seconds in (None, 60)] == [None, 60]
+
+
+def test_a_condition_on_the_main_thread() -> None:
+    """What is waited for may come during any nap."""
+    condition, come = Condition(), threading.Event()
+
+    def later() -> None:
+        time.sleep(1.5 * NAP)
+        with condition:
+            come.set()
+            condition.notify_all()
+
+    task = Task(later)
+    with condition:
+        assert condition.wait_for(come.is_set, LIMIT)
+    task.result()

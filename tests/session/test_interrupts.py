@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from pipe import LIMIT, Line, Pipe
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.runtime.clock import monotonic
+
+pytestmark = pytest.mark.usefixtures("uncollected")
 
 CALLS: dict[str, Callable[[RealtimeSession], Any]] = {
     "ask": lambda s: s.ask("x", timeout=None),
@@ -42,13 +45,18 @@ def tool() -> str:
     return "x"
 
 
-def interrupted(call: Callable[[], Any]) -> float:
+def ctrl_c() -> None:
+    """A signal, which wakes the main thread up."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def interrupted(call: Callable[[], Any], ctrl_c: Callable[[], None]) -> float:
     """Seconds from Ctrl-C until the call has ended with it."""
     pressed: list[float] = []
 
     def press() -> None:
         pressed.append(monotonic())
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        ctrl_c()
 
     timer = threading.Timer(0.03, press)
 
@@ -71,9 +79,21 @@ def interrupted(call: Callable[[], Any]) -> float:
     [(name, link) for name in CALLS for link in ("mute", "none") if (name, link) != ENDS_AT_ONCE],
 )
 def test_ctrl_c(name: str, link: str, line: Line, measured: Measured) -> None:
-    """The best of three tries, since others may have the processor."""
+    """The best of five tries, since others may have the processor."""
+    measured(best(name, link, line, ctrl_c))
+
+
+@pytest.mark.row("F40", bound="0.2 s")
+@pytest.mark.parametrize("name", CALLS)
+def test_ctrl_c_that_wakes_nobody(name: str, line: Line, measured: Measured) -> None:
+    """A signal that wakes nobody, as one that comes just before a wait does, is heard in time."""
+    measured(best(name, "mute", line, _thread.interrupt_main))
+
+
+def best(name: str, link: str, line: Line, ctrl_c: Callable[[], None]) -> float:
+    """Seconds that a call takes to end: the best of some tries."""
     tries = []
-    for _ in range(3):
+    for _ in range(5):
         session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,)))
         session.input_audio_buffer.append(bytes(9600))
         if link == "none":
@@ -88,11 +108,11 @@ def test_ctrl_c(name: str, link: str, line: Line, measured: Measured) -> None:
         for one in links:
             if isinstance(one, Pipe):
                 one.mute()
-        tries.append(interrupted(lambda s=session: CALLS[name](s)))  # type: ignore[misc]
+        tries.append(interrupted(lambda s=session: CALLS[name](s), ctrl_c))  # type: ignore[misc]
         session.close(timeout=0.1)
         session._connection._closed.wait(LIMIT)  # others may have the processor for so long
         assert session.state == "closed"
         if tries[-1] < 0.2:
             break
-    measured(min(tries))
     assert min(tries) < 0.2
+    return min(tries)
