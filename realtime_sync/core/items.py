@@ -128,14 +128,14 @@ class ItemRecord:
         return part.audio_ms or None if part is not None else None
 
     def spoken(self, index: int) -> bool:
-        """Whether a part is assistant audio, or may become it."""
+        """Whether a part is assistant audio, or may become it, or might have until it was cut."""
         item = self.snapshot()
         if item.role != "assistant":
             return False
         content = item.content or ()
         if 0 <= index < len(content):
             return content[index].type in AUDIO_PARTS
-        return item.status == "in_progress"
+        return item.status == "in_progress" or (item.status == "incomplete" and not content)
 
     def truncate(self, index: int, heard_ms: float) -> None:
         """Keep of an assistant part's transcript what was heard: an estimate, by share of audio."""

@@ -63,12 +63,9 @@ class Links(Reference):
         if kind == "conversation.item.delete" and mine:
             self.order.remove(about)
             self.settle(key, "answered")
-        elif (
-            kind == "conversation.item.truncate"
-            and mine
-            and (self.texts[about] or about in self.cut)
-        ):
-            self.truncate(about, event["audio_end_ms"])
+        elif kind == "conversation.item.truncate" and mine:
+            if self.audio[about] or not event["audio_end_ms"]:  # else no length: the words stay
+                self.truncate(about, event["audio_end_ms"])
             self.settle(key, "answered")
         elif kind == "response.cancel":
             self.settle(key, "answered" if (about or self.active) in self.running else nothing)
