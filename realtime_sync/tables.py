@@ -20,7 +20,11 @@ __all__ = ["Faults", "kind_of", "nearest", "read"]
 
 
 class Faults:
-    """Everything that is wrong with a configuration, to be told at once."""
+    """Everything that is wrong with a table, to be told at once. Belongs to one thread.
+
+    Args:
+        source: The file, or what else the table is called; stands before all of it.
+    """
 
     def __init__(self, source: str) -> None:
         self._source = source  # the file, or what else it is
@@ -30,11 +34,17 @@ class Faults:
         return bool(self._found)
 
     def add(self, path: str, message: str) -> None:
-        """This is wrong at that key."""
+        """This is wrong at that key, "a.b[0].c"; "" where it is wrong with the whole."""
         self._found.append(f"{path}: {message}" if path else message)
 
     def unknown(self, table: Iterable[Any], path: str, known: Collection[str]) -> None:
-        """Each key of a table that there is not, with what may be meant."""
+        """Each key that the table has and should not, with what may be meant.
+
+        Args:
+            table: Its keys.
+            path: Its own place; "" for the whole.
+            known: All keys that it may have.
+        """
         for key in table:
             if key not in known:
                 name = str(key) or '""'
@@ -42,7 +52,12 @@ class Faults:
                 self.add(where, f"unknown key; {nearest(key, known)}")
 
     def take(self, path: str, error: Exception) -> None:
-        """What is wrong with a part that was checked by itself, below its key."""
+        """What is wrong with a part that was checked by itself, below its key.
+
+        Args:
+            path: The key of the part.
+            error: What its own `check` has raised, or another error, which is one fault.
+        """
         source, found = getattr(error, "_faults", ("", [str(error)]))
         # a part that is a file of its own keeps its name
         prefix = "" if source in ("", path) else f"{source}: "
@@ -69,22 +84,23 @@ class Faults:
 
 
 def nearest(name: Any, known: Collection[str]) -> str:
-    """The cure of a name that there is not."""
+    """The cure of a name that there is not: the one that is like it, else all that there are."""
     close = difflib.get_close_matches(str(name), known, 1)
     return f"do you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, never the value itself."""
+    """What kind of thing a value is, for people; never the value itself, which may be a key."""
     return "nothing" if value is None else type(value).__name__
 
 
 def read(path: str | os.PathLike[str]) -> Mapping[str, Any]:
-    """The table in a .toml or .json file.
+    """The table in a .toml or .json file, in UTF-8. A key that is there twice is a fault.
 
     Raises:
-        ConfigurationError: There is no such file, or no table in it; names the file, and the line
-            where the parser does.
+        ConfigurationError: There is no such file, it cannot be read, has another suffix, or no
+            table in it; names the file, and the line where the parser does. Its text shows no part
+            of the file but a key's name.
     """
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())

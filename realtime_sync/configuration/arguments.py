@@ -156,7 +156,11 @@ class Reader:
         )
 
     def read(self, key: str) -> Any:
-        """The argument that a key says; None where it has a fault."""
+        """The argument that a key says; where it has a fault that is told, and this is no use.
+
+        Args:
+            key: One of `KEYS`, which the table has.
+        """
         value = self._table[key]
         if key in _NEVER and (value is False or value is None):
             return None

@@ -58,6 +58,7 @@ class Config:
         Raises:
             ConfigurationError: An environment variable that the file names is not set; or as
                 `RealtimeSession`.
+            TypeError: There is no such argument.
         """
         from ..session import RealtimeSession
 
@@ -69,7 +70,7 @@ class Config:
         return dict(self._read("talk")) if "talk" in self.table else {}
 
     def keys(self) -> tuple[str, ...]:
-        """Names of the arguments that the file says."""
+        """Names of the arguments that the file says, in its order; `talk` is none of them."""
         from .arguments import NAMES
 
         return tuple(NAMES.get(key, key) for key in self.table if key != "talk")
@@ -79,7 +80,8 @@ class Config:
 
         Raises:
             KeyError: The file does not say it.
-            ConfigurationError: An environment variable that it names is not set.
+            ConfigurationError: An environment variable that it names is not set; a file that it
+                names, or a tool, is not there any more.
         """
         from .arguments import NAMES
 
@@ -128,17 +130,23 @@ class Config:
 def load_config(source: Mapping[str, Any] | str | os.PathLike[str]) -> Config:
     """The configuration of a session, from a TOML or JSON file, or a dict of that shape.
 
-    Keys are the arguments of `RealtimeSession`. Where those take what a file cannot say: `tools`
-    (and `approver`) are dotted paths, "package.module:name", or wire tables; `router` is a table of
-    stages, or the path of a file of them, from the file's folder; `endpoint` a table with `type`
-    ("openai", "azure", "compatible") and its arguments, or a list of them; `reconnect` a table of
-    `ReconnectPolicy`'s. false says None. Keys do not stand in files: `api_key_env` names the
-    environment variable that has one; so do `authorization_env`, `headers_env`, `query_env` and
-    `proxy_env`. The table `talk` has arguments of `session.talk`. On Python 3.10 TOML needs
-    pip install tomli.
+    Keys are the arguments of `RealtimeSession`, but for `ssl_context`, which a file cannot say.
+    Where those take what is neither text nor number: `tools` is a list of dotted paths,
+    "package.module:name", and of wire tables; `approver` a dotted path; `router` a table of stages,
+    or the path of a file of them; `history` a list of items, or the path of a JSON file with what
+    `conversation.export()` gave; `endpoint` a table with `type` ("openai", "azure", "compatible")
+    and its arguments, or a list of them; `reconnect` a table of `ReconnectPolicy`'s. Paths are
+    relative to the file's folder. false says None, where the argument knows None: TOML has no
+    null. API keys do not stand in files: `api_key_env` names the environment variable that has one;
+    so do `authorization_env`, `headers_env`, `query_env` and `proxy_env`. The table `talk` has
+    arguments of `session.talk`. On Python 3.10 TOML needs pip install tomli.
+
+    Modules that it names are imported, so it is to be trusted as a program is. No link is opened,
+    and no environment variable read, before a session is made of it. From any thread.
 
     Args:
-        source: The path of a .toml or .json file, or a dict.
+        source: The path of a .toml or .json file, in UTF-8; or a dict of that shape, in which a
+            tool may be the function itself.
 
     Raises:
         ConfigurationError: Everything that is wrong with it, each fault with the file and its key:

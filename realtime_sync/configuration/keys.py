@@ -49,7 +49,12 @@ def is_key(text: Any) -> bool:
 
 
 def found(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Each key that stands in a table: where, and the cure."""
+    """Each key of an API that stands in a table, at whatever depth: where, and the cure.
+
+    Args:
+        value: A table, a list, or what stands in one.
+        path: Its own place; "" for the whole file.
+    """
     if isinstance(value, Mapping):
         for name, inner in value.items():
             where = f"{path}.{name}" if path else str(name)
@@ -102,12 +107,16 @@ def _has_secret_query(url: str) -> bool:
 
 
 def variable(name: Any, path: str, faults: Faults, *, dry: bool) -> str:
-    """What an environment variable holds.
+    """What an environment variable holds, without space around it.
 
     Args:
+        name: The variable's, as the file says it.
         path: The key that names it.
         faults: Where it is told that there is no such variable.
-        dry: Do not look: something stands for what it holds.
+        dry: Do not look.
+
+    Returns:
+        Where it was not looked for, or there is none: "unset", which stands for what it holds.
     """
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
         faults.add(path, "the name of an environment variable is needed, not what it holds")

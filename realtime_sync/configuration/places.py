@@ -27,6 +27,9 @@ def endpoint(table: Any, path: str, faults: Faults, *, dry: bool) -> Endpoint | 
     """The endpoint that a table tells; None where it has faults.
 
     Args:
+        table: As the file has it: `type`, the arguments of its class, and variables of keys.
+        path: Its place in the file.
+        faults: Where faults are told.
         dry: Read no environment variable.
     """
     if not isinstance(table, Mapping):
@@ -107,7 +110,13 @@ def _check(arguments: dict[str, Any], path: str, faults: Faults) -> None:
 def texts(
     table: Mapping[str, Any], name: str, path: str, faults: Faults, *, dry: bool
 ) -> dict[str, str]:
-    """Headers, or parts of a query: those that stand there, and those of the environment."""
+    """Headers, or parts of a query: those that stand there, and those of the environment.
+
+    Args:
+        table: Has them at `name`, and at `name`_env the variables that hold others.
+        name: "headers" or "query".
+        path, faults, dry: As of `endpoint`.
+    """
     held: dict[str, str] = {}
     for key in (name, f"{name}_env"):
         where = f"{path}.{key}"

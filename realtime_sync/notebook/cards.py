@@ -1,6 +1,7 @@
 """Responses, items, conversations, sessions and figures, as a person reads them in a notebook.
 
-Each is what it was when it was asked for; nothing here changes anything, or waits.
+Each is HTML of what it was when it was asked for; nothing here changes anything, or waits. From any
+thread.
 """
 
 from __future__ import annotations
@@ -48,7 +49,12 @@ _LONG = 4_000  # characters of an item that are; calls and outputs bring whateve
 
 
 def response_card(response: Response, audio_format: str) -> str:
-    """A response: its words, its sound, its calls; how it ended, where not well; timings."""
+    """A response: its words, its sound, its calls; its status, timings and tokens.
+
+    Args:
+        response: Running or done.
+        audio_format: Of its audio: "audio/pcm", "audio/pcmu" or "audio/pcma".
+    """
     said = response.text
     parts = [lines(said)] if said else []
     if audio := response.audio:
@@ -126,11 +132,14 @@ _DIRECTIONS = {"user": "input", "assistant": "output"}
 
 
 def transcript(items: Iterable[Item], formats: dict[str, str] | None = None) -> list[str]:
-    """The newest items, one below the other.
+    """The newest hundred items, one below the other, and how many there were before them.
 
     Args:
         items: In order.
-        formats: Role -> the format of its audio; None: none of it is played.
+        formats: Role -> the format of its audio, as of `response_card`; None: none of it is played.
+
+    Returns:
+        HTML, a part for each item or player.
     """
     known = list(items)
     shown = known[-_NEWEST:]
@@ -248,7 +257,7 @@ def _pending(session: Living, stats: SessionStats) -> list[str]:
 
 
 def usage_card(usage: SessionUsage) -> str:
-    """Tokens, without those that nobody used."""
+    """Tokens and seconds that were used, by kind; without those that are 0."""
     from dataclasses import fields
 
     rows = [

@@ -62,7 +62,7 @@ def box(*content: str) -> Markup:
 
 
 def table(rows: Sequence[Sequence[str]], head: tuple[str, ...] = ()) -> Markup:
-    """Rows of cells; the first of each says what the others are."""
+    """Rows of cells; the first of each says what the others are. `head`: titles of the columns."""
     plain = "border:none;background:none;padding:.05em 1.2em .05em 0;text-align:left"
     cells = [
         element(

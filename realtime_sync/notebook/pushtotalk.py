@@ -47,7 +47,9 @@ class PushToTalkWidget:
 
     ::
 
-        session = RealtimeSession(turn_detection=None, transcription="whisper-1").open()
+        session = RealtimeSession(
+            turn_detection=None, transcription="gpt-4o-mini-transcribe"
+        ).open()
         PushToTalkWidget(session)
 
     Pressed, the button has you heard, and what the model says stops; pressed once more, it has the
@@ -64,15 +66,15 @@ class PushToTalkWidget:
     Attributes:
         box: All of it, as an ipywidgets `VBox`, for layouts of your own.
         button: The `ToggleButton`; its `.value` says whether you are heard.
-        line: The `Text` to type in.
+        line: The `Text` to type in; Return sends it, and so does setting its `.value`.
         said: The `HTML` with the newest twenty items of the conversation.
         status: The `HTML` that says what is going on.
 
     Raises:
-        ConfigurationError: ipywidgets is not installed; the server would detect turns by itself;
-            `talk()` goes on.
-        SessionClosed: There is no session.
-        TypeError: No session that could hear.
+        ConfigurationError: ipywidgets is not installed (extra `notebook`); the server would detect
+            turns by itself; `talk()` goes on.
+        SessionClosed: The session is not open.
+        TypeError: It is no session that could hear, such as one of text.
     """
 
     def __init__(
@@ -248,7 +250,7 @@ class PushToTalkWidget:
     def close(self) -> None:
         """End it, and give microphone and loudspeaker back. Idempotent, from any thread.
 
-        What was said stays on the page; the session stays open.
+        What was said stays on the page; the session stays open. Waits five seconds at most.
         """
         self._stop.set()
         if threading.current_thread() is not self._thread:

@@ -16,10 +16,11 @@ LONGEST = 60
 
 
 def player(audio: bytes, audio_format: str, *, instead: str) -> Markup:
-    """Something to hear it by; where it is too long for a page, what says so.
+    """Something to hear it by; of more than a minute, which a page is not given, words that say so.
 
     Args:
-        audio: In that format: PCM16 at 24 kHz, or G.711 at 8 kHz.
+        audio: In that format, mono: PCM16, little-endian, at 24 kHz, or G.711 at 8 kHz. Half a
+            sample at the end is left out.
         audio_format: "audio/pcm", "audio/pcmu" or "audio/pcma".
         instead: How else it can be had.
     """

@@ -119,7 +119,11 @@ def _size(text: str) -> str:
 
 
 def excerpt(event: object) -> Any:
-    """A copy: long texts and audio cut short, keys hidden, nothing that JSON cannot carry."""
+    """A copy that is fit to be seen: keys hidden, nothing that JSON cannot carry.
+
+    Of a text 1000 characters are left, of audio 16, of the whole some 12,000; each says how much
+    more there was.
+    """
     # when called: this room imports nothing of the client's side
     from realtime_sync.recording.veil import hide
 
@@ -130,7 +134,7 @@ def excerpt(event: object) -> Any:
 
 
 def brief(event: object) -> str:
-    """The event in a few words; what its type says alone is not said again."""
+    """The event in 140 characters at most; what its type says alone is not said again."""
     kind = inside(event, "type")
     if not isinstance(event, dict) or not isinstance(kind, str):
         return "no event: JSON object with a type was expected"

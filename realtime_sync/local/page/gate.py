@@ -32,7 +32,7 @@ HEADERS = (
 
 
 def refused(status: int, message: str, *headers: tuple[str, str]) -> Reply:
-    """Why there is nothing to see."""
+    """Why there is nothing to see: a reply with that status, and the message as text."""
     text = f"{message}\n".encode()
     return Reply(status, text, "text/plain; charset=utf-8", (*HEADERS, *headers))
 

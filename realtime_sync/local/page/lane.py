@@ -120,13 +120,17 @@ class Lane:
         self._counted += length
 
     def whereabouts(self, counted: float) -> float:
-        """Where that much of what was counted stands, in ms of the session."""
+        """Where so many ms of what was counted stand, in ms of the session."""
         stretches = (one for one in reversed(self._stretches) if one[0] <= counted)
         known, start = next(stretches, self._stretches[0] if self._stretches else (0.0, 0.0))
         return max(0.0, start + counted - known)
 
     def silence(self, at: float) -> None:
-        """What was placed beyond that is not heard; from where the next piece stands on it goes."""
+        """What was placed beyond `at` is not heard; from where the next piece stands on it goes.
+
+        Args:
+            at: ms of the session.
+        """
         if at < self.ends:
             self._unheard, self.ends = max(self.ends, self._unheard or 0.0), at
 
@@ -142,7 +146,11 @@ class Lane:
                 block.revision = revision
 
     def since(self, revision: int) -> dict[int, str]:
-        """The seconds that have changed: second -> 50 levels of 0 (no sound) to 255, in base64."""
+        """The seconds of the session that have changed since then, and how loud they are.
+
+        Returns:
+            Second -> 50 levels, each a byte of 0 (no sound) to 255 for 20 ms, in base64.
+        """
         return {
             second: base64.b64encode(block.levels).decode()
             for second, block in self._blocks.items()

@@ -64,7 +64,11 @@ class Sheet:
         return (self._ledger.clock() - self._began) * 1000
 
     def heard(self, event: object) -> None:
-        """A client event, or what was none. Runs on the thread of its connection, as all below."""
+        """A client event, or what was none.
+
+        Runs on the thread of its connection, as do `told` and `leave`; none of them may hold the
+        lock, which they take.
+        """
         self._take("client", event)
 
     def told(self, event: Wire) -> None:
@@ -122,7 +126,7 @@ class Sheet:
         self._ledger.grow(size)
 
     def forget(self) -> None:
-        """Gives up the older half of its events; hold the lock."""
+        """Gives up the older half of its events; hold the lock. Runs on any connection's thread."""
         for _ in range(-(-len(self._events) // 2)):
             self._grow(-len(self._events.popleft()))
 
@@ -139,7 +143,11 @@ class Sheet:
             self._speaking = kind.endswith("started")
 
     def summary(self) -> Wire:
-        """What the list of sessions shows; hold the lock."""
+        """What the list of sessions shows, as JSON has it; hold the lock.
+
+        `date` is when it began, in ms since 1970; `lasted` ms, null while it is open; `client` and
+        `server` count the events of each; `response` is the status of the last one.
+        """
         return {
             "n": self.number,
             "label": self._label,
@@ -174,5 +182,5 @@ class Sheet:
 
     @property
     def total(self) -> int:
-        """How many events there were."""
+        """How many events there were, those that were given up included."""
         return self._total

@@ -68,7 +68,7 @@ class Site:
         return path == PATH or path.startswith(f"{PATH}/")
 
     def viewing(self, line: Line) -> Viewing:
-        """Somebody who asks for it over a connection."""
+        """Somebody who asks for it over a connection. Runs on its thread."""
         return Viewing(line, answer=self.answer, left=self._left, greeting=self._greeting)
 
     def begin(self, kind: str, model: str, dialect: str, call_id: str) -> Sheet:
@@ -76,7 +76,10 @@ class Site:
         return self.ledger.begin(kind=kind, model=model, dialect=dialect, call_id=call_id)
 
     def answer(self, request: Request) -> Reply | News:
-        """The reply to a request; or what a viewer is to be told, on and on."""
+        """The reply to a request; or what a viewer is to be told, on and on.
+
+        A viewer who gets `News` counts until `left` of his `Viewing` is called. From any thread.
+        """
         path, _, query = request.target.partition("?")
         unwanted = stranger(request.headers, self._host, visit=path in (PATH, f"{PATH}/"))
         if unwanted is not None:

@@ -55,6 +55,7 @@ class Turn:
     answered: bool = False  # True once the model has what it called for
 
     def wire(self) -> Wire:
+        """As JSON has it; `n` is its number, `waiting` how many calls have no output yet."""
         names = ("at", "first_token", "first_audio", "response_ms", "tool_ms", "total_ms")
         times = {name: getattr(self, name) for name in names}
         shown = {name: None if ms is None else round(ms, 1) for name, ms in times.items()}
@@ -63,7 +64,7 @@ class Turn:
 
 
 class Timings:
-    """The turns of one session; fed with every event."""
+    """The last 200 turns of one session; fed with every event. One thread at a time."""
 
     def __init__(self) -> None:
         self.turns: deque[Turn] = deque(maxlen=_TURNS)
@@ -93,7 +94,7 @@ class Timings:
             taken(self, event, at, revision)
 
     def since(self, revision: int) -> list[Wire]:
-        """The turns that have changed."""
+        """The turns that have changed since then, the oldest first, as JSON has them."""
         return [turn.wire() for turn in self.turns if turn.revision > revision]
 
     def _answered(self, turn: Turn, call_id: str, at: float, revision: int) -> None:

@@ -60,7 +60,10 @@ class Viewing:
         return self._next if self._line.has_room else self._next + _PATIENCE
 
     def received(self, data: bytes, now: float) -> None:
-        """Takes more of the request; what comes after it is not read."""
+        """Takes more of the request, at that time; what comes after it is not read.
+
+        Runs on the thread of the connection, as all here; times are seconds of its clock.
+        """
         if self._news is not None or self._line.half_closed:
             return
         request = self._exchange.received(data)

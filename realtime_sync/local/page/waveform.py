@@ -53,6 +53,7 @@ class Span:
     revision: int
 
     def wire(self) -> Wire:
+        """As JSON has it; `n` is its number."""
         until = None if self.until is None else round(self.until, 1)
         return {
             "n": self.number,
@@ -64,7 +65,10 @@ class Span:
 
 
 class Waveform:
-    """One session's."""
+    """What one session sounds like.
+
+    Written by the thread of its connection, under the lock of the ledger but for `piece`.
+    """
 
     def __init__(self) -> None:
         self.input, self.output = Lane(), Lane()
@@ -78,7 +82,12 @@ class Waveform:
     def piece(self, way: str, event: Wire, at: float) -> Piece | None:
         """The sound of an event that goes "input" or "output"; None: it has none.
 
-        Runs on the thread of the connection, as they do, but whoever reads need not wait for it.
+        Runs on the thread of the connection, without the lock: it looks at every sample.
+
+        Args:
+            way: "input" of a client event, "output" of a server event.
+            event: It.
+            at: When it came, in ms of the session.
         """
         kind = event["type"]
         sounds: list[object] = []
@@ -106,7 +115,11 @@ class Waveform:
             taken(self, event, at, revision)
 
     def since(self, revision: int) -> Wire:
-        """What has changed."""
+        """What has changed since then, as JSON has it; hold the lock.
+
+        `sounded` is how much sound there was each way, in ms; `input` and `output` are as of
+        `Lane.since`, `spans` as of `Span.wire`.
+        """
         return {
             "sounded": [round(self.input.sounded, 1), round(self.output.sounded, 1)],
             "input": self.input.since(revision),
