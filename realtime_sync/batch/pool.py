@@ -228,7 +228,7 @@ class Pool:
         left = {} if wait else dict(getattr(self._executor, "_processes", None) or {})
         self._executor.shutdown(wait=wait, cancel_futures=True)
         for process in left.values():
-            process.terminate()
+            process.kill()  # a fork may have the program's own handlers of gentler signals
 
 
 def _threads(count: int) -> Maker:

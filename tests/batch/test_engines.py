@@ -192,7 +192,7 @@ def test_forked_orphans_do_not_hold_the_file(tmp_path: Path) -> None:
 
 #: Two of its jobs go on for ever, unless they are told not to.
 STOPPED = """
-import os, sys, time
+import os, signal, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from realtime_sync.batch import coordinator, processes, run
 
@@ -208,6 +208,7 @@ def forked():
 
 if __name__ == "__main__":
     coordinator._GRACE = 0.5
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a program's own way to end; forks have it too
     jobs = ["a", "b", "slow 1", "slow 2", "c", "d"]
     made = {"spawned": processes(2), "forked": forked, "threads": None}[sys.argv[1]]
     run(jobs, work, made, results="results.jsonl")
