@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import pickle
+import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -210,6 +213,52 @@ def test_ctrl_c_keeps_what_has_ended(tmp_path: Path) -> None:
     assert sorted(int(one["job"]) for one in lines(path)) == list(range(20))
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal.pthread_sigmask")
+def test_ctrl_c_that_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is heard before the next result, also where it came just before the coordinator slept.
+
+    A signal that another thread takes is such a one: the thread that sleeps goes on sleeping.
+    """
+    waits, over, late = threading.Event(), threading.Event(), threading.Event()
+
+    class Landings(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            waits.set()
+            return super().get(block, timeout)
+
+    there = SimpleNamespace(SimpleQueue=Landings, Empty=queue.Empty)
+    monkeypatch.setattr("realtime_sync.batch.coordinator.queue", there)
+    monkeypatch.setattr("realtime_sync.batch.coordinator._GRACE", 0.05)
+
+    def interrupt() -> None:
+        waits.wait(LIMIT)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    def work(_: int) -> None:
+        if not over.wait(LIMIT):
+            late.set()
+
+    interrupting = Task(interrupt)  # begins before the mask, which threads inherit
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run([1], work)
+        assert not late.is_set()
+    finally:
+        over.set()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    interrupting.result()
+    join_workers()
+
+
+def join_workers() -> None:
+    """Once what a stopped run has left under way has ended."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("realtime-batch"):
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+
+
 def test_what_a_stopped_run_leaves_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: LocalServer
 ) -> None:
@@ -235,10 +284,7 @@ def test_what_a_stopped_run_leaves_behind(
     jobs = ["quick", "told to wait", "asks for ever"]
     with pytest.raises(KeyboardInterrupt):
         run(jobs, work, retries=0, results=path, on_result=stop)
-    for thread in threading.enumerate():
-        if thread.name.startswith("realtime-batch"):
-            thread.join(LIMIT)
-            assert not thread.is_alive()
+    join_workers()
     assert [one["job"] for one in lines(path)] == ["quick"]
 
 
