@@ -95,6 +95,7 @@ class Coordinator:
             try:
                 self._drain()
             finally:  # Ctrl-C once more: now
+                self._cancel()
                 for ticket in self._flying:
                     give_up(ticket.number)
             raise
@@ -264,15 +265,21 @@ class Coordinator:
     def _drain(self) -> None:
         """The run is stopped: what runs may still end, for a while, and is kept."""
         end = monotonic() + _GRACE
-        for ticket in tuple(self._flying):
-            if ticket.future is not None:
-                ticket.future.cancel()  # what has not begun
+        # a cluster's futures never say that they run, and can be cancelled meanwhile
+        if any(ticket.future is not None and ticket.future.running() for ticket in self._flying):
+            self._cancel()
         try:
             while self._flying and (left := end - monotonic()) > 0:
                 ticket, *_ = self._landings.get(timeout=left)
                 self._flying.discard(ticket)
         except queue.Empty:
             return
+
+    def _cancel(self) -> None:
+        """What has not begun."""
+        for ticket in tuple(self._flying):
+            if ticket.future is not None:
+                ticket.future.cancel()
 
 
 class _Unkept(BaseException):

@@ -251,6 +251,36 @@ def test_ctrl_c_that_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     join_workers()
 
 
+def test_ctrl_c_leaves_a_clusters_jobs_their_time(tmp_path: Path) -> None:
+    """As Dask's futures never say that they run: what ends within five seconds has its line."""
+    path, stopped = tmp_path / "results.jsonl", threading.Event()
+    tasks: list[Task] = []
+
+    class Cluster(Executor):
+        def submit(self, fn: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+
+            def call() -> None:
+                if arguments[1] == "slow":
+                    stopped.wait(LIMIT)
+                came = fn(*arguments)
+                if not future.cancelled():
+                    future.set_result(came)
+
+            tasks.append(Task(call))
+            return future
+
+    def stop(_: Result) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(["quick", "slow"], echo, Cluster(), results=path, on_result=stop)
+    assert [one["job"] for one in lines(path)] == ["quick", "slow"]
+    for task in tasks:
+        task.result()
+
+
 def join_workers() -> None:
     """Once what a stopped run has left under way has ended."""
     for thread in threading.enumerate():
