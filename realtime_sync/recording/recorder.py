@@ -89,9 +89,16 @@ class Recording(Closing):
         self._thread = Thread(self._work, "realtime-recorder")
         try:
             self._write([self._header()])
-            self._thread.start()
         except BaseException:
             os.close(self._file)
+            raise
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has none left
+            os.close(self._file)
+            raise
+        except BaseException:  # Ctrl-C, and it may have begun: it closes the file
+            self.end()
             raise
 
     @property

@@ -181,6 +181,9 @@ class Dispatcher:
                 except RuntimeError as exc:
                     log.debug("no callbacks any more: %s", exc)
                     return
+                except BaseException:  # Ctrl-C, and it may have begun: one is enough
+                    self._thread = thread
+                    raise
                 self._thread = thread
 
     def _retires(self) -> bool:

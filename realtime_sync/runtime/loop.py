@@ -64,6 +64,10 @@ class Loop:
         except RuntimeError:  # the system has none left
             self._close()
             raise
+        except BaseException:  # Ctrl-C, and it may have begun: it ends, and closes what it has
+            self._stopping = True
+            self._kick()
+            raise
 
     def release(self, timeout: float | None) -> bool:
         """Give back what `acquire()` gave; the last one ends the thread and joins it.

@@ -36,7 +36,7 @@ class Thread(threading.Thread):
         self._process = os.getpid()  # in its forked child, no thread of this one runs
 
     def start(self) -> None:
-        """Start it.
+        """Start it. Where Ctrl-C comes out of it, it may have begun.
 
         Raises:
             RuntimeError: The system has none left, or the interpreter ends: from 3.12 on Python

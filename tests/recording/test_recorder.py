@@ -138,6 +138,31 @@ def test_a_full_disk(
     recording.close()
 
 
+def test_ctrl_c_while_its_thread_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread ends and closes the file, once: its number may be another's by then."""
+    closed: list[int] = []
+    close, start = os.close, threading.Thread.start
+
+    def pressed(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    begun = set(threading.enumerate())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", pressed)
+        patch.setattr(os, "close", lambda number: (closed.append(number), close(number)))
+        with pytest.raises(KeyboardInterrupt):
+            Recording(tmp_path / "a.jsonl")
+        for thread in set(threading.enumerate()) - begun:
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+    assert len(closed) == 1
+    assert [line.get("event", {}).get("type") for line in held(tmp_path / "a.jsonl")] == [
+        None,
+        "recording.ended",
+    ]
+
+
 def test_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the disk cannot take is missing, and the file says how many events that are."""
     monkeypatch.setattr(recorder, "HELD", 3 * len(TEXT))

@@ -218,6 +218,25 @@ def test_join_inside_a_callback(desk: Desk) -> None:
     assert joined == [True]
 
 
+def test_ctrl_c_while_the_thread_begins(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the thread; the next callback starts no other, which nobody would end."""
+    begun: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def pressed(thread: threading.Thread) -> None:
+        start(thread)
+        begun.append(thread)
+        raise KeyboardInterrupt
+
+    dispatcher = desk.dispatcher()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            dispatcher.post(lambda: None)
+        flush(dispatcher)
+    assert [thread.name for thread in begun] == ["realtime-dispatcher"]
+
+
 # --- manual
 
 

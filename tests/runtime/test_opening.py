@@ -321,6 +321,30 @@ def test_the_second_thread_fails_when_all_is_cleaned_up(
         first.result()
 
 
+@pytest.mark.parametrize("name", ["realtime-io", "realtime-connect"])
+def test_ctrl_c_while_a_thread_begins(
+    line: Line, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The thread that open() has just started ends; the session is as new."""
+    session, start = line.session(), threading.Thread.start
+
+    def pressed(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == name:
+            raise KeyboardInterrupt
+
+    line.plan(Pipe())  # whose server never greets
+    begun = set(threading.enumerate())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            session.open(timeout=LIMIT)
+    for thread in set(threading.enumerate()) - begun:
+        thread.join(LIMIT)
+        assert not thread.is_alive()
+    assert session.state == "new"
+
+
 @pytest.mark.row("F49", bound="a typed error, nothing left")
 @pytest.mark.parametrize("name", ["realtime-io", "realtime-connect"])
 def test_no_thread_can_be_started(line: Line, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
