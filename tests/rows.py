@@ -117,7 +117,8 @@ ELSEWHERE: dict[str, str] = {
     "F18": "as F17",
     "F19": "as F17",
     "F40": "on Windows Python lets Ctrl-C end a wait from 3.14 on only, so the main thread wakes up"
-    " ten times a second; never run there",
+    " ten times a second; never run there. A request to the REST API waits in `openai`, which does"
+    " not",
     "F41": "exits are shown on Linux only",
     "F42": "Windows has no fork; on macOS never run",
     "F43": "descriptors are counted on Linux only, by /proc",

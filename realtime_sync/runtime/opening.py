@@ -165,7 +165,8 @@ class Opening(Receiving):
             signal.set()
         self._carrier.carry_out(todo)
         if self._dialler is not None:
-            self._dialler.join(GRACE)
+            # who presses Ctrl-C waits for no key function
+            self._dialler.join(GRACE if isinstance(why, Exception) else GRACE / 2)
             if self._dialler.is_alive():
                 log.warning("realtime-connect still waits for the key or for the name's address")
         loop, ended = self._loop, Signal()
