@@ -64,7 +64,7 @@ def ask(
     without a model; speech comes back as it was.
 
     With --json: text, status, error, calls (name, arguments, output, error, seconds), response_id,
-    first_text and seconds (until it began, and ended), usage.
+    first_text and seconds (until it began, and ended), usage. What tools print goes to stderr then.
 
     Exit code: 0 for a complete reply, 1 for everything else, with the reason on stderr; 2 for wrong
     usage.

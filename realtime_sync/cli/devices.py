@@ -28,8 +28,12 @@ def devices(backend: str | None, as_json: JsonLines | None) -> None:
     name will do; REALTIME_SYNC_INPUT_DEVICE and REALTIME_SYNC_OUTPUT_DEVICE set other defaults.
 
     \b
-    Example:
+    Examples:
       realtime-sync devices
+      realtime-sync devices --json | jq -r .name
+
+    With --json: index, name, host_api, input_channels, output_channels, sample_rate,
+    default_input and default_output.
 
     Exit code: 0 where they can be looked for, 1 where not, with the reason on stderr.
     """

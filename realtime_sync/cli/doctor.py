@@ -84,6 +84,8 @@ def doctor(target: Target, devices: bool, as_json: JsonLines | None) -> None:
       realtime-sync doctor --no-devices --url http://127.0.0.1:8000/v1
       realtime-sync doctor --config agent.toml
 
+    With --json: name, state (ok, warning or failed), said, cure (empty where there is none).
+
     Exit code: 0 where a conversation can be held; 1 where something that it needs does not work.
     """
     from .screen import Screen

@@ -53,6 +53,9 @@ def replay(file: str, speed: float | None, as_json: JsonLines | None, deltas: bo
       realtime-sync replay bug.jsonl --speed max | less
       realtime-sync replay bug.jsonl --json | jq 'select(.event.type == "error")'
 
+    With --json: line, at (seconds), time (epoch seconds), direction (sent, received or local),
+    event, elided (bytes of audio that were left out, by their place).
+
     Exit code: 0 where it is whole; 1 where it is cut, spoilt, foreign or newer: what came before
     that is shown, and the line named on stderr.
     """

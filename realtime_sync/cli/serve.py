@@ -37,6 +37,7 @@ def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> f
     "--host",
     default="127.0.0.1",
     show_default=True,
+    metavar="ADDRESS",
     help="Where to listen. 0.0.0.0 lets the whole network in.",
 )
 @click.option(
@@ -44,6 +45,7 @@ def speed_of(_context: click.Context, _option: click.Parameter, given: str) -> f
     type=click.IntRange(0, 65535),
     default=0,
     show_default=True,
+    metavar="NUMBER",
     help="0 takes a free one.",
 )
 @click.option(
