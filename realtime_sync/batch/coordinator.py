@@ -147,6 +147,8 @@ class Coordinator:
         self._flying.add(ticket)
         self._limits.began(monotonic())
         try:
+            if ticket.alone:
+                self._pool.warm_up()
             future = self._pool.submit(attempt, self._worker, ticket.job, ticket.number)
         except BrokenExecutor:
             self._flying.discard(ticket)

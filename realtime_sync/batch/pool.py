@@ -28,8 +28,9 @@ Maker: TypeAlias = Callable[[], Executor]
 #: Executors made anew without any job having ended well in between, after which the next has to
 #: show that it works: then it is the jobs that break them, each of them three at most.
 _FRUITLESS = 6
-_TRIES = 3  # to load a worker: a process may end by accident
+_TRIES = 3  # of what can harm no process: one may end by accident
 _PROBE = 60.0  # seconds within which a new executor has to do something trivial
+_SILENCE = (CancelledError, FutureTimeout)  # nobody can say
 _THREADS = 16  # where nothing says how many
 _OTHERS = 64
 
@@ -151,12 +152,16 @@ class Pool:
                 "the executor is broken, and run() cannot make it anew: give it a function that"
                 " makes one, e.g. processes(4). What has ended is in the results file"
             )
+        self._replace()
+        if self._fruitless % _FRUITLESS == 0:
+            self._check_works()
+
+    def _replace(self) -> None:
+        assert self._make is not None
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = self._make()
         self.generation += 1
         self.broken = False
-        if self._fruitless % _FRUITLESS == 0:
-            self._check_works()
 
     def check(self, worker: Callable[[Any], Any]) -> None:
         """See that it can have the worker: it has failed with the first job, which says nothing.
@@ -167,10 +172,10 @@ class Pool:
         """
         why: Exception | None = None
         for _ in range(_TRIES):
-            why = self._refusal(worker)
+            why = self._refusal(callable, worker)
             if not isinstance(why, BrokenExecutor):
                 break
-        if why is None:
+        if why is None or isinstance(why, _SILENCE):
             return
         if self.broken:
             self._renew()
@@ -182,18 +187,28 @@ class Pool:
             ' `if __name__ == "__main__":` cannot'
         ) from why
 
-    def _refusal(self, worker: Callable[[Any], Any]) -> Exception | None:
-        """Why the worker cannot be loaded; None: it can, or nobody can say."""
-        loading: Any = None
+    def warm_up(self) -> None:
+        """See that a process of ours is there: one that ends now is not the next job's affair."""
+        if self._make is None:
+            return
+        for _ in range(_TRIES):
+            if not isinstance(self._refusal(os.getpid), BrokenExecutor):
+                return
+
+    def _refusal(self, fn: Callable[..., Any], *arguments: Any) -> Exception | None:
+        """Why it cannot do what can harm no process; None: it can."""
+        if self.broken:
+            self._renew()
+        doing: Any = None
         try:
-            loading = self.submit(callable, worker)
-            loading.result(_PROBE)
-        except (CancelledError, FutureTimeout):
-            return None
+            doing = self._executor.submit(fn, *arguments)
+            doing.result(_PROBE)
+        except BrokenExecutor as exc:
+            self.broken = True
+            return exc
         except Exception as exc:
-            self.broken |= isinstance(exc, BrokenExecutor)
             # what giving it out raises is heard with the next job
-            return None if loading is None else exc
+            return None if doing is None else exc
         return None
 
     def _check_works(self) -> None:
@@ -202,14 +217,15 @@ class Pool:
         Raises:
             BrokenExecutor: It does not.
         """
-        try:
-            self._executor.submit(os.getpid).result(_PROBE)
-        except (BrokenExecutor, CancelledError, FutureTimeout) as exc:
-            raise BrokenExecutor(
-                f"the executor broke {self._fruitless} times, no job has ended well meanwhile, and"
-                " it does nothing else either: see what ends its processes. What has ended is in"
-                " the results file"
-            ) from exc
+        for _ in range(_TRIES):
+            if not isinstance(self._refusal(os.getpid), (BrokenExecutor, *_SILENCE)):
+                return
+            self._replace()
+        raise BrokenExecutor(
+            f"the executor broke {self._fruitless} times, no job has ended well meanwhile, and it"
+            " does nothing else either: see what ends its processes. What has ended is in the"
+            " results file"
+        )
 
     def bore_fruit(self) -> None:
         """A job has ended, and not the process that ran it."""

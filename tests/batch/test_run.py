@@ -570,6 +570,28 @@ def test_a_job_that_ends_its_process() -> None:
     assert len(made) == 3
 
 
+def test_a_process_that_ends_before_it_has_its_job() -> None:
+    """The job that it was to run alone is not to blame."""
+    made = itertools.count()
+
+    class Killed(Inline):
+        """The first executors end with their job, the third with whatever it is given first."""
+
+        def __init__(self) -> None:
+            self._number = next(made)
+            super().__init__(lambda job: self._number < 2 and job == 3)
+
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if self._number == 2:
+                self.broken, future = True, Future[Any]()
+                future.set_exception(BrokenExecutor("killed while it began"))
+                self._number = 3
+                return future
+            return super().submit(fn, *arguments, **more)
+
+    assert run(range(5), echo, Killed).statuses == {"completed": 5}
+
+
 @pytest.mark.parametrize("first", [0, 5])
 def test_many_jobs_that_end_their_process(first: int) -> None:
     """An executor that does other work is not to blame: each is told, however many there are."""
