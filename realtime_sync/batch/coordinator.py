@@ -23,8 +23,6 @@ from .ticket import MOST, Ticket, failed, killed
 
 __all__ = ["Coordinator", "Worker", "twice"]
 
-#: Executors that may break around a job before it runs alone, to see whether it is the one.
-_SUSPECT = 2
 _BACK_OFF = (0.5, 60.0)  # seconds before the second attempt; doubled up to this
 _GRACE = 5.0  # seconds that what runs is waited for when the run is stopped
 #: Seconds after which a wait looks up: a signal that comes just before the thread sleeps wakes
@@ -250,9 +248,7 @@ class Coordinator:
             self._pool.check(self._worker)
             self._loaded = True
         ticket.breaks += 1
-        # a cluster has tried it on several processes before it says so
-        surely = ticket.breaks >= _SUSPECT or not isinstance(came, BrokenExecutor)
-        if killed(came) and surely:
+        if killed(came) and ticket.suspect(came):
             self._suspects.append(ticket)
         elif ticket.breaks > MOST:
             raise BrokenExecutor(f"the executor gave job {ticket.id!r} back {ticket.breaks} times")

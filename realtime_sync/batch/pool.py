@@ -26,7 +26,7 @@ __all__ = ["Maker", "Pool", "processes"]
 Maker: TypeAlias = Callable[[], Executor]
 
 #: Executors made anew without any job having ended well in between, after which the next has to
-#: show that it works: then it is the jobs that break them, each of them three at most.
+#: show that it works: then it is the jobs that break them, each of them four at most.
 _FRUITLESS = 6
 _TRIES = 3  # of what can harm no process: one may end by accident
 _PROBE = 60.0  # seconds within which a new executor has to do something trivial

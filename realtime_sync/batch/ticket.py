@@ -15,6 +15,8 @@ __all__ = ["MOST", "Ticket", "failed", "killed"]
 
 #: How often one job may be refused for the rate, or be given back by a cluster.
 MOST = 50
+#: Executors that may break around a job before it runs alone.
+_SUSPECT = 2
 #: What Dask and Ray say of a job where several processes ended, one after the other; Dask of all
 #: jobs that they had been given.
 _KILLERS = ("KilledWorker", "WorkerCrashedError")
@@ -52,13 +54,19 @@ class Ticket:
         if isinstance(came, CancelledError):
             return None
         if killed(came):
-            return _crashed(came) if self.alone else None
+            # twice where it is a process that may have ended by accident
+            sure = self.alone and (_tried(came) or self.breaks > _SUSPECT)
+            return _crashed(came) if sure else None
         # the executor's own (`attempt` raises no other), such as what Dask has for a result whose
         # worker has died since: it may have lost an answer, so the job runs once more
         # (KeyboardInterrupt as well: Ctrl-C reaches the processes of a pool, too)
         if not self.breaks:
             return None
         return failed(came)
+
+    def suspect(self, came: BaseException) -> bool:
+        """Whether it runs alone from now on, to see whether it ends its processes."""
+        return _tried(came) or self.breaks >= _SUSPECT
 
     def result(self, came: Attempt, run: str) -> Result:
         """What is told of it."""
@@ -83,6 +91,11 @@ class Ticket:
 def killed(came: object) -> bool:
     """Whether a process that had the job is gone."""
     return isinstance(came, BrokenExecutor) or type(came).__name__ in _KILLERS
+
+
+def _tried(came: BaseException) -> bool:
+    """Whether several processes have ended: a cluster has seen to that."""
+    return not isinstance(came, BrokenExecutor)
 
 
 def failed(error: BaseException) -> Attempt:
