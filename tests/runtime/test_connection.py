@@ -703,6 +703,8 @@ def test_loss_tells_everybody_the_right_thing(line: Line) -> None:
     request = session.request({"type": "input_audio_buffer.clear"})
     iterator = session.events("test.never")
     waiting = Task(session.wait_for, "test.never", timeout=None)
+    while len(session._watches._all) < 2:  # the iterator's and his
+        threading.Event().wait(0.001)
     pipe.expect("conversation.item.create")
     response_id = pipe.begin(pipe.expect("response.create"))
     pipe.delta(response_id, "The answ")
