@@ -61,5 +61,8 @@ class Thread(threading.Thread):
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, up to `timeout` seconds."""
         deadline = Deadline(timeout)
-        if not self.is_alive() or self._over.wait(deadline.remaining()):
+        if self.is_alive() and not self._over.wait(deadline.remaining()):
+            return
+        # where gevent has put its own class in place since, nobody tells ours of a greenlet's end
+        if isinstance(self, threading.Thread):
             super().join(deadline.remaining())  # for what Python itself does at a thread's end
