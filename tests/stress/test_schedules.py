@@ -216,6 +216,26 @@ class Schedule:
         if self.policy.renew_every is not None:
             with contextlib.suppress(RealtimeError):  # one may still be due
                 self.session.wait_for("connection.restored", timeout=self.policy.renew_every + 0.1)
+            self._stay()
+
+    def _stay(self) -> None:
+        """No renewal waits for a moment when nothing runs.
+
+        It could come just when both sides are looked at, the next server still without an item.
+        """
+        connection, done = self.session._connection, threading.Event()
+
+        def stay() -> None:
+            if connection._parting is not None and not connection._resetting:
+                connection._renewal_failed(ConnectionLost("calm"))
+            if connection._renewer is not None:
+                connection._renewer.cancel()
+            done.set()
+
+        loop = connection._loop
+        if loop is not None:
+            loop.call(stay)
+            done.wait(SLACK)
 
     # --- the callers
 
