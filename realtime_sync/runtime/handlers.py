@@ -14,7 +14,7 @@ from ..events.beta import SERVER_NAMES
 from ..events.local import LOCAL_EVENTS
 from ..events.server import SERVER_EVENTS
 
-__all__ = ["Handlers", "Wanted", "event_type"]
+__all__ = ["Handlers", "Wanted", "check_plain", "event_type"]
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,8 @@ class Handlers:
         """Register `fn(event)`.
 
         Raises:
-            TypeError: It cannot be called with one argument, or is a coroutine function.
+            TypeError: It cannot be called with one argument, or would not run when called: a
+                coroutine function, a generator.
         """
         _check(fn)
         with self._changing:
@@ -160,11 +161,30 @@ class Handlers:
             yield handler.fn
 
 
+#: What only makes an object when it is called, and runs later, or never.
+_LAZY: dict[Callable[[Any], bool], str] = {
+    inspect.iscoroutinefunction: "a coroutine function",
+    inspect.isasyncgenfunction: "an asynchronous generator",
+    inspect.isgeneratorfunction: "a generator",
+}
+
+
+def check_plain(fn: Callable[..., object], what: str) -> None:
+    """Refuse a function that does nothing by being called.
+
+    Raises:
+        TypeError: A coroutine function, or a generator.
+    """
+    for run in (fn, type(fn).__call__):  # an object's may be async
+        for lazy, kind in _LAZY.items():
+            if lazy(run):
+                raise TypeError(f"{what} is a plain function; this one is {kind}")
+
+
 def _check(fn: Callable[[Any], object]) -> None:
     if not callable(fn):
         raise TypeError(f"a handler is a function of one event, not {type(fn).__name__}")
-    if inspect.iscoroutinefunction(fn):
-        raise TypeError("a handler is a plain function; this one is a coroutine function")
+    check_plain(fn, "a handler")
     try:
         inspect.signature(fn).bind(object())
     except TypeError:

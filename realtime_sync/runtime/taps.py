@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from ..events.base import Event, UnknownEvent
 from ..events.local import ConnectionClosed, ConnectionLost
 from .clock import Deadline, monotonic
+from .handlers import check_plain
 
 __all__ = ["BEGAN", "Recorder", "Tap", "Taps"]
 
@@ -52,6 +53,7 @@ class Taps:
         """Show `fn` everything from now on; the function that ends it."""
         if not callable(fn):
             raise TypeError(f'tap: a function of ("sent" or "received", event), not {fn!r}')
+        check_plain(fn, "a tap")
         own: Tap = lambda direction, event: fn(direction, event)  # noqa: E731  # one per add
         own.__dict__["tap"] = fn
         with self._changing:

@@ -199,7 +199,27 @@ async def coroutine(_: Event) -> None:
     """Not a handler."""
 
 
-@pytest.mark.parametrize("wrong", [5, "print", coroutine, lambda: None, lambda a, b: None])
+async def asynchronous_generator(_: Event) -> Any:
+    """No more."""
+    yield
+
+
+def generator(_: Event) -> Any:
+    """Neither."""
+    yield
+
+
+class Called:
+    """Nor this."""
+
+    async def __call__(self, _: Event) -> None:
+        """It would be made, and not awaited."""
+
+
+LAZY = [coroutine, asynchronous_generator, generator, functools.partial(generator), Called()]
+
+
+@pytest.mark.parametrize("wrong", [5, "print", *LAZY, lambda: None, lambda a, b: None])
 def test_no_handlers(wrong: Any) -> None:
     """A handler is a plain function that can be called with one argument."""
     with pytest.raises(TypeError, match="a handler is"):

@@ -25,6 +25,17 @@ def test_show() -> None:
     assert seen == [(1, "sent", shown), (2, "sent", shown)]
 
 
+async def coroutine(_direction: str, _event: Any) -> None:
+    """Nobody would await it."""
+
+
+@pytest.mark.parametrize("wrong", [5, coroutine])
+def test_no_taps(wrong: Any) -> None:
+    """A tap is a plain function."""
+    with pytest.raises(TypeError, match="tap"):
+        Taps().add(wrong)
+
+
 @pytest.mark.parametrize("frame", [b"no json", b"[1]", b"\xff", b"[" * 100_000])
 def test_unparsable(frame: bytes) -> None:
     """What is no event is shown as unparsable."""
