@@ -183,8 +183,8 @@ class Pool:
         name = getattr(worker, "__qualname__", type(worker).__qualname__)
         raise ConfigurationError(
             f"worker: {name} cannot be loaded where the jobs run: {why}; put it into a module that"
-            " can be imported there: a function of a notebook, of `python -c`, or below"
-            ' `if __name__ == "__main__":` cannot'
+            " can be imported there, and its tools: a function of a notebook, of `python -c`, or"
+            ' below `if __name__ == "__main__":` cannot'
         ) from why
 
     def warm_up(self) -> None:

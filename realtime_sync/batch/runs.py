@@ -76,6 +76,8 @@ def run(
     if on_result is not None and not callable(on_result):
         raise ConfigurationError(f"on_result: a function, not {type(on_result).__name__}")
     rate = RateLimit.of(rate_limit)
+    if not isinstance(results, (str, os.PathLike, type(None))):
+        raise ConfigurationError(f"results: a path, not {results!r}")
     path = None if results is None else os.fspath(results)
     if path is not None and is_parquet(path):
         from .parquet import check_there

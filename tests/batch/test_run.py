@@ -461,6 +461,7 @@ def echo_with(job: Any, tool: Any) -> Any:
         ({"jobs": [{"name": 1}]}, "jobs: each needs an id"),
         ({"worker": "abc"}, "worker"),
         ({"on_result": 3}, "on_result"),
+        ({"results": 3}, "results: a path, not 3"),
     ],
 )
 def test_wrong_arguments(wrong: dict[str, Any], said: str) -> None:
