@@ -90,7 +90,7 @@ class Opening(Receiving):
                 return None
             self.close(Deadline(SOON))
         if isinstance(exc, ConnectError) and exc.status is None and late:
-            timeout = RealtimeTimeout(str(exc))
+            timeout = RealtimeTimeout(f"{exc}; give it more by timeout=")
             timeout.__cause__ = exc
             return timeout
         return exc
@@ -100,7 +100,8 @@ class Opening(Receiving):
         try:
             reply.result_by(Deadline(GRACE))
         except ConnectError as exc:
-            return exc  # it says what there was no time for
+            exc.__context__ = None  # the timeout, of which it says more: what there was no time for
+            return exc
         except RealtimeError:
             pass  # nothing that the timeout does not say
         except KeyboardInterrupt as exc:
