@@ -187,7 +187,11 @@ class Microphone:
             self._thread.join(timeout)
 
     def __enter__(self) -> Microphone:
-        return self.open()
+        try:
+            return self.open()
+        except BaseException:  # too late, or Ctrl-C: the device may open yet
+            self.close(timeout=0)
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()

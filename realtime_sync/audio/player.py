@@ -265,7 +265,11 @@ class Player:
             thread.join(timeout)
 
     def __enter__(self) -> Any:
-        return self.open()
+        try:
+            return self.open()
+        except BaseException:  # too late, or Ctrl-C: the device may open yet
+            self.close(timeout=0)
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pipe import LIMIT
 
-from realtime_sync.audio import DeviceChange, Microphone, PreRoll, VirtualClock, ports
+from realtime_sync.audio import DeviceChange, Microphone, PreRoll, Speaker, VirtualClock, ports
 from realtime_sync.errors import AudioError, DeviceLost, DeviceNotFound
 
 from .portaudio import FakeDevice
@@ -94,6 +96,36 @@ def test_a_library_that_fails(
     with pytest.raises(AudioError, match="Invalid input channel count"):
         microphone.read()
     assert len(logged_errors) == 1
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("kind", [Microphone, Speaker])
+def test_ctrl_c_while_a_device_is_opened(
+    kind: Any, on_card: Callable[..., Any], clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`with` gives it back, as soon as the library has come back: nobody else could."""
+    device = on_card(kind, FakeDevice("mic", 1, 1, 24_000), clock=clock)
+    opening, release, find = threading.Event(), threading.Event(), ports.find
+
+    def slow(*args: Any) -> Any:
+        opening.set()
+        release.wait(LIMIT)
+        return find(*args)
+
+    def press() -> None:
+        opening.wait(LIMIT)
+        _thread.interrupt_main()
+
+    monkeypatch.setattr(ports, "find", slow)
+    pressing = threading.Thread(target=press)
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come as soon as that begins
+        pressing.start()
+        with device:
+            pass
+    pressing.join()
+    release.set()
+    device._thread.join(LIMIT)
+    assert not device._thread.is_alive()
 
 
 def test_overflows_are_counted(listen: Any, clock: VirtualClock, monkeypatch: Any) -> None:
