@@ -104,7 +104,7 @@ class Coordinator:
         """Give out what may run; seconds until more may, infinite: once something has ended."""
         while True:
             now = monotonic()
-            if len(self._flying) >= self._limits.room or (self._suspects and self._flying):
+            if len(self._flying) >= self._limits.room or (self._flying and self._one_alone()):
                 return math.inf
             self._next = self._next or self._due(now)
             if self._next is None:
@@ -115,6 +115,10 @@ class Coordinator:
                 return wait
             ticket, self._next = self._next, None
             self._submit(ticket)
+
+    def _one_alone(self) -> bool:
+        """Whether what runs, or what comes next, has nothing beside it."""
+        return bool(self._suspects) or next(iter(self._flying)).alone
 
     def _due(self, now: float) -> Ticket | None:
         """The next that may run; None: there is none now."""
@@ -152,7 +156,7 @@ class Coordinator:
             self._flying.discard(ticket)
             raise
         except Exception as exc:  # the job does not pickle, say
-            if type(exc) is RuntimeError:  # the executor was shut down
+            if self._pool.refuses_all(exc):
                 self._flying.discard(ticket)
                 raise
             verdict = failed(exc)

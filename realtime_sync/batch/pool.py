@@ -187,6 +187,14 @@ class Pool:
             ' below `if __name__ == "__main__":` cannot'
         ) from why
 
+    def refuses_all(self, error: Exception) -> bool:
+        """Whether the error with which it took no job is its own: it was shut down, say."""
+        try:
+            self._executor.submit(os.getpid)
+        except Exception as exc:
+            return type(exc) is type(error)
+        return False
+
     def warm_up(self) -> None:
         """See that a process of ours is there: one that ends now is not the next job's affair."""
         if self._make is None:

@@ -592,6 +592,39 @@ def test_a_process_that_ends_before_it_has_its_job() -> None:
     assert run(range(5), echo, Killed).statuses == {"completed": 5}
 
 
+def test_what_runs_alone_has_nothing_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of those that may end their processes, too."""
+    beside: list[Any] = []
+    alone: list[Future[Any]] = []
+
+    class Landings(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            if alone:
+                alone.pop().set_result(tried.attempt(echo, 0, "1"))
+            return super().get(block, timeout)
+
+    there = SimpleNamespace(SimpleQueue=Landings, Empty=queue.Empty)
+    monkeypatch.setattr("realtime_sync.batch.coordinator.queue", there)
+
+    class Cluster(Inline):
+        blamed = 1
+
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            beside.extend((arguments[1],) if alone else ())
+            if arguments[1] != 0:
+                return super().submit(fn, *arguments, **more)
+            future: Future[Any] = Future()
+            if self.blamed:
+                self.blamed -= 1
+                future.set_exception(KilledWorker("4 workers have ended"))
+            else:
+                alone.append(future)
+            return future
+
+    assert run(range(6), echo, Cluster(), concurrency=2).statuses == {"completed": 6}
+    assert beside == []
+
+
 @pytest.mark.parametrize("first", [0, 5])
 def test_many_jobs_that_end_their_process(first: int) -> None:
     """An executor that does other work is not to blame: each is told, however many there are."""
@@ -729,6 +762,27 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(OSError, match="full"):
         run(range(5), echo, results=path)
     assert path.read_bytes() == b""
+
+
+def test_an_executor_that_takes_no_job_any_more(tmp_path: Path) -> None:
+    """As Dask's once its scheduler is gone: the run ends, and no job is told as failed for that."""
+
+    class Gone(Exception):
+        """As Dask has it."""
+
+    class Closed(Inline):
+        taken = 0
+
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if self.taken == 2:
+                raise Gone
+            self.taken += 1
+            return super().submit(fn, *arguments, **more)
+
+    path = tmp_path / "results.jsonl"
+    with pytest.raises(Gone):
+        run(range(5), echo, Closed(), results=path)
+    assert [one["job"] for one in lines(path)] == [0, 1]
 
 
 def test_an_executor_of_the_callers_stays() -> None:
