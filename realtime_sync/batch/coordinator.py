@@ -28,6 +28,7 @@ _GRACE = 5.0  # seconds that what runs is waited for when the run is stopped
 #: Seconds after which a wait looks up: a signal that comes just before the thread sleeps wakes
 #: nobody, and Ctrl-C would be heard with the next result.
 _POLL = 0.2
+_SILENCE = 30.0  # seconds after which an executor is asked whether it is there
 
 Worker = Callable[[Any], Any]
 #: What came of an attempt, and what becomes of its job: None, it is not over.
@@ -61,6 +62,7 @@ class Coordinator:
         self._later: list[tuple[float, int, Ticket]] = []  # when it is due; a heap
         self._count = 0  # tickets that were put there, and calls that were made
         self._suspects: deque[Ticket] = deque()  # each to run alone
+        self._heard = monotonic()  # when an attempt has ended, or the executor has been asked
         self._loaded = not pool.pickles  # it is known that the executor can have the worker
         # from executors' threads
         self._landings: queue.SimpleQueue[_Landing] = queue.SimpleQueue()
@@ -190,7 +192,11 @@ class Coordinator:
         try:
             landing = self._landings.get(timeout=max(0.0, timeout))
         except queue.Empty:
+            if self._flying and monotonic() - self._heard > _SILENCE:
+                self._heard = monotonic()
+                self._pool.ask()
             return
+        self._heard = monotonic()
         while landing is not None:
             self._see_to(*landing)
             try:

@@ -195,6 +195,14 @@ class Pool:
             return type(exc) is type(error)
         return False
 
+    def ask(self) -> None:
+        """See that an executor of the caller's is there: some never say of what they have.
+
+        Raises whatever it raises when it is given something.
+        """
+        if self._make is None and self.pickles:
+            self._executor.submit(os.getpid)
+
     def warm_up(self) -> None:
         """See that a process of ours is there: one that ends now is not the next job's affair."""
         if self._make is None:

@@ -785,6 +785,27 @@ def test_an_executor_that_takes_no_job_any_more(tmp_path: Path) -> None:
     assert [one["job"] for one in lines(path)] == [0, 1]
 
 
+def test_an_executor_that_falls_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Dask's futures wait for ever once its scheduler is gone: whether it takes jobs is asked."""
+    monkeypatch.setattr("realtime_sync.batch.coordinator._SILENCE", 0.1)
+    monkeypatch.setattr("realtime_sync.batch.coordinator._GRACE", 0.05)
+
+    class Silent(Executor):
+        given = 0
+
+        def submit(self, fn: Any, /, *arguments: Any, **_: Any) -> Future[Any]:
+            self.given += 1
+            if self.given > 2:
+                raise ConnectionError("the client is closed")
+            return Future()
+
+    path = tmp_path / "results.jsonl"
+    running = Task(run, ["a", "b"], echo, Silent(), results=path)
+    with pytest.raises(ConnectionError, match="is closed"):
+        running.result()
+    assert path.read_bytes() == b""
+
+
 def test_an_executor_of_the_callers_stays() -> None:
     """It is not shut down."""
     with ThreadPoolExecutor(2) as pool:
