@@ -64,10 +64,6 @@ class Loop:
         except RuntimeError:  # the system has none left
             self._close()
             raise
-        except BaseException:  # Ctrl-C, and it may have begun: it ends, and closes what it has
-            self._stopping = True
-            self._kick()
-            raise
 
     def release(self, timeout: float | None) -> bool:
         """Give back what `acquire()` gave; the last one ends the thread and joins it.
@@ -372,8 +368,13 @@ def acquire() -> Loop:
     with _guard:
         if _loop is None:
             loop = Loop()
-            loop.start()
-            _loop = loop
+            try:
+                loop.start()
+                _loop = loop
+            except BaseException:  # Ctrl-C, and it may have begun: it ends, and closes what it has
+                loop._stopping = True
+                loop._kick()
+                raise
         _loop.users += 1
         return _loop
 
