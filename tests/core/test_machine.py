@@ -71,6 +71,7 @@ class Sessions(RuleBasedStateMachine):
         self.turns: dict[str, Turn] = {}
         self.asked: dict[str, None] = {}  # those whose question has gone out
         self.question: dict[str, str | None] = {}  # response -> the newest question then
+        self.deleted: set[str] = set()  # items that somebody wanted gone
         self.spoken: dict[str, int] = {}  # audio of the last link: as in `Honest`
         self.records: dict[str, ResponseRecord] = {}
         self.said: dict[str, list[str]] = {}  # response that is over -> the texts of its items
@@ -134,7 +135,10 @@ class Sessions(RuleBasedStateMachine):
         newest = [self.question[record.id] for record in turn.records]
         assert newest[0] == f"{turn.key}_asked"
         for asked in newest:
-            other = self.turns[(asked or "").removesuffix("_asked")]
+            if asked is None:  # not told again
+                assert f"{turn.key}_asked" in self.deleted
+                continue
+            other = self.turns[asked.removesuffix("_asked")]
             assert other is turn or other.parent is not None
 
     def running_tools(self) -> list[fx.Call]:
@@ -211,6 +215,7 @@ class Sessions(RuleBasedStateMachine):
     @rule(data=st.data())
     def send_delete(self, data: st.DataObject) -> None:
         item = data.draw(st.sampled_from(["u_unknown", *self.server.items[-4:]]))
+        self.deleted.add(item)
         self.say("conversation.item.delete", item_id=item)
 
     @rule(data=st.data(), tenths=st.integers(0, 12))
