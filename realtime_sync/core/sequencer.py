@@ -3,7 +3,8 @@
 A *job* is one `response.create` of the default conversation that has not been created yet. Jobs
 of a running turn go first; a new turn waits until no other runs, or two askers' items would both
 stand in the conversation before the first answer. A turn begun inside a tool is nested: it does
-not wait for the turn that runs the tool, which waits for it. No thread, no socket, no clock.
+not wait for the turn that runs the tool, which waits for it, nor for one whose tools may have to
+wait for that tool. No thread, no socket, no clock.
 """
 
 from __future__ import annotations
@@ -319,12 +320,25 @@ class Sequencer(Begun):
             return not (self.speaking and job.turn.overtaken)
         if job.turn in self.turns:
             return True
-        # nested: another turn that waits for its tools may wait for the very tool that asks
-        nested = job.turn.parent is not None
         return all(
-            job.turn.within(turn) or (nested and turn.calls) or (job.urgent and not turn.records)
+            job.turn.within(turn)
+            or self._holds_up(job.turn, turn)
+            or (job.urgent and not turn.records)
             for turn in self.turns
         )
+
+    def _holds_up(self, turn: Turn, other: Turn) -> bool:
+        """Whether a tool of the other turn may wait for one that waits for this turn.
+
+        Each depth of nesting has threads of its own, which may all be taken; and a call of a tool
+        may have to wait for another one of the same.
+        """
+        if not other.calls:
+            return False
+        if len(other.callers) < len(turn.callers):
+            return True
+        calling = turn.calling
+        return any(calling & inner.called for inner in self.turns if inner.within(other))
 
     def _turn(self, key: str) -> Turn | None:
         """The turn, or the create that begins one, that somebody waits for under `key`."""

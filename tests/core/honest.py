@@ -12,6 +12,7 @@ from typing import Any
 
 ACTIVE = "conversation_already_has_active_response"
 AUDIO_100_MS = base64.b64encode(bytes(4800)).decode()
+TOOLS = "add", "multiply"
 
 Wire = dict[str, Any]
 
@@ -123,7 +124,8 @@ class Honest:
         """A response comes to its end, with these calls, or else with what it has said."""
         self.close(response, status)
         for call in calls:
-            base = {"type": "function_call", "call_id": call, "name": "add", "arguments": "{}"}
+            name = TOOLS[self.count % 2]
+            base = {"type": "function_call", "call_id": call, "name": name, "arguments": "{}"}
             item = {"id": self._id("i"), **base}
             self._output("response.output_item.added", response, item=item)
             if self.running[response].default:

@@ -75,6 +75,7 @@ class Play:
         params: Any = None,
         max_rounds: int = 5,
         item_id: str | None = None,
+        caller: str | None = None,
     ) -> None:
         part = {"type": "input_text", "text": text}
         user = {"id": f"{key}_item", "type": "message", "role": "user", "content": [part]}
@@ -85,6 +86,7 @@ class Play:
             items=(event,) if text else (),
             max_rounds=max_rounds,
             parent=self.turns.get(parent or ""),
+            caller=caller,
         )
         self.answers[key] = 0
         self.state.begin(turn)

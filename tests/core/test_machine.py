@@ -35,7 +35,7 @@ from realtime_sync.events.items import Item
 from realtime_sync.items import sendable
 
 from . import honest, links, reference
-from .honest import ACTIVE, Honest
+from .honest import ACTIVE, TOOLS, Honest
 from .links import Links
 
 ENDS = {ServerError: "refused", ResponseFailed: "failed", ConnectionLost: "lost"}
@@ -64,7 +64,7 @@ class Sessions(RuleBasedStateMachine):
             new_item_id=lambda: self.name("item_"),
             sendable=sendable,
         )
-        self.state.calls.set_tools(frozenset({"add"}), frozenset())
+        self.state.calls.set_tools(frozenset(TOOLS), frozenset())
         self.server = Honest(echo=self.echo)
         self.reference = Links()
         self.settled: dict[str, str | None] = {}  # who waits: None; then how it ended

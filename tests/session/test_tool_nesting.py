@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -18,7 +19,10 @@ LIMIT = 15.0
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_tools_that_ask(threads: int, make: Opener, server: LocalServer) -> None:
-    """Each asks the model, which calls a tool again: no thread waits for one that waits for it."""
+    """Each asks the model, which calls a tool again, once, and gets the answer to its question.
+
+    No thread waits for one that waits for it.
+    """
 
     def inner(n: int) -> str:
         """Answers."""
@@ -31,15 +35,15 @@ def test_tools_that_ask(threads: int, make: Opener, server: LocalServer) -> None
     with make(tools=[outer, inner], tool_threads=threads) as session:
         server.reply([server.call("outer", n=n) for n in range(6)])
         response = session.ask("go", timeout=30)
-        outputs = [
-            item.output or ""
-            for item in session.conversation.items
-            if item.type == "function_call_output"
-        ]
-        assert sorted(text for text in outputs if "returned" not in text) == [
-            f"inner {n}" for n in range(6)
-        ]
-        assert sum("returned" in text for text in outputs) == 6
+        calls = {item.call_id: item for item in session.conversation.items if item.arguments}
+        outputs = [item for item in session.conversation.items if item.output]
+        made = {"inner": {}, "outer": {}}
+        for item in outputs:
+            call = calls[item.call_id]
+            made[call.name][json.loads(call.arguments)["n"]] = item.output
+        assert len(outputs) == 12
+        assert made["inner"] == {n: f"inner {n}" for n in range(6)}
+        assert all(f"inner returned: inner {n}" in made["outer"][n] for n in range(6))
         assert "returned" in response.text
 
 
