@@ -8,7 +8,7 @@ import os
 import queue
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError
 from typing import Any
 
 from ..errors import ConfigurationError, RealtimeError
@@ -257,7 +257,10 @@ class Coordinator:
         if not self._loaded:
             self._pool.check(self._worker)
             self._loaded = True
-        ticket.breaks += 1
+        if killed(came) or isinstance(came, CancelledError):
+            ticket.breaks += 1
+        else:
+            ticket.errors += 1
         if killed(came) and ticket.suspect(came):
             self._suspects.append(ticket)
         elif ticket.breaks > MOST:

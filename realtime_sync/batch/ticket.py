@@ -32,6 +32,7 @@ class Ticket:
     attempts: int = 0  # that came to an end, but for refusals
     refusals: int = 0
     breaks: int = 0  # how often an executor has broken around it, or given it back
+    errors: int = 0  # of the executor's own
     number: str = ""  # of the attempt that is under way
     generation: int = 0  # of the executor that has it
     alone: bool = False  # nothing else runs beside it
@@ -60,9 +61,7 @@ class Ticket:
         # the executor's own (`attempt` raises no other), such as what Dask has for a result whose
         # worker has died since: it may have lost an answer, so the job runs once more
         # (KeyboardInterrupt as well: Ctrl-C reaches the processes of a pool, too)
-        if not self.breaks:
-            return None
-        return failed(came)
+        return failed(came) if self.errors else None
 
     def suspect(self, came: BaseException) -> bool:
         """Whether it runs alone from now on, to see whether it ends its processes."""

@@ -732,6 +732,21 @@ def test_an_error_of_the_executors_own(times: int, status: str) -> None:
     assert len(called) == 6
 
 
+def test_an_error_of_the_executors_own_after_a_break() -> None:
+    """A process that ended before is another matter: the job runs once more, too."""
+    errors: list[Exception] = [KilledWorker("4 workers have ended"), TypeError("no answer")]
+
+    class Losing(Inline):
+        def submit(self, fn: Any, /, *arguments: Any, **more: Any) -> Future[Any]:
+            if arguments[1] != 2 or not errors:
+                return super().submit(fn, *arguments, **more)
+            future: Future[Any] = Future()
+            future.set_exception(errors.pop(0))
+            return future
+
+    assert run(range(5), echo, Losing()).statuses == {"completed": 5}
+
+
 def test_a_job_that_cannot_be_given_out() -> None:
     """It does not pickle, say: it is told, and the others run."""
 
