@@ -700,6 +700,7 @@ def test_an_old_thread_breaks(loop, caplog):
     old = Loop()
     old._select = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
     old.start()
+    old._thread.join(LIMIT)
     assert (old.join(LIMIT), acquire()) == (True, loop)
     loop.release(LIMIT)
 

@@ -586,6 +586,7 @@ def test_instructions_that_hang(
         assert session.ask("go").text == "sorry"
         assert asked.is_set()
         assert outputs(session)[0]["error"]["type"] == "timeout"
+        tool.timeout = LIMIT
         go.set()
         for _ in range(100):  # while it is not over yet, no other step is made
             server.reply(server.call("transfer_to_oven"), "Loaves.")

@@ -271,7 +271,8 @@ def test_a_link_lost_for_good(peer: Peer) -> None:
     """Every wait ends when the link is lost and not made anew."""
     made = TranslationSession(endpoint=peer.endpoint, ping_interval=None, reconnect=None)
     session, link = made.open(), peer.link()
-    one = later(lambda: next(session.output_text()))
+    texts = session.output_text()
+    one = later(lambda: next(texts))
     two = later(lambda: session.translate(SOUND, timeout=None))
     link.hear("session.close")
     link.connection.socket.shutdown(socket.SHUT_RDWR)
