@@ -88,10 +88,9 @@ class Loop:
         return self.join(timeout)
 
     def join(self, timeout: float | None) -> bool:
-        """Wait for the thread, if it is to end: after a release that could not wait for it.
+        """Wait for the thread, if it is to end; False if it still runs, but for oneself.
 
-        Returns:
-            False if it should have ended but still runs. On the I/O thread itself: True at once.
+        After a release that could not wait for it.
         """
         if not self._stopping or self._dead or self.in_loop():
             return True
@@ -165,8 +164,6 @@ class Loop:
     def __repr__(self) -> str:
         state = "dead" if self._dead else "ending" if self._stopping else "running"
         return f"<Loop {state}, {len(self._watches)} links, {self.users} users>"
-
-    # -- the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
         forbidden.add(threading.get_ident())
@@ -364,19 +361,30 @@ _inherited: list[Loop] = []  # of a forked child: kept, since collecting them wo
 
 def acquire() -> Loop:
     """The process's loop, started if need be. Every call wants one `release`."""
+    held = None
+    try:
+        with _guard:
+            held = _taken()
+        return held  # noqa: RET504  # it is needed below
+    except BaseException:  # Ctrl-C as the guard is left: nobody will know that he has it
+        if held is not None:
+            held.release(0)
+        raise
+
+
+def _taken() -> Loop:
     global _loop
-    with _guard:
-        if _loop is None:
-            loop = Loop()
-            try:
-                loop.start()
-                _loop = loop
-            except BaseException:  # Ctrl-C, and it may have begun: it ends, and closes what it has
-                loop._stopping = True
-                loop._kick()
-                raise
-        _loop.users += 1
-        return _loop
+    if _loop is None:
+        loop = Loop()
+        try:
+            loop.start()
+            _loop = loop
+        except BaseException:  # Ctrl-C, and it may have begun: it ends, and closes what it has
+            loop._stopping = True
+            loop._kick()
+            raise
+    _loop.users += 1
+    return _loop
 
 
 def _after_fork_in_child() -> None:

@@ -176,6 +176,34 @@ def test_one_thread_for_all():
         assert second.release(LIMIT)  # once too often: nothing
 
 
+def test_ctrl_c_as_the_guard_is_left(monkeypatch):
+    """Who has not been given the loop does not keep it, alone or beside others."""
+
+    class Guard:
+        lock, times = threading.RLock(), 1
+
+        def __enter__(self):
+            self.lock.acquire()
+
+        def __exit__(self, *_):
+            self.lock.release()
+            self.times -= 1
+            if self.times == 0:
+                raise KeyboardInterrupt
+
+    for beside in (False, True):
+        others = [acquire()] if beside else []
+        monkeypatch.setattr(module, "_guard", Guard())
+        with pytest.raises(KeyboardInterrupt):
+            acquire()
+        for other in others:
+            assert other.users == 1
+            assert other.release(LIMIT)
+        for thread in io_threads():
+            thread.join(LIMIT)
+        assert io_threads() == []
+
+
 def test_calls_before_the_release_run():
     """What was asked for before the last release is done before the thread ends."""
     loop, done = acquire(), []
