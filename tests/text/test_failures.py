@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -398,11 +399,15 @@ def test_a_thread_that_cannot_start(api: Api, chat: Chat, monkeypatch: pytest.Mo
     """A system without threads is an error of ours."""
     session = chat().open()
 
-    def none(_: Any) -> None:
-        raise RuntimeError("can't start new thread")
+    class Unstartable(threading.Thread):
+        def __init__(self, target: Any, name: str) -> None:
+            super().__init__(target=target, name=name)
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr("realtime_sync.text.link.start", none)
+        patch.setattr("realtime_sync.text.link.Thread", Unstartable)
         with pytest.raises(ProtocolError, match="thread"):
             session.ask("Hello!", timeout=LIMIT)
     assert session.history == ()
