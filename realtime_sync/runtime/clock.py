@@ -141,11 +141,30 @@ class Condition(threading.Condition):
 
 
 class Event(threading.Event):
-    """An event that Ctrl-C cannot leave locked."""
+    """An event that Ctrl-C cannot leave locked.
+
+    All of it is here: what gevent puts in the place of Python's is of another making.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._cond = Condition()
+        self._happened = False  # guarded by the condition
+
+    def is_set(self) -> bool:
+        """Whether it was set, and not cleared since."""
+        return self._happened
+
+    def set(self) -> None:
+        """End every wait."""
+        with self._cond:
+            self._happened = True
+            self._cond.notify_all()
+
+    def clear(self) -> None:
+        """Make waits wait again."""
+        with self._cond:
+            self._happened = False
 
     def wait(self, timeout: float | None = None) -> bool:
         """Whether it was set in time."""
