@@ -32,6 +32,9 @@ class Thread(threading.Thread):
         self, target: Callable[..., object], name: str, args: tuple[Any, ...] = ()
     ) -> None:
         super().__init__(target=target, name=name, args=args, daemon=True)
+        # start() waits for this one of Python's: Ctrl-C would leave it locked, and come out of it
+        # as a RuntimeError, which says that there was no thread to be had
+        self._started = Event()
         self._over = Event()
         self._process = os.getpid()  # in its forked child, no thread of this one runs
 

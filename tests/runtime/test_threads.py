@@ -60,6 +60,12 @@ def test_ctrl_c_in_a_join() -> None:
     assert not thread.is_alive()
 
 
+def test_ctrl_c_in_a_start() -> None:
+    """Ctrl-C comes out of it as itself: what start() waits for is an event of ours."""
+    thread = Thread(print, "realtime-new")
+    assert isinstance(thread._started, Event)
+
+
 def test_a_thread_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that ends by an exception has ended."""
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
