@@ -29,6 +29,13 @@ class Ends:
         self.live = live
         self.own = own
 
+    def close(self, timeout: float) -> None:
+        """Give back what was made here; a device within so many seconds."""
+        if self.own and isinstance(self.source, Microphone):
+            self.source.close(timeout=timeout)
+        elif self.own:
+            self.source.close()
+
 
 def microphone_of(given: Any, clock: Clock | None) -> Ends:
     """The caller's microphone.
@@ -53,8 +60,8 @@ def microphone_of(given: Any, clock: Clock | None) -> Ends:
 
 def player_of(
     given: Any, clock: Clock | None, monitor: Callable[[bytes], object]
-) -> tuple[Player, Callable[[], object]]:
-    """What plays to the caller's speaker, and what gives back what was made here.
+) -> tuple[Player, Callable[[float], object]]:
+    """What plays to the caller's speaker, and what gives back, in so many seconds, what it made.
 
     Args:
         given: See `RealtimeSession.talk`.
@@ -66,14 +73,14 @@ def player_of(
     """
     if isinstance(given, Player):
         given._monitor = monitor
-        return given, lambda: None
+        return given, lambda _: None
     if is_file(given):
         sink = WavSink(given)
         # a file has no present: silence between two replies takes its time in it, too
         player = Player(sink, silence=True, monitor=monitor, clock=clock)
 
-        def close() -> None:
-            player.close()
+        def close(timeout: float) -> None:
+            player.close(timeout=timeout)
             sink.close()
 
         return player, close
@@ -82,7 +89,7 @@ def player_of(
         if _is_device(given)
         else Player(given, monitor=monitor, clock=clock)
     )
-    return made, made.close
+    return made, lambda timeout: made.close(timeout=timeout)
 
 
 def check_files(microphone: Any, speaker: Any, record: Any) -> None:

@@ -109,7 +109,8 @@ class Line:
         self._muted = muted
         self._frame = b""  # the last one heard
         self._recording: Recording | None = None
-        self._give_back: Callable[[], object] = lambda: None
+        self._give_back: Callable[[float], object] = lambda _: None
+        self._patience = 5.0  # seconds for each device to be given back
         try:
             self._ends = microphone_of(microphone, clock)
             player, self._give_back = player_of(speaker, clock, self._played)
@@ -118,7 +119,7 @@ class Line:
             self.output = Output(session, player)
             self._echo = echo(self.output, self._clock)
         except BaseException:
-            self._give_back()
+            self._give_back(0)
             session._line_claimed = False
             raise
         self._live = LiveItems(lambda: transcription_of(session) is not None)
@@ -138,7 +139,9 @@ class Line:
             self._prepare()
             self._session._line = self
             self._session._watches.admit(self._ear)
-        except BaseException:
+        except BaseException as exc:
+            if not isinstance(exc, Exception):  # who presses Ctrl-C waits for no device
+                self._patience = 0
             self._end()
             raise
         self._thread.start()
@@ -357,7 +360,7 @@ class Line:
         self._session._line_claimed = False
         for one in self._devices():
             one._changes.remove(self._device_changed)
-        for close in (self._close_source, self._give_back, self._close_recording):
+        for close in (self._close_source, self._close_player, self._close_recording):
             try:
                 close()
             except (RealtimeError, OSError) as exc:
@@ -366,8 +369,10 @@ class Line:
         self._done.set()
 
     def _close_source(self) -> None:
-        if self._ends.own:
-            self._ends.source.close()
+        self._ends.close(self._patience)
+
+    def _close_player(self) -> None:
+        self._give_back(self._patience)
 
     def _close_recording(self) -> None:
         if self._recording is not None:

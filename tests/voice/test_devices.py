@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -112,6 +114,45 @@ def test_no_device_at_all(session: Any, card: Any) -> None:
         session.talk()
     with pytest.raises(AudioError):
         session.talk("nobody's", Speaker())
+    assert session.ask("hello").status == "completed"
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("slow", ["input", "output"])
+@pytest.mark.parametrize("call", ["talk", "push_to_talk"])
+def test_ctrl_c_while_a_device_is_opened(
+    session: Any, card: Any, monkeypatch: pytest.MonkeyPatch, slow: str, call: str
+) -> None:
+    """It is heard at once, and the device is given back when it has opened at last."""
+    card(FakeDevice("headset"))
+    opening, release, find = threading.Event(), threading.Event(), ports.find
+
+    def late(choice: Any, direction: str, *args: Any) -> Any:
+        if direction == slow:
+            opening.set()
+            release.wait(LIMIT)
+        return find(choice, direction, *args)
+
+    def press() -> None:
+        if opening.wait(LIMIT):
+            pressed.append(monotonic())
+            _thread.interrupt_main()
+
+    monkeypatch.setattr(ports, "find", late)
+    if call == "push_to_talk":
+        session.update(turn_detection=None)
+    pressed: list[float] = []
+    pressing = threading.Thread(target=press)
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come as soon as that begins
+        pressing.start()
+        getattr(session, call)()
+    took = monotonic() - pressed[0]
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name in ("realtime-mic", "realtime-speaker"):
+            thread.join(LIMIT)  # it gives the device back
+    pressing.join()
+    assert took < 2 * 0.2
     assert session.ask("hello").status == "completed"
 
 
