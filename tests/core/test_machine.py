@@ -132,13 +132,13 @@ class Sessions(RuleBasedStateMachine):
         Or that of a tool, which asks in between.
         """
         assert value is turn.records[-1]
+        own = f"{turn.key}_asked"
+        if own in self.deleted:
+            return  # another session is not told it
         newest = [self.question[record.id] for record in turn.records]
-        assert newest[0] == f"{turn.key}_asked"
+        assert newest[0] == own
         for asked in newest:
-            if asked is None:  # not told again
-                assert f"{turn.key}_asked" in self.deleted
-                continue
-            other = self.turns[asked.removesuffix("_asked")]
+            other = self.turns[(asked or "").removesuffix("_asked")]
             assert other is turn or other.parent is not None
 
     def running_tools(self) -> list[fx.Call]:
