@@ -331,14 +331,16 @@ class Sequencer(Begun):
         """Whether a tool of the other turn may wait for one that waits for this turn.
 
         Each depth of nesting has threads of its own, which may all be taken; and a call of a tool
-        may have to wait for another one of the same.
+        may have to wait for another one of the same, however many stand in between.
         """
-        if not other.calls:
+        if turn.parent is None or not other.calls:
             return False
         if len(other.callers) < len(turn.callers):
             return True
-        calling = turn.calling
-        return any(calling & inner.called for inner in self.turns if inner.within(other))
+        inside, outside = set[str](), set[str]()
+        for known in self.turns:
+            (inside if known.within(other) else outside).update(known.called)
+        return bool(inside & outside)
 
     def _turn(self, key: str) -> Turn | None:
         """The turn, or the create that begins one, that somebody waits for under `key`."""

@@ -5,7 +5,7 @@ And its jobs: creates that have not been created yet. No thread, no socket, no c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import RealtimeError, copy_of
@@ -111,20 +111,10 @@ class Turn:
         return () if self.parent is None else (self.caller or "", *self.parent.callers)
 
     @property
-    def calling(self) -> set[str]:
-        """Names of the tools that wait, one for the other, for this turn."""
-        if self.parent is None:
-            return set()
-        return self.parent._names({self.caller}) | self.parent.calling
-
-    @property
     def called(self) -> set[str]:
         """Names of the tools whose calls of this round are not over."""
-        return self._names(self.calls)
-
-    def _names(self, call_ids: Container[str | None]) -> set[str]:
         made = self.records[-1].output if self.records else ()
-        return {item.name or "" for item in made if item.call_id and item.call_id in call_ids}
+        return {item.name or "" for item in made if item.call_id and item.call_id in self.calls}
 
     def job(self, key: str, *, first: bool) -> Job:
         """The next of its creates, under this event id; `first`: before any round of calls."""
