@@ -46,7 +46,6 @@ class Run(Progress):
     Attributes:
         wire: The run as it is reported.
         steps: Its run steps, oldest first.
-        attached: Whether a stream drives it.
         began: When it did, or when it went on.
     """
 
@@ -65,7 +64,6 @@ class Run(Progress):
         super().__init__(None)
         self.wire = wire
         self.steps: list[Wire] = []
-        self.attached = False
         self.began = began
         self._threads = threads
         self._answer = answer
@@ -76,6 +74,7 @@ class Run(Progress):
         self._context = threads.items(wire["thread_id"])
         self._message: Wire | None = None  # the one that is being written
         self._spent = [0, 0]  # tokens taken and made
+        self._stream: object | None = None  # the one that drives it
         self._plan = self._begin()  # what is still to come
         self._next: Step | None = next(self._plan, None)
 
@@ -84,15 +83,36 @@ class Run(Progress):
         """Seconds after its beginning when it goes on; None: not by itself."""
         return self._next[0] if self._next is not None else None
 
-    def flow(self, *, first: Wire | None = None) -> Iterator[Step]:
-        """Its events until it ends or waits, and the last word of every stream."""
+    @property
+    def attached(self) -> bool:
+        """Whether a stream drives it."""
+        return self._stream is not None
+
+    def flow(self, *, first: Wire | None = None) -> tuple[Iterator[Step], Callable[[], None]]:
+        """Hands it to a new stream; hold the lock.
+
+        Returns:
+            Its events until it ends or waits, and the last word of every stream; and what is to be
+            called when the stream's connection is no more, which may be long after.
+        """
+        stream = self._stream = object()
+        return self._events(stream, first), partial(self._leave, stream)
+
+    def _events(self, stream: object, first: Wire | None) -> Iterator[Step]:
         at = 0.0
         if first is not None:
             yield at, lambda: [first]
         while self.due is not None:
             at = self.due
             yield at, self._locked_step
+        # before its last word: whoever reads that may ask at once what has become of the run
+        self._leave(stream)
         yield at, lambda: [{"event": "done", "data": "[DONE]"}]
+
+    def _leave(self, stream: object) -> None:
+        with self._lock:
+            if self._stream is stream:  # else the run has gone on in another
+                self._stream = None
 
     def step(self) -> list[Wire]:
         """Does what is next; hold the lock."""

@@ -276,9 +276,5 @@ class Runs:
     def _reply(self, run: Run, body: Wire, *, first: Wire | None = None) -> Wire | Flow:
         if not body.get("stream"):
             return run.wire
-        run.attached = True
-
-        def ended() -> None:
-            run.attached = False
-
-        return Flow(run.flow(first=first), run, True, ended)
+        steps, ended = run.flow(first=first)
+        return Flow(steps, run, True, ended)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import openai
@@ -26,6 +29,7 @@ class Desk:
     """An assistant and a thread of its own."""
 
     def __init__(self, client: openai.OpenAI) -> None:
+        self.base_url = client.base_url
         self.beta = client.beta
         self.assistant = client.beta.assistants.create(model="m", tools=[WEATHER])
         self.thread = client.beta.threads.create()
@@ -330,6 +334,63 @@ def test_a_stream_that_is_left_goes_on(desk: Desk, server: LocalServer) -> None:
         pass
     (run,) = desk.beta.threads.runs.list(desk.thread.id).data
     assert run.status == "completed"
+
+
+@contextmanager
+def read_and_kept(desk: Desk) -> Iterator[str]:
+    """The id of a run whose stream has been read to its last word, but whose connection stands."""
+    url = desk.base_url
+    with closing(http.client.HTTPConnection(url.host, url.port, timeout=10)) as connection:
+        connection.request(
+            "POST",
+            f"{url.path}threads/{desk.thread.id}/runs",
+            json.dumps({"assistant_id": desk.assistant.id, "stream": True}),
+            {
+                "Authorization": "Bearer x",
+                "Content-Type": "application/json",
+                "OpenAI-Beta": "assistants=v2",
+            },
+        )
+        answer = connection.getresponse()
+        lines = list(iter(answer.readline, b"data: [DONE]\n"))
+        created = next(line for line in lines if b'"thread.run"' in line)
+        yield json.loads(created.removeprefix(b"data: "))["id"]
+
+
+def test_a_stream_that_was_read_holds_nothing_up(desk: Desk, server: LocalServer) -> None:
+    """After a stream's last word the run is free, though the server still has its connection."""
+    server.reply(server.call("weather"))
+    runs, place = desk.beta.threads.runs, {"thread_id": desk.thread.id}
+    with read_and_kept(desk) as run_id:
+        assert runs.cancel(run_id, **place).status == "cancelling"
+        assert runs.retrieve(run_id, **place).status == "cancelled"
+
+
+def test_a_stream_takes_nothing_from_the_next() -> None:
+    """A connection that goes late leaves a run alone that has gone on in another stream."""
+    with (
+        LocalServer(voice="tones", speed=20) as paced,
+        openai.OpenAI(base_url=paced.url, api_key="x", timeout=10) as client,
+    ):
+        desk = Desk(client)
+        text = " ".join(["word"] * 80)
+        paced.reply(paced.call("weather"), text)
+        place: Any = {"thread_id": desk.thread.id}
+        with read_and_kept(desk) as run_id:
+            run = desk.beta.threads.runs.retrieve(run_id, **place)
+            going = iter(
+                desk.beta.threads.runs.submit_tool_outputs(
+                    run_id, tool_outputs=outputs(run), stream=True, **place
+                )
+            )
+            seen = [next(going)]
+        deadline = time.monotonic() + 10
+        # each look lets go on what no stream drives
+        while desk.found(run).status != "completed" and time.monotonic() < deadline:
+            pass
+        seen += going
+    said = [one.data.delta.content[0].text.value for one in seen if "message.delta" in one.event]
+    assert "".join(said) == text
 
 
 def test_thread_and_run(desk: Desk, client: openai.OpenAI) -> None:
