@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _SHOWN = 80  # characters of what was said
 _SAID = 12  # texts of a turn, the last
 _numbers = itertools.count(1)  # of connections: several servers may share a log
+_CALLS = ("function_call", "mcp_call", "mcp_approval_request")  # another response follows them
 _TRANSCRIBED = "conversation.item.input_audio_transcription.completed"
 
 
@@ -101,7 +102,7 @@ class Entry:
         elif event["type"] == "response.output_item.done":
             self._note(event.get("item"), "assistant")
         elif event["type"] == "response.done":
-            self._turn()
+            self._turn(event.get("response"))
 
     def leave(self) -> None:
         heard, told = self._counts
@@ -123,11 +124,14 @@ class Entry:
         elif inside(item, "type") == "function_call_output":
             self._said.append(f"output: {_short(str(inside(item, 'output')))}")
 
-    def _turn(self) -> None:
-        """A response is over, and with it its turn, unless the model waits for tools."""
+    def _turn(self, response: Any) -> None:
+        """A response is over, and with it its turn, unless it has called something."""
+        from realtime_sync.local.page.excerpt import inside
+
+        output = inside(response, "output")
+        if isinstance(output, list) and any(inside(item, "type") in _CALLS for item in output):
+            return
         for turn in self._timings.since(self._revision - 1):
-            if turn["waiting"]:
-                return
             said = " | ".join(self._said) or "nothing was said"
             self._said.clear()
             log.info(
