@@ -17,6 +17,7 @@ tested, without a thread in sight.
 - `interruptions`: what stops short, cut where the listener was.
 - `turns`: a turn, and the creates it still waits for.
 - `sequencer`: one response at a time; turns, rounds of tool calls. `begun`: those that run.
+- `waits`: which turn may have to wait for which, by way of their tools.
 - `guarding`: what a guardrail's verdict does to a response.
 - `recovery`, `held`: what each new session hears first, what a lost link leaves, what waits.
 - `buffer`: how much user audio no commit has taken.

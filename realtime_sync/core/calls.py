@@ -69,10 +69,19 @@ class Calls:
         self._groups: dict[str, _Group] = {}  # call id -> of the calls that the caller answers
         self._early: dict[str, _Group] = {}  # call id -> its answer, before its response is over
 
-    def set_tools(self, functions: frozenset[str], told: frozenset[str]) -> None:
-        """Names of the tools that are run on our side, and of those the caller answers."""
+    def set_tools(
+        self, functions: frozenset[str], told: frozenset[str], serial: frozenset[str] = frozenset()
+    ) -> None:
+        """Know which tools there are.
+
+        Args:
+            functions: Names of those that are run on our side.
+            told: Of those whose calls the caller answers.
+            serial: Of those on our side that run one call at a time.
+        """
         self._functions = functions
         self._told = told
+        self._sequencer.serial |= serial  # a call may have come when it was still so
         self._answering = self._answering or bool(functions)
 
     @property

@@ -4,7 +4,7 @@ A *job* is one `response.create` of the default conversation that has not been c
 of a running turn go first; a new turn waits until no other runs, or two askers' items would both
 stand in the conversation before the first answer. A turn begun inside a tool is nested: it does
 not wait for the turn that runs the tool, which waits for it, nor for one whose tools may have to
-wait for that tool. No thread, no socket, no clock.
+wait for that tool (`waits`). No thread, no socket, no clock.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .begun import Begun
 from .effects import Effect, Reject, Retry, Settle
 from .responses import ResponseRecord
 from .turns import Job, Turn
+from .waits import may_wait
 
 __all__ = ["ALREADY_ACTIVE", "Sequencer"]
 
@@ -47,6 +48,7 @@ class Sequencer(Begun):
         # creates that went past us, neither created nor refused: event id -> is to be cancelled
         self.loose: dict[str, bool] = {}
         self.held = False  # refused though nothing runs: wait for the retry
+        self.serial: set[str] = set()  # tools that run one call at a time, or have
         self.over = False  # the session is about to end: nothing more is asked for
         self.linked = True  # False while there is no link: creates stay queued
         self.speaking = False  # the user speaks, or has, and the server's reply is to come
@@ -328,19 +330,12 @@ class Sequencer(Begun):
         )
 
     def _holds_up(self, turn: Turn, other: Turn) -> bool:
-        """Whether a tool of the other turn may wait for one that waits for this turn.
-
-        Each depth of nesting has threads of its own, which may all be taken; and a call of a tool
-        may have to wait for another one of the same, however many stand in between.
-        """
+        """Whether a tool of the other turn may wait for one that waits for this turn."""
         if turn.parent is None or not other.calls:
             return False
-        if len(other.callers) < len(turn.callers):
-            return True
-        inside, outside = set[str](), set[str]()
-        for known in self.turns:
-            (inside if known.within(other) else outside).update(known.called)
-        return bool(inside & outside)
+        nested = [job.turn for job in self.queue if job.turn.parent is not None]
+        waiting = [one for one in nested if one not in self.turns]
+        return may_wait(other, turn, self.turns, waiting, self.serial)
 
     def _turn(self, key: str) -> Turn | None:
         """The turn, or the create that begins one, that somebody waits for under `key`."""

@@ -111,10 +111,11 @@ class Turn:
         return () if self.parent is None else (self.caller or "", *self.parent.callers)
 
     @property
-    def called(self) -> set[str]:
-        """Names of the tools whose calls of this round are not over."""
+    def called(self) -> dict[str, str]:
+        """This round's calls that have no output yet, with the names of their tools."""
         made = self.records[-1].output if self.records else ()
-        return {item.name or "" for item in made if item.call_id and item.call_id in self.calls}
+        names = {item.call_id: item.name for item in made}
+        return {key: names.get(key) or "" for key in self.running_calls}
 
     def job(self, key: str, *, first: bool) -> Job:
         """The next of its creates, under this event id; `first`: before any round of calls."""

@@ -177,14 +177,18 @@ class Tools:
         finally:
             watches.remove(listed)
 
-    def _kinds(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Names of the tools that are run here, and of those whose calls are only reported."""
+    def _kinds(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        """Names of the tools that are run here, of those whose calls are only reported.
+
+        And of those of the first that run one call at a time.
+        """
         from ..tools import Tool, WireTool
 
         entries = (*self._entries, *self._leaving)
-        run = frozenset(entry.name for entry in entries if isinstance(entry, Tool))
+        tools = [entry for entry in entries if isinstance(entry, Tool)]
+        run = frozenset(entry.name for entry in tools)
         told = frozenset(entry.name for entry in entries if isinstance(entry, WireTool))
-        return run, told
+        return run, told, frozenset(entry.name for entry in tools if entry.serial)
 
     # --- calls
 

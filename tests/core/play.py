@@ -51,7 +51,7 @@ class Play:
                 for n, item in enumerate(history)
             ],
         )
-        self.state.calls.set_tools(frozenset(tools[0]), frozenset(tools[1]))
+        self.state.calls.set_tools(*map(frozenset, tools))
         self.server = Server()
         self.turns: dict[str, Turn] = {}
         self.records: dict[str, ResponseRecord] = {}
