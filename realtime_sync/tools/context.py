@@ -37,15 +37,24 @@ class ToolContext:
     name: str = ""
     session: Any = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    _abandoned: threading.Event = field(default_factory=threading.Event, init=False)
     _enders: list[Callable[[], object]] = field(default_factory=list)
     _follows: list[Callable[[Any], object]] = field(default_factory=list, init=False)
 
     def _abandon(self) -> None:
         """Nobody takes the result: say so, and end a coroutine. From any thread."""
         self.cancelled.set()
-        for end in list(self._enders):
-            with contextlib.suppress(RuntimeError):  # its loop has closed meanwhile
-                end()
+        self._abandoned.set()  # before the look: what comes after it sees this
+        self._end_all()
+
+    def _end_all(self) -> None:
+        """End each once: another time would end what it does in its `finally`."""
+        while self._enders:
+            with contextlib.suppress(
+                IndexError,  # another thread was faster
+                RuntimeError,  # its loop has closed meanwhile
+            ):
+                self._enders.pop()()
 
     def _follow(self, then: Callable[[Any], object]) -> None:
         """Have this called once the call is answered, by whom, and how, its session decides."""
@@ -53,12 +62,15 @@ class ToolContext:
 
     @contextlib.contextmanager
     def _ended_by(self, end: Callable[[], object]) -> Iterator[None]:
-        """While this lasts, `_abandon` calls `end`."""
+        """While this lasts, `_abandon` calls `end`; at once, if it has been called before."""
         self._enders.append(end)
+        if self._abandoned.is_set():
+            self._end_all()
         try:
             yield
         finally:
-            self._enders.remove(end)
+            with contextlib.suppress(ValueError):  # it was called
+                self._enders.remove(end)
 
     def __repr__(self) -> str:
         state = ", cancelled" if self.cancelled.is_set() else ""

@@ -184,6 +184,24 @@ def test_a_coroutine_ends_when_it_is_abandoned(caplog):
     context._abandon()
 
 
+def test_a_coroutine_that_begins_too_late():
+    """What nobody waits for any more when it begins ends where it first waits, and once: its own
+    clean-up is let end."""
+    context, cleaned = ToolContext(), []
+
+    async def sleep() -> None:
+        try:
+            await asyncio.sleep(15)
+        finally:
+            context._abandon()
+            await asyncio.sleep(0.01)
+            cleaned.append("up")
+
+    context._abandon()
+    assert Tool(sleep).run({}, context).error == "tool_failed: CancelledError"
+    assert cleaned == ["up"]
+
+
 def test_whether_a_call_needs_approval():
     """A bool, or a function of the arguments with their defaults; when it raises: yes."""
 
