@@ -82,6 +82,7 @@ class ToolThreads:
         self._name = name  # of the threads, before their number
         self._waiting: deque[Task] = deque()
         self._running: dict[Task, threading.Thread] = {}  # abandoned ones too
+        self._leaving: set[threading.Thread] = set()  # those that found nothing more to do
         self._count = 0  # threads ever started; numbers their names
         self._closed = False
         # guards all of the above: calls come from the I/O thread, ends from the tool threads
@@ -192,6 +193,8 @@ class ToolThreads:
                 task = None if self._closed else self._take()
                 if task is not None:
                     self._running[task] = me
+                else:  # it lives a moment longer: whoever joins waits for that, too
+                    self._leaving = {me, *(one for one in self._leaving if one.is_alive())}
                 fresh = [] if self._closed else self._startable()
             self._start(fresh)
 
@@ -208,7 +211,7 @@ class ToolThreads:
             remaining: Seconds left, asked before each wait.
         """
         with self._lock:
-            threads = set(self._running.values())
+            threads = {*self._running.values(), *self._leaving}
         me = threading.current_thread()
         for thread in threads:
             if thread is not me and thread.ident is not None:
