@@ -6,7 +6,9 @@ A difference is a change of the contract. When it is meant: `python tests/test_e
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,16 @@ def test_everything_listed_is_there() -> None:
     for name in realtime_sync.__all__:
         assert getattr(realtime_sync, name) is not None
         assert name in dir(realtime_sync)
+
+
+def test_no_name_is_a_files_too() -> None:
+    """Whoever imports a file of ours has it put in its folder's place for such a name, for all."""
+    for room in pkgutil.walk_packages(realtime_sync.__path__, "realtime_sync."):
+        if room.ispkg:
+            module = importlib.import_module(room.name)
+            files = {one.name for one in pkgutil.iter_modules(module.__path__)}
+            shared = files & set(getattr(module, "__all__", ()))
+            assert [one for one in shared if not inspect.ismodule(getattr(module, one))] == []
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ coordinator  jobs in, results out
 runs         `run`: the coordinator between what is checked before and summed up after
 conversation conversations as jobs, and what is expected of them
 converse     the worker that holds and scores them; `transcribe`: the one for recordings
-report       a run as a page with charts; `parquet`: as a table
+page         a run as a page with charts; `parquet`: as a table
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from .converse import Converse
     from .job import Outcome
     from .limits import RateLimit
+    from .page import report
     from .pool import processes
-    from .report import report
     from .result import Result, Summary, results
     from .runs import run
     from .transcribe import Recording, Transcribe, recordings
@@ -72,7 +72,7 @@ _HOMES = {
     "Recording": "transcribe",
     "Transcribe": "transcribe",
     "recordings": "transcribe",
-    "report": "report",
+    "report": "page",
     "Summary": "result",
     "run": "runs",
     "Outcome": "job",
