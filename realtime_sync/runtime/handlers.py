@@ -14,7 +14,7 @@ from ..events.beta import SERVER_NAMES
 from ..events.local import LOCAL_EVENTS
 from ..events.server import SERVER_EVENTS
 
-__all__ = ["Handlers", "Wanted", "check_plain", "event_type"]
+__all__ = ["Handlers", "Present", "Wanted", "check_plain", "event_type"]
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +90,46 @@ class _Handler:
         return kind.startswith(wanted[:-1]) if wanted.endswith("*") else kind == wanted
 
 
+class Present:
+    """Whoever is registered at one moment. Readers need no lock: only what it remembers changes."""
+
+    __slots__ = ("all", "asked", "cache")
+
+    def __init__(self, handlers: tuple[_Handler, ...] = ()) -> None:
+        self.all = handlers
+        self.cache: dict[tuple[str, type[Event]], tuple[_Handler, ...]] = {}
+        self.asked: dict[str, bool] = {}  # like the cache, of `ask_for`
+
+    def listeners(self, event: Event) -> tuple[_Handler, ...]:
+        """Those of them who listen to such an event, in order."""
+        cache = self.cache
+        place = (event.type, type(event))
+        found = cache.get(place)
+        if found is None:
+            found = tuple(h for h in self.all if h.sees(event))
+            if len(cache) < 1000:  # a peer that invents names must not fill our memory
+                cache[place] = found
+        return found
+
+    def want(self, event: Event) -> bool:
+        """Whether anybody listens to such an event. The hot path: no lock."""
+        return bool(self.all) and bool(self.listeners(event))
+
+    def ask_for(self, kind: str) -> bool:
+        """Whether anybody listens to such events in particular. The hot path: no lock."""
+        asked = self.asked
+        known = asked.get(kind)
+        if known is None:
+            known = asked[kind] = any(handler.asks_for(kind) for handler in self.all)
+        return known
+
+
 class Handlers:
-    """Handlers in order of registration. Readers need no lock: the tuple is never changed."""
+    """Handlers in order of registration."""
 
     def __init__(self) -> None:
-        self._all: tuple[_Handler, ...] = ()
-        self._cache: dict[tuple[str, type[Event]], tuple[_Handler, ...]] = {}
-        self._asked: dict[str, bool] = {}  # like the cache, of `ask_for`
-        # guards the replacement of the tuple: two threads may register at once
+        self.present = Present()  # replaced as a whole
+        # guards its replacement: two threads may register at once
         self._changing = threading.Lock()
 
     def add(self, wanted: Wanted, fn: Callable[[Any], object], *, once: bool = False) -> None:
@@ -109,54 +141,36 @@ class Handlers:
         """
         _check(fn)
         with self._changing:
-            self._all = (*self._all, _Handler(wanted, fn, once))
-            self._cache, self._asked = {}, {}
+            self.present = Present((*self.present.all, _Handler(wanted, fn, once)))
 
     def remove(self, wanted: Wanted, fn: Callable[[Any], object]) -> bool:
         """Take the oldest such registration off; whether there was one."""
         with self._changing:
-            for handler in self._all:
+            for handler in self.present.all:
                 if handler.wanted == wanted and handler.fn == fn:
-                    self._all = tuple(h for h in self._all if h is not handler)
-                    self._cache, self._asked = {}, {}
+                    self._drop(handler)
                     return True
         return False
 
-    def _for(self, event: Event) -> tuple[_Handler, ...]:
-        cache = self._cache
-        place = (event.type, type(event))
-        found = cache.get(place)
-        if found is None:
-            found = tuple(h for h in self._all if h.sees(event))
-            if len(cache) < 1000:  # a peer that invents names must not fill our memory
-                cache[place] = found
-        return found
+    def _drop(self, handler: _Handler) -> None:
+        self.present = Present(tuple(h for h in self.present.all if h is not handler))
 
     def want(self, event: Event) -> bool:
         """Whether anybody listens to such an event. The hot path: no lock."""
-        return bool(self._all) and bool(self._for(event))
-
-    def ask_for(self, kind: str) -> bool:
-        """Whether anybody listens to such events in particular. The hot path: no lock."""
-        asked = self._asked
-        known = asked.get(kind)
-        if known is None:
-            known = asked[kind] = any(handler.asks_for(kind) for handler in self._all)
-        return known
+        return self.present.want(event)
 
     def take(self, event: Event) -> Iterator[Callable[[Any], object]]:
         """Whom to call with this event; those registered by `once` are taken off.
 
         One that is taken off before its turn, perhaps by the one before it, is left out.
         """
-        for handler in self._for(event):
+        for handler in self.present.listeners(event):
             if handler.once:
                 with self._changing:
-                    if handler not in self._all:
+                    if handler not in self.present.all:
                         continue  # another thread was faster
-                    self._all = tuple(h for h in self._all if h is not handler)
-                    self._cache, self._asked = {}, {}
-            elif handler not in self._all:
+                    self._drop(handler)
+            elif handler not in self.present.all:
                 continue
             yield handler.fn
 

@@ -10,7 +10,7 @@ import logging
 
 from ..core.responses import ResponseRecord
 from ..errors import BudgetExceeded
-from ..events.base import Event, UnknownEvent
+from ..events.base import Event, ServerEvent, UnknownEvent
 from .carrier import Todo
 from .clients import weakly
 from .clock import monotonic
@@ -43,7 +43,8 @@ class Receiving(Relinking):
         if link.ended is not None and self._link is link:
             self._link_ended(link)
 
-    def _take_in(self, link: Link, messages: list[tuple[int, bytes]]) -> None:
+    def _read(self, messages: list[tuple[int, bytes]]) -> list[ServerEvent]:
+        """The events of messages, shown to taps and to the log."""
         dialect = self._dialect
         parse = dialect.parse
         events = [
@@ -57,13 +58,19 @@ class Receiving(Relinking):
         if wire.isEnabledFor(logging.DEBUG):
             for event in events:
                 wire.debug("< %s", event.describe())
+        return events
+
+    def _take_in(self, link: Link, messages: list[tuple[int, bytes]]) -> None:
+        events = self._read(messages)
         self._received += len(messages)
         todo = Todo()
         out: list[Event] = []
         over: list[ResponseRecord] = []  # response.get() must find them in their callbacks
         collect = self._carrier.collect
         at = monotonic()
-        listened = self._handlers.ask_for(_UPDATED) or self._watches.ask_for(_UPDATED)
+        # before anybody can know of them: whoever then begins to listen must hear nothing older
+        present, watching = self._handlers.present, self._watches.watching
+        listened = present.ask_for(_UPDATED) or self._watches.ask_for(_UPDATED)
         with self._lock:
             if self._link is not link:
                 return  # open() has given up meanwhile: this belongs to nobody
@@ -86,15 +93,15 @@ class Receiving(Relinking):
             opened = self.phase in ("connecting", "reconnecting") and state.recovery.ready
             if opened:
                 self.phase, self._opening = "open", None
+                self._links += 1
             unfit = state.recovery.unfit
         if self._relink.unproven:
             self._judge(events)
         for refusal in todo.errors:
             self._relink.refused(refusal, at)
-        # watchers first: whoever has an answer and begins to watch must see nothing older
-        self._watches.feed(out)
+        self._watches.feed(out, watching)
         self._carrier.carry_out(todo)
-        self._dispatch_to(out, over)
+        self._dispatch_to(present, out, over)
         if opened:
             self._now_open()
         elif self._parting is not None:

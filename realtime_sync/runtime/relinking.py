@@ -215,7 +215,6 @@ class Relinking(Ending):
         if self._alarm is not None:
             self._alarm.cancel()
         self._told = self._resetting = False
-        self._links += 1
         todo = Todo()
         with self._lock:
             self._relink.linked(monotonic())

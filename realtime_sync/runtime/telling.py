@@ -14,7 +14,7 @@ from . import clock
 from . import loop as io
 from .clients import weakly
 from .dispatcher import Dispatch, Dispatcher
-from .handlers import Handlers
+from .handlers import Handlers, Present
 from .inbox import Entry, Keep
 from .taps import Taps
 from .watches import Watches
@@ -72,13 +72,22 @@ class Telling:
 
     def _publish(self, events: Sequence[Event]) -> None:
         """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
+        present = self._handlers.present  # before anybody can know of them
         self._taps.note(events)
         self._watches.feed(events)
-        self._dispatch_to(events, [])
+        self._dispatch_to(present, events, [])
 
-    def _dispatch_to(self, events: Sequence[Event], over: list[ResponseRecord]) -> None:
-        """Callbacks after watchers, so that waiting works inside them. Runs on the I/O thread."""
-        want = self._handlers.want
+    def _dispatch_to(
+        self, present: Present, events: Sequence[Event], over: list[ResponseRecord]
+    ) -> None:
+        """Callbacks after watchers, so that waiting works inside them. Runs on the I/O thread.
+
+        Args:
+            present: Who was registered when they came; what none of them wants is not queued.
+            events: In wire order.
+            over: The responses that end with them.
+        """
+        want = present.want
         wanted: list[Entry] = [event for event in events if want(event)]
         if over and (wanted or self.dispatcher.busy):
             wanted.append(Keep(over, sum(map(_weight, over))))

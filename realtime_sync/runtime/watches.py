@@ -20,6 +20,8 @@ from .inbox import Inbox
 __all__ = ["Predicate", "Watch", "Watches"]
 
 Predicate = Callable[[Any], object]
+#: Those who watch at one moment.
+Watching = tuple["weakref.ref[Watch]", ...]
 
 
 class Watch:
@@ -114,7 +116,7 @@ class Watches:
     """All watchers of a session. Readers need no lock: the tuple is never changed."""
 
     def __init__(self) -> None:
-        self._all: tuple[weakref.ref[Watch], ...] = ()
+        self._all: Watching = ()
         self.owner: object = None  # the session: whoever waits for its events keeps it
         self._over = False  # the session is closed: nothing will come
         self._error: RealtimeError | None = None  # why, where it was lost
@@ -162,9 +164,19 @@ class Watches:
                 return True
         return False
 
-    def feed(self, events: Sequence[Event]) -> None:
-        """Runs on the I/O thread; never blocks."""
-        for ref in self._all:
+    @property
+    def watching(self) -> Watching:
+        """Who watches now."""
+        return self._all
+
+    def feed(self, events: Sequence[Event], watching: Watching | None = None) -> None:
+        """Runs on the I/O thread; never blocks.
+
+        Args:
+            events: In wire order.
+            watching: Who did when they came; None: who does now.
+        """
+        for ref in self._all if watching is None else watching:
             watch = ref()
             if watch is not None:
                 seen = [event for event in events if watch.sees(event)]

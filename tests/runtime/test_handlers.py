@@ -165,10 +165,10 @@ def test_once_belongs_to_one() -> None:
     assert [*other, *one] == [print]
     again = handlers.take(event("error"))
     handlers.add("error", print, once=True)
-    slow = handlers._for(event("error"))
+    slow = handlers.present.listeners(event("error"))
     assert list(again) == [print]
     assert slow
-    assert handlers._all == ()
+    assert handlers.present.all == ()
 
 
 def test_off_while_dispatching() -> None:
@@ -192,7 +192,7 @@ def test_a_peer_that_invents_names() -> None:
     handlers.add("*", print)
     for n in range(1500):
         assert handlers.want(event(f"new.{n}"))
-    assert len(handlers._cache) == 1000
+    assert len(handlers.present.cache) == 1000
 
 
 async def coroutine(_: Event) -> None:

@@ -11,6 +11,7 @@ import threading
 from typing import Any
 
 import pytest
+from pipe import Line, settled
 
 from realtime_sync import RealtimeSession, events
 from realtime_sync.errors import RealtimeError, ResponseActive
@@ -115,6 +116,33 @@ def test_watchers_see_nothing_older(bare: RealtimeSession, peer: Peer) -> None:
         stale += [event for event in streams[0] if event.event_id == "e0"]
     bare.close(timeout=0.1)
     assert not stale
+
+
+def test_nobody_hears_what_was_there_before_him(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who listens because of what has changed, however quickly, hears only what comes then."""
+    session, pipe = line.open()
+    heard: list[events.Event] = []
+    watches: list[Any] = []
+    state = session._connection._state
+    received = state.received
+
+    def quick(event: events.ServerEvent, at: float) -> None:
+        received(event, at)
+        if event.type == "input_audio_buffer.cleared":  # stands for a thread that looks just now
+            session.on("*", heard.append)
+            watches.append(session.events())
+
+    monkeypatch.setattr(state, "received", quick)
+    pipe.say("input_audio_buffer.cleared")
+    settled(session, pipe)
+    session.close()
+    (watch,) = watches
+    for kinds in ([event.type for event in heard], [event.type for event in watch]):
+        assert len(kinds) == 2
+        assert kinds[0].startswith("test.settled")
+        assert kinds[1] == "connection.closed"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
