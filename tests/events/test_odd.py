@@ -139,16 +139,18 @@ IN_SHORT = {
 }
 
 
-def meant(value: Any) -> Any:
+def meant(value: Any, where: str = "") -> Any:
     """What is told in short, as the object that is written for it."""
     if isinstance(value, list):
         return [meant(inner) for inner in value]
     if not isinstance(value, dict):
         return value
+    # of the sound that goes in or out: what is free, like metadata, may have such names, too
+    short = IN_SHORT if where in ("input", "output") else {}
     return {
-        name: {IN_SHORT[name]: inner}
-        if name in IN_SHORT and isinstance(inner, str)
-        else meant(inner)
+        name: {short[name]: inner}
+        if name in short and isinstance(inner, str)
+        else meant(inner, name)
         for name, inner in value.items()
     }
 
