@@ -90,7 +90,7 @@ class Thinkers:
     def __init__(self, model: ChatModel, ring: Callable[[], None]) -> None:
         self._model = model
         self._ring = ring
-        # guards the set: sessions' threads add, each request takes itself out, close() reads
+        # guards the set: sessions' threads add, each request takes out who has ended, close() reads
         self._lock = threading.Lock()
         self._requests: set[Asking] = set()
 
@@ -127,13 +127,15 @@ class Thinkers:
                 log.error("thread %s outlived the server's close()", request.name)
 
     def _begin(self, request: Asking) -> None:
+        request.start()
         with self._lock:
             self._requests.add(request)
-        request.start()
 
     def _gone(self, request: Asking) -> None:
         with self._lock:
-            self._requests.discard(request)
+            # that one is still there: close() joins it, and the next to end lets go of it
+            kept = {one for one in self._requests if one is request or one.is_alive()}
+            self._requests = kept
 
 
 class Thought(Asking):

@@ -147,7 +147,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._links: set[Link] = set()
-        # guards the links: the accepting thread adds, each takes itself out, close() reads
+        # guards the links: the accepting thread adds, each takes out who has ended, close() reads
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -215,7 +215,8 @@ class Listener:
     def gone(self, link: Link) -> None:
         """Runs on the link's thread, at its end."""
         with self._lock:
-            self._links.discard(link)
+            # that one is still there: close() joins it, and the next to end lets go of it
+            self._links = {one for one in self._links if one is link or one.is_alive()}
 
     def _current_links(self) -> list[Link]:
         with self._lock:
@@ -242,9 +243,9 @@ class Listener:
                 threading.Event().wait(0.05)
                 return
             link = Link(connection, self)
+            link.start()
             with self._lock:
                 self._links.add(link)
-            link.start()
 
 
 class Link(threading.Thread):

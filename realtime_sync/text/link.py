@@ -49,21 +49,21 @@ class Workers:
         Raises:
             RuntimeError: The system has none left.
         """
-
-        def run() -> None:
-            try:
-                work()
-            finally:
-                self._threads.discard(threading.current_thread())
-
+        self._forget_ended()
         # daemon: an API that never answers must not keep the process alive
-        thread = Thread(run, f"realtime-text-{next(self._count)}")
+        thread = Thread(work, f"realtime-text-{next(self._count)}")
         self._threads.add(thread)
         try:
             thread.start()
         except RuntimeError:
             self._threads.discard(thread)
             raise
+
+    def _forget_ended(self) -> None:
+        # not by themselves at their end: close() is to join one that is about to end, too
+        begun = [one for one in list(self._threads) if one.ident is not None]
+        there = threading.enumerate()
+        self._threads.difference_update(one for one in begun if one not in there)
 
     def join(self, deadline: Deadline) -> None:
         """Wait for all of them; what still runs then is logged by name."""

@@ -14,9 +14,11 @@ from pipe import LIMIT, Task, gate
 from realtime_sync import ToolContext, tool
 from realtime_sync.errors import SessionClosed
 from realtime_sync.events.local import ToolStarted
+from realtime_sync.runtime.clock import Deadline
 from realtime_sync.runtime.dispatcher import Dispatcher
 from realtime_sync.runtime.handlers import Handlers
-from realtime_sync.text import ChatSession
+from realtime_sync.runtime.threads import Thread
+from realtime_sync.text import ChatSession, link
 
 from .api import Api, called, chunk, held, refused, said
 
@@ -248,6 +250,35 @@ def test_closing_while_the_api_is_mute(api: Api, chat: Chat) -> None:
         assert ours() == []
         with pytest.raises(SessionClosed):
             asking.result()
+
+
+def test_a_thread_that_ends_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that is over has a thread for a moment: close() leaves none."""
+    ending, go = threading.Event(), threading.Event()
+
+    class Late(Thread):
+        def run(self) -> None:
+            super().run()
+            ending.set()
+            assert go.wait(LIMIT)
+
+        def join(self, timeout: float | None = None) -> None:
+            go.set()
+            super().join(timeout)
+
+    monkeypatch.setattr(link, "Thread", Late)
+    workers = link.Workers()
+    workers.start(lambda: None)
+    assert ending.wait(LIMIT)
+    workers.join(Deadline(LIMIT))
+    left = ours()
+    go.set()
+    assert left == []
+    workers.start(lambda: None)
+    all_end()
+    workers.start(lambda: None)
+    assert len(workers._threads) == 1  # the others are let go of
+    all_end()
 
 
 def test_two_requests_at_once(api: Api, chat: Chat) -> None:
