@@ -134,11 +134,15 @@ class Dispatcher:
 
     # --- in
 
+    def begin(self) -> None:
+        """Something will be put: have the thread, where there is to be one. Never blocks."""
+        if self._thread is None and self._mode != "manual":
+            self._start()
+
     def put(self, entries: Iterable[Entry]) -> None:
         """Queue what somebody listens to. Runs on the I/O thread; never blocks."""
         self._inbox.put(entries)
-        if self._thread is None and self._mode != "manual":
-            self._start()
+        self.begin()
 
     def post(self, fn: Callable[[], None]) -> None:
         """Have a function run where callbacks run; here, if none will run any more.
@@ -151,8 +155,8 @@ class Dispatcher:
                 self._inbox.post(fn)
         if late:
             _run_posted(fn)
-        elif self._thread is None and self._mode != "manual":
-            self._start()
+        else:
+            self.begin()
 
     def silence(self, response_id: str) -> None:
         """Give callbacks no more deltas of this response, those that are queued included."""

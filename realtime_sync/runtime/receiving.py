@@ -99,9 +99,10 @@ class Receiving(Relinking):
             self._judge(events)
         for refusal in todo.errors:
             self._relink.refused(refusal, at)
+        wanted = self._wanted(present, out)
         self._watches.feed(out, watching)
         self._carrier.carry_out(todo)
-        self._dispatch_to(present, out, over)
+        self._dispatch_to(wanted, over)
         if opened:
             self._now_open()
         elif self._parting is not None:

@@ -74,21 +74,33 @@ class Telling:
         """Tell watchers and callbacks of events of our own. Runs on the I/O thread."""
         present = self._handlers.present  # before anybody can know of them
         self._taps.note(events)
+        wanted = self._wanted(present, events)
         self._watches.feed(events)
-        self._dispatch_to(present, events, [])
+        self._dispatch_to(wanted, [])
 
-    def _dispatch_to(
-        self, present: Present, events: Sequence[Event], over: list[ResponseRecord]
-    ) -> None:
-        """Callbacks after watchers, so that waiting works inside them. Runs on the I/O thread.
+    def _wanted(self, present: Present, events: Sequence[Event]) -> list[Entry]:
+        """Those that callbacks will get; their thread is there from now on, if it can be.
+
+        Before anybody is woken: the program may end with him, and then no thread begins any more.
+        Runs on the I/O thread.
 
         Args:
             present: Who was registered when they came; what none of them wants is not queued.
             events: In wire order.
-            over: The responses that end with them.
         """
         want = present.want
         wanted: list[Entry] = [event for event in events if want(event)]
+        if wanted:
+            self.dispatcher.begin()
+        return wanted
+
+    def _dispatch_to(self, wanted: list[Entry], over: list[ResponseRecord]) -> None:
+        """Callbacks after watchers, so that waiting works inside them. Runs on the I/O thread.
+
+        Args:
+            wanted: What they get.
+            over: The responses that end with it.
+        """
         if over and (wanted or self.dispatcher.busy):
             wanted.append(Keep(over, sum(map(_weight, over))))
         if wanted:

@@ -273,6 +273,29 @@ print("ready", flush=True)
     assert "closed None" in out
 
 
+@pytest.mark.row("F41")
+@pytest.mark.parametrize("end", ["session.ask('hello')", "session.submit('hello'); seen.result()"])
+def test_callbacks_of_the_last_answer(end: str, server: LocalServer) -> None:
+    """They run though the program ends with that answer, before anything was handed to them."""
+    code, out, err, _ = run(
+        server,
+        f"""
+from realtime_sync.runtime.telling import Telling
+hand_over = Telling._dispatch_to
+def late(self, *args):
+    time.sleep(0.2)  # the I/O thread has to wait for the processor
+    hand_over(self, *args)
+Telling._dispatch_to = late
+session.on("response.done", lambda e: print("done", flush=True))
+seen = session.expect("response.done")
+{end}
+print("ready", flush=True)
+""",
+    )
+    assert (code, err) == (0, "")
+    assert "done" in out
+
+
 @pytest.mark.row("F41", bound="no thread after the end began")
 def test_nothing_begins_after_the_end(server: LocalServer) -> None:
     """Once the interpreter ends, no thread is started: opening then is a typed error."""
