@@ -48,7 +48,6 @@ def prepared(monkeypatch: pytest.MonkeyPatch, prepare: Prepare, **settings: Any)
 def failing(monkeypatch: pytest.MonkeyPatch, step: int) -> str:
     """What the demo shows of one step that fails."""
     monkeypatch.setattr(room, "_STEPS", (room._STEPS[step],))
-    monkeypatch.setattr(room, "_PATIENCE", 0.5)
     done = CliRunner().invoke(room.demo)
     assert done.exit_code == 1, done.output
     assert done.output.endswith("Error: 1 of 1 steps failed\n")
@@ -79,6 +78,8 @@ def test_a_step_that_fails_says_why(
 ) -> None:
     """The line names what did not happen, and the exit code is 1."""
     prepared(monkeypatch, prepare)
+    if "within" in why:  # what comes, comes in time on however slow a machine
+        monkeypatch.setattr(room, "_PATIENCE", 0.5)
     assert why in failing(monkeypatch, step)
 
 
