@@ -215,9 +215,12 @@ class View:
             self._look_at_tools()
 
     def _follow(self) -> None:
-        while not self._held.ended and not self._told_to_stop():
+        over = False
+        while not over:
             try:
-                self._look()
+                over = self._held.ended or self._told_to_stop()
+                if not over:
+                    self._look()
             except KeyboardInterrupt:
                 if self._stopping > 0:
                     raise
