@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -15,7 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-_PATIENCE = 10.0  # seconds; only a failure takes so long
+_PATIENCE = 30.0  # seconds; only a failure takes so long
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 # Ctrl-C reaches the process only if the terminal is the one that controls it
 _LAUNCH = (
@@ -45,6 +46,8 @@ class Terminal:
     ) -> None:
         self.raw = ""  # everything that was shown
         self._seen = 0  # how much of `text` was expected already
+        # of a character that comes in two pieces neither is one
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self._process = subprocess.Popen(
@@ -108,7 +111,7 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # Linux: nobody holds the other end any more
             return False
-        self.raw += data.decode("utf-8", "replace")
+        self.raw += self._decoder.decode(data)
         return bool(data)
 
     def __enter__(self) -> Terminal:

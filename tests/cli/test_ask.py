@@ -57,7 +57,7 @@ def test_audio_is_the_users_speech(run: Run, here: list[str], tmp_path: Path) ->
 def test_long_speech_goes_too(run: Run, here: list[str], tmp_path: Path) -> None:
     """One event of more bytes than the link takes at once, with the next one behind it."""
     write_wav(tmp_path / "in.wav", b"\x10\x20" * 24000 * 20)
-    done = run("ask", "--audio", str(tmp_path / "in.wav"), "--timeout", "10", *here)
+    done = run("ask", "--audio", str(tmp_path / "in.wav"), "--timeout", "20", *here)
     assert (done.returncode, done.stdout) == (0, "[your speech, 20.0 s]\n")
 
 
