@@ -217,8 +217,8 @@ class Living(Listening):
         event = SessionUpdate(
             event_id=self.new_id("event"), session=SessionConfig.model_validate(wire)
         )
-        held: SessionConfig = self._ask_server(event, deadline).session
-        return held
+        self._ask_server(event, deadline)
+        return self.config
 
     def _repr_html_(self) -> str:
         """As a notebook shows it: how it stands now."""

@@ -11,7 +11,10 @@ from ..events.base import ClientEvent
 from ..events.client import SessionUpdate
 from ..events.config import SessionConfig
 
-__all__ = ["check_changes", "contradicted"]
+__all__ = ["check_changes", "contradicted", "held_after"]
+
+#: Of a session, what no update can change.
+_LASTING = ("id", "expires_at")
 
 
 def check_changes(event: ClientEvent, held: SessionConfig, spoken: bool, responding: bool) -> None:
@@ -38,6 +41,20 @@ def check_changes(event: ClientEvent, held: SessionConfig, spoken: bool, respond
         raise ConfigurationError(
             "audio.output.speed: it can change between turns only; wait until the response is over"
         )
+
+
+def held_after(event: Any, held: SessionConfig) -> SessionConfig:
+    """What the server holds once it has told of its session.
+
+    An update that tells of none changes nothing, and one that names neither id nor end keeps both.
+    """
+    told: SessionConfig = event.session
+    if event.type != "session.updated":
+        return told
+    if "session" not in event:
+        return held
+    same = {name: held[name] for name in _LASTING if name in held and name not in told}
+    return told.model_copy(update=same) if same else told
 
 
 def contradicted(asked: SessionConfig, held: SessionConfig) -> list[str]:

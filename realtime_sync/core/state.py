@@ -16,7 +16,7 @@ from ..events.client import ConversationItemCreate, ResponseCreate
 from ..events.config import SessionConfig
 from ..events.items import Item
 from .calls import Calls
-from .changes import check_changes, contradicted
+from .changes import check_changes, contradicted, held_after
 from .conversation import Conversation
 from .creates import Creates
 from .edits import Edits
@@ -281,8 +281,8 @@ class SessionState:
             self.recovery.check_ready(self._input_rate)
 
     def _take_session(self, event: Any) -> None:
-        self.session = event.session
-        self.calls.listings.expect(event.session)
+        self.session = held_after(event, self.session)
+        self.calls.listings.expect(self.session)
         self.running.output_format = self.audio_format("output")
         self.buffer.detects = self.speech.detects
         # four characters of base64 for three bytes

@@ -459,6 +459,46 @@ def test_a_session_that_is_not_what_was_asked_for(
     alive(bare, link)
 
 
+@pytest.mark.row("B9", "B18")
+@pytest.mark.parametrize("told", [{}, {"session": None}], ids=["none", "null"])
+def test_an_update_without_a_session(told: dict[str, Any], peer: Peer) -> None:
+    """It says nothing of the session, so what the server holds stays what it was."""
+    opening = RealtimeSession(
+        endpoint=peer.endpoint, reconnect=None, instructions="Be brief.", input_format="audio/pcmu"
+    )
+    task = threading.Thread(target=opening.open)
+    task.start()
+    link = peer.link()
+    asked = link.hear("session.update")["session"]
+    link.say("session.updated", session={"id": "sess_1", "expires_at": 4e9, **asked})
+    task.join(LIMIT)
+    with opening as session:
+        before = session.config
+        updating = session.request({"type": "session.update", "session": {"tracing": None}})
+        link.hear("session.update")
+        link.raw(frame(json.dumps({"type": "session.updated", **told}).encode()))
+        updating.result(LIMIT)
+        assert session.config == before
+        assert (session.id, session.input_format) == ("sess_1", "audio/pcmu")
+        alive(session, link)
+
+
+def test_an_update_that_leaves_out_the_id(bare: RealtimeSession, peer: Peer) -> None:
+    """A session keeps its id, and its end, where the server does not name them again."""
+    link = peer.link()
+    with bare.expect("session.updated") as pending:
+        link.say("session.updated", session={"id": "sess_1", "expires_at": 4e9})
+    pending.result(timeout=LIMIT)
+    updating = threading.Thread(target=lambda: held.append(bare.update(instructions="x")))
+    held: list[Any] = []
+    updating.start()
+    link.hear("session.update")
+    link.say("session.updated", session={"instructions": "x"})
+    updating.join(LIMIT)
+    assert (bare.id, bare.expires_at, bare.config.instructions) == ("sess_1", 4e9, "x")
+    assert held == [bare.config]
+
+
 @pytest.mark.row("B16")
 def test_two_responses_interleaved(bare: RealtimeSession, peer: Peer) -> None:
     """Deltas of two responses that run at once stay apart (B16)."""
