@@ -28,14 +28,18 @@ TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
 AUDIO_PARTS = frozenset({"input_audio", "output_audio", "audio"})
 
 
-def decode_audio(text: str | None) -> bytes:
-    """Bytes of a base64 text; b"" (and a WARNING) where it is none: bad input never raises."""
+def decode_audio(text: str | None, *, told: bool = False) -> bytes:
+    """Bytes of a base64 text; b"" where it is none: bad input never raises.
+
+    There is a WARNING then, unless it was told of.
+    """
     if not text:
         return b""
     try:
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        log.warning("audio that is not base64 was skipped: %d characters", len(text))
+        if not told:
+            log.warning("audio that is not base64 was skipped: %d characters", len(text))
         return b""
 
 

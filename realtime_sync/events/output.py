@@ -156,6 +156,8 @@ class PartEvent(OutputEvent):
     content_index: int = 0
 
 
+#: Where a delta keeps that it was warned of: callbacks, iterators and handles all decode it.
+_TOLD = "_told"
 _newest = ("", b"")  # the text that was decoded last, by whichever thread, and its bytes
 
 
@@ -180,8 +182,10 @@ class AudioDelta(ServerEvent):
         global _newest
         text, audio = _newest
         if text is not self.delta:
-            audio = decode_audio(self.delta)
+            audio = decode_audio(self.delta, told=_TOLD in self.__dict__)
             _newest = (self.delta, audio)
+            if not audio:
+                self.__dict__[_TOLD] = True
         return audio
 
     @property

@@ -21,6 +21,9 @@ def test_bad_base64_is_skipped_and_seen(bad: str, caplog: pytest.LogCaptureFixtu
     """No bytes, and one WARNING an event, however often it is looked at."""
     event = ResponseOutputAudioDelta(delta=bad)
     assert (event.audio, event.audio) == (b"", b"")
+    assert ResponseOutputAudioDelta(delta=BASE64).audio  # as another thread would, in between
+    assert event.audio == b""
+    assert event == ResponseOutputAudioDelta(delta=bad)
     assert [r.levelname for r in caplog.records] == ["WARNING"]
     assert bad not in caplog.text.replace("audio", "")
 
