@@ -121,7 +121,10 @@ class Relinking(Ending):
             self._blame()
         delay = self._relink.delay(error, monotonic()) if living else None
         if delay is None:
-            self._finish(_final(error, self._relink.cause(error)))
+            final = _final(error, self._relink.cause(error))
+            if living:
+                log.warning("%s; the session has ended", final)
+            self._finish(final)
             return
         loop = self._unlink(error)
         if loop is None:

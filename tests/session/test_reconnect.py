@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 from typing import Any
 
@@ -802,8 +803,8 @@ def test_one_that_failed_rests(line: Line, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.row("F1", bound="one attempt a delay")
-def test_attempts_have_an_end(line: Line) -> None:
-    """After the last delay the session ends, and whoever waits hears why."""
+def test_attempts_have_an_end(line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    """After the last delay the session ends, and whoever waits hears why; so does the log."""
     session, pipe = opened(line)
     waiting = session.submit("hi")
     pipe.expect("conversation.item.create")
@@ -812,6 +813,8 @@ def test_attempts_have_an_end(line: Line) -> None:
     with pytest.raises(ConnectionLost, match="no route 2"):
         waiting.result(LIMIT)
     assert len(line.dialled) == 4
+    last = "the link was lost for good: no route 2; the session has ended"
+    assert [r.getMessage() for r in caplog.records][1:] == [last]
 
 
 @pytest.mark.row("F13")
@@ -822,14 +825,17 @@ def test_attempts_have_an_end(line: Line) -> None:
         *((1002, True), (1009, True), (1000, False), (1008, False), (3000, False), (4000, False)),
     ],
 )
-def test_close_codes(code: int, tried: bool, line: Line) -> None:
-    """Some ends are for good, others are not. Source: wire.md (g), faults.md F13."""
+def test_close_codes(code: int, tried: bool, line: Line, caplog: pytest.LogCaptureFixture) -> None:
+    """Some ends are for good, others are not; the log tells which. Source: wire.md (g), F13."""
     session, pipe = opened(line)
     line.plan(greeted())
     with session.expect("connection.lost") as pending:
         pipe.cut(code, "why")
     lost = pending.result(timeout=LIMIT)
     assert (lost.retrying, lost.error.code, lost.error.reason) == (tried, code, "why")
+    what = "trying again" if tried else "the session has ended"
+    told = (logging.WARNING, f"the link was lost, code {code}: why; {what}")
+    assert [(r.levelno, r.getMessage()) for r in caplog.records][:1] == [told]
 
 
 @pytest.mark.row("F12", bound="0 further attempts")
