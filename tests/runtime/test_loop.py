@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from realtime_sync.runtime import loop as module
+from realtime_sync.runtime import timers
 from realtime_sync.runtime.loop import Loop, acquire
 from realtime_sync.runtime.timers import Timers
 
@@ -256,6 +257,7 @@ def test_join_after_a_release_that_did_not_wait():
     assert io_threads() == []
 
 
+@pytest.mark.usefixtures("uncollected")  # what is left of other tests has descriptors too
 def test_no_descriptor_left(loop):
     """A loop that has ended has given back its descriptors."""
     if not os.path.isdir("/proc/self/fd"):
@@ -377,10 +379,10 @@ def test_cost_of_a_wake(loop):
     gate, inside, client = threading.Event(), threading.Event(), Client()
     loop.call(lambda: (inside.set(), gate.wait(LIMIT)))
     assert inside.wait(LIMIT)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     for _ in range(20_000):
         loop.wake(client)
-    cost = (time.perf_counter() - begun) / 20_000
+    cost = (time.thread_time() - begun) / 20_000
     gate.set()
     assert cost < 20e-6  # some 0.2 µs; the bound is for slow, shared machines
 
@@ -388,20 +390,26 @@ def test_cost_of_a_wake(loop):
 # -- timers --------------------------------------------------------------------------------------
 
 
-def test_timers_in_order(loop):
+def test_timers_in_order(loop, monkeypatch):
     """Timers run when due, those of one moment in the order of their birth."""
     order: list[int] = []
-    done = threading.Event()
+    done, gate, inside = threading.Event(), threading.Event(), threading.Event()
+    loop.call(lambda: (inside.set(), gate.wait(LIMIT)))
+    assert inside.wait(LIMIT)
     begun = time.monotonic()
-    loop.call_later(0.06, done.set)
-    loop.call_later(0.04, lambda: order.append(3))
-    loop.call_later(0.02, lambda: order.append(2))
-    loop.call_later(0, lambda: order.append(0))
-    loop.call_later(-1, lambda: order.append(1))
+    with monkeypatch.context() as patch:  # one moment; the thread that reads the clock is held
+        patch.setattr(timers, "monotonic", lambda: begun)
+        loop.call_later(0.06, done.set)
+        loop.call_later(0.04, lambda: order.append(5))
+        loop.call_later(0.02, lambda: order.append(3))
+        loop.call_later(0.02, lambda: order.append(4))
+        loop.call_later(0, lambda: order.append(1))
+        loop.call_later(0, lambda: order.append(2))
+        loop.call_later(-1, lambda: order.append(0))
+    gate.set()
     assert done.wait(LIMIT)
     assert time.monotonic() - begun >= 0.06
-    assert sorted(order[:2]) == [0, 1]
-    assert order[2:] == [2, 3]
+    assert order == list(range(6))
 
 
 def test_timers_are_cancelled(loop):
@@ -427,17 +435,17 @@ def test_timers_are_cancelled(loop):
 
 def test_timers_do_not_pile_up():
     """Timers that are set and cancelled again and again are swept."""
-    timers = Timers()
-    keep = timers.add(100, lambda: None)
+    own = Timers()
+    keep = own.add(1000, lambda: None)
     for _ in range(5000):
-        timers.add(200, lambda: None).cancel()
-        timers.wait()
-    assert len(timers._heap) < 500
-    wait = timers.wait()
+        own.add(2000, lambda: None).cancel()
+        own.wait()
+    assert len(own._heap) < 500
+    wait = own.wait()
     assert wait is not None
-    assert 99 < wait <= 100
+    assert 900 < wait <= 1000
     keep.cancel()
-    assert timers.wait() is None
+    assert own.wait() is None
 
 
 # -- links ---------------------------------------------------------------------------------------
@@ -510,11 +518,13 @@ def test_fair_among_links(loop, plain):
     """A link that is always readable does not keep another waiting."""
     loud, loud_client = plain()
     quiet, quiet_client = plain()
-    loud.far.send(b"x" * 50_000)  # read a byte at a time
-    quiet.far.send(b"x")
+    before: list[int] = []
+    quiet_client.do = lambda what: before.append(len(loud_client.told))
+    # read a byte at a time
+    on_loop(loop, lambda: (loud.far.send(b"x" * 50_000), quiet.far.send(b"x")))
     assert quiet_client.readable.wait(LIMIT)
-    assert len(loud_client.told) < 50_000
     on_loop(loop, lambda: loop.unwatch(loud))
+    assert before[0] <= 1
 
 
 def test_unwatch_in_the_same_round(loop, plain):
@@ -541,6 +551,7 @@ def test_unwatch_twice_and_unknown(loop, plain):
     on_loop(loop, lambda: (loop.unwatch(other), other.close()))
 
 
+@pytest.mark.usefixtures("uncollected")  # it might give back a lower number meanwhile
 def test_closed_before_unwatch(loop, plain, caplog):
     """A link that was closed while it was watched disturbs neither the loop nor its successor."""
     link, client = plain()
@@ -558,6 +569,7 @@ def test_closed_before_unwatch(loop, plain, caplog):
     assert heir.readable.wait(LIMIT)
 
 
+@pytest.mark.usefixtures("uncollected")  # as above
 def test_closed_and_replaced(loop, plain):
     """A number that comes back before the loop noticed belongs to its new link."""
     link, client = plain()
@@ -629,6 +641,9 @@ def test_memory_link_that_stays_full(loop):
     client.do = lambda what: setattr(link, "buffered", 5)
     on_loop(loop, lambda: loop.watch(link, client))
     settle(loop)
+    other = Client()
+    loop.wake(other)
+    assert other.woken.wait(LIMIT)  # the round of the last call, at whose end it flushes, is over
     flushed = link.flushed
     threading.Event().wait(0.05)
     assert link.flushed == flushed
