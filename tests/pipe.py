@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from realtime_sync import Compatible, RealtimeSession
-from realtime_sync.runtime.clock import monotonic
+from realtime_sync.runtime.clock import Deadline, monotonic
 from realtime_sync.runtime.transport import Ended
 
 LIMIT = 15.0  # seconds that only failures reach
@@ -180,19 +180,21 @@ class Pipe:
 
         connection._loop.call(writable)
 
-    def expect(self, kind: str) -> Wire:
-        """The next client event, which must be of that type."""
-        with self._changed:
-            there = self._changed.wait_for(
-                lambda: len(self.frames) > self._taken or self.closed, LIMIT
-            )
-            if len(self.frames) <= self._taken:
-                why = "the link was closed" if there else "nothing came"
-                raise AssertionError(f"{kind} was expected, and {why}; sent: {self.types}")
-            event: Wire = json.loads(self.frames[self._taken])
-            self._taken += 1
-        assert event["type"] == kind, f"{kind} was expected, not {event}"
-        return event
+    def expect(self, kind: str, *, past: str | None = None) -> Wire:
+        """The next client event, which must be of that type; those `past` may come before it."""
+        while True:
+            with self._changed:
+                there = self._changed.wait_for(
+                    lambda: len(self.frames) > self._taken or self.closed, LIMIT
+                )
+                if len(self.frames) <= self._taken:
+                    why = "the link was closed" if there else "nothing came"
+                    raise AssertionError(f"{kind} was expected, and {why}; sent: {self.types}")
+                event: Wire = json.loads(self.frames[self._taken])
+                self._taken += 1
+            if event["type"] != past:
+                assert event["type"] == kind, f"{kind} was expected, not {event}"
+                return event
 
     def wait_closed(self) -> None:
         """Returns once the runtime has closed the link."""
@@ -309,10 +311,14 @@ class Line:
         return session
 
     def open(self, **arguments: Any) -> tuple[RealtimeSession, Pipe]:
-        """An open session and its link."""
+        """An open session and its link; what the I/O thread makes of the greeting is over."""
         pipe = greeted()
         self.plan(pipe)
         session = self.session(**arguments).open(timeout=LIMIT)
+        loop, over = session._connection._loop, threading.Event()
+        assert loop is not None
+        loop.call(over.set)
+        assert over.wait(LIMIT), "the I/O thread does not come back"
         return session, pipe
 
     def close(self) -> None:
@@ -396,6 +402,14 @@ def arrived(session: RealtimeSession, pipe: Pipe) -> None:
         pending.result(timeout=LIMIT)
 
 
+def until(so: Callable[[], object], what: str) -> None:
+    """Returns once it is so, where nothing tells."""
+    deadline = Deadline(LIMIT)
+    while not so():
+        assert not deadline.passed, f"{what}: not within {LIMIT:g} s"
+        threading.Event().wait(0.001)
+
+
 def settled(session: RealtimeSession, pipe: Pipe) -> None:
     """Returns once the callbacks of what was said before have run."""
     kind, ran = _new("test.settled"), threading.Event()
@@ -406,9 +420,11 @@ def settled(session: RealtimeSession, pipe: Pipe) -> None:
 
 def on_io(session: RealtimeSession, fn: Callable[[], Any]) -> Any:
     """Runs `fn` on the I/O thread, as a tap would; its result."""
-    ran, box = threading.Event(), []
+    ran, box, kind = threading.Event(), [], _new("test.tap")
 
-    def tap(*_: Any) -> None:
+    def tap(_: str, event: Wire) -> None:
+        if event["type"] != kind:
+            return  # `remove` may not be there yet
         remove()
         try:
             box.append((fn(), None))
@@ -419,7 +435,7 @@ def on_io(session: RealtimeSession, fn: Callable[[], Any]) -> Any:
     remove = session.tap(tap)
     pipe = session._connection._link
     assert isinstance(pipe, Pipe)
-    pipe.say(_new("test.tap"))
+    pipe.say(kind)
     assert ran.wait(LIMIT)
     value, error = box[0]
     if error is not None:
