@@ -93,7 +93,7 @@ class Receiving(Relinking):
             opened = self.phase in ("connecting", "reconnecting") and state.recovery.ready
             if opened:
                 self.phase, self._opening = "open", None
-                self._links += 1
+                self._relinked(todo)
             unfit = state.recovery.unfit
         if self._relink.unproven:
             self._judge(events)
@@ -114,7 +114,7 @@ class Receiving(Relinking):
 
     def _now_open(self) -> None:
         """The session is ready, on its first link or on another. Runs on the I/O thread."""
-        self._relinked()
+        self._plan()
         if self._budget is None and self._max_duration is not None and self._loop is not None:
             self._budget = self._loop.call_later(self._max_duration, weakly(self._time_is_up))
 

@@ -143,6 +143,8 @@ class Relinking(Ending):
         with self._lock:
             if self.phase not in ("open", "reconnecting") or loop is None:
                 return None
+            if self._resetting and self.phase == "open":  # whatever has ended its link
+                self._state.restart(_lost(error))
             self.phase = "reconnecting"
             link, self._link = self._link, None
             unsent = [_unsent(kind, frame) for kind, frame in self._outbox.speech()]
@@ -213,17 +215,20 @@ class Relinking(Ending):
         if self._link is link and self.phase == "reconnecting":
             self._lose(ConnectError("the server did not confirm what it was told in time"))
 
-    def _relinked(self) -> None:
-        """The session is ready on its link, the first or another."""
+    def _relinked(self, todo: Todo) -> None:
+        """The session is ready on its link, the first or another. Hold the lock."""
+        self._links += 1
+        if self._resetting:  # else this link is none that a reset has asked for
+            self._resetting = False
+            self._carrier.settle(RESET, None, todo)
+
+    def _plan(self) -> None:
+        """What is due on the link on which the session is ready now."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._told = self._resetting = False
-        todo = Todo()
-        with self._lock:
-            self._relink.linked(monotonic())
-            self._carrier.settle(RESET, None, todo)
-            expires_at = self._state.session.expires_at
-        self._carrier.carry_out(todo)
+        self._told = False
+        self._relink.linked(monotonic())
+        expires_at = self._state.session.expires_at
         seconds = self._relink.renewal(None if expires_at is None else until(expires_at))
         self._renewal_due = None if seconds is None else monotonic() + seconds
         self._plan_renewal(0.0)
@@ -277,11 +282,7 @@ class Relinking(Ending):
             link.send_close(1000)
             link.flush()
         why = "the session was reset" if self._resetting else "the session was renewed"
-        error = ConnectionLost(why, code=1000)
-        if self._resetting:
-            with self._lock:
-                self._state.restart(error)
-        self._unlink(error)
+        self._unlink(ConnectionLost(why, code=1000))
 
     def _renewal_failed(self, error: RealtimeError) -> None:
         """Stay on the present link as long as it lives, and try again."""

@@ -230,9 +230,9 @@ def test_when(policy: ReconnectPolicy | None, left: float | None, due: float | N
 
 
 def test_against_a_server() -> None:
-    """A session of a server that ends them after a second lives on, and remembers."""
+    """A session of a server that ends them after two seconds lives on, and remembers."""
     with (
-        LocalServer(speed=None, voice="tones", expires_in=1.0) as brief,
+        LocalServer(speed=None, voice="tones", expires_in=2.0) as brief,
         RealtimeSession(
             endpoint=brief.endpoint, output_modalities=["text"], turn_detection=None
         ) as session,
@@ -278,10 +278,14 @@ def test_reset_without_reconnect(line: Line) -> None:
 
 def test_reset_puts_the_renewal_off(line: Line) -> None:
     """The session that it makes is as young as any: the old one's end is not its own."""
-    session, _ = line.open(reconnect=ReconnectPolicy(delays=(0,), renew_every=3600))
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,), renew_every=3600))
+    arrived(session, pipe)  # what is due is planned once open() may return
     planned = session._connection._renewer
     assert planned is not None
+    fresh = greeted()
+    line.plan(fresh)
     session.reset(timeout=LIMIT)
+    arrived(session, fresh)
     assert planned.cancelled
     assert session._connection._renewer is not None
     assert not session._connection._renewer.cancelled
@@ -382,8 +386,13 @@ def test_the_link_is_lost_while_the_next_is_made(line: Line) -> None:
 def test_a_renewal_that_fails_half_way(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old link is left, the new one confirms nothing: that is a loss, and is told as one."""
     monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.05)
+
+    def second(_: Any) -> Pipe:
+        monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", LIMIT)  # for the third
+        return Pipe()
+
     session, _ = expiring(line, LATER)
-    line.plan(Pipe(), Pipe(), greeted(id="sess_4"))
+    line.plan(Pipe(), second, greeted(id="sess_4"))
     session.open(timeout=LIMIT)
     seen: list[str] = []
     session.on("connection.*", lambda event: seen.append(event.type))
@@ -460,6 +469,76 @@ def test_two_resets(line: Line) -> None:
         for one in resetting:
             one.result()
     assert session.id == "sess_2"
+
+
+def asked(session: RealtimeSession, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once the I/O thread has been asked for something; call it when that thread is held."""
+    loop, called = session._connection._loop, threading.Event()
+    assert loop is not None
+    monkeypatch.setattr(loop, "call", lambda fn, call=loop.call: (call(fn), called.set()))
+    return called
+
+
+def test_reset_as_soon_as_it_is_open(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link that open() has waited for is not the one that a reset asks for."""
+    line.plan(greeted(), greeted(id="sess_2"))
+    session = line.session(reconnect=AT_ONCE)
+    with gate() as held:
+        monkeypatch.setattr(session._connection, "_dispatch_to", held)  # behind open()'s answer
+        session.open(timeout=LIMIT)
+        held.wait()
+        called = asked(session, monkeypatch)
+        resetting = Task(session.reset)
+        assert called.wait(LIMIT)
+        held.open()
+        resetting.result()
+    assert session.id == "sess_2"
+
+
+def test_reset_as_a_lost_link_is_restored(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is one that has been told the old conversation, and confirms the last of it just then."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    creating = Task(session.conversation.create, "hello")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    creating.result()
+    half, fresh = greeted(id="half"), greeted(id="sess_3")
+    line.plan(half, fresh)
+    pipe.cut()
+    said = half.expect("conversation.item.create")
+    loop = session._connection._loop
+    assert loop is not None
+    with gate() as held:
+        loop.call(held)
+        held.wait()
+        half.confirm(said)
+        called = asked(session, monkeypatch)
+        resetting = Task(session.reset)
+        assert called.wait(LIMIT)
+        held.open()
+        resetting.result()
+    assert session.id == "sess_3"
+    assert session.conversation.items == ()
+    assert fresh.no_more()
+
+
+def test_reset_whose_old_link_is_lost_meanwhile(line: Line) -> None:
+    """The next session has an empty conversation all the same, and whoever resets gets that."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    creating = Task(session.conversation.create, "hello")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    creating.result()
+    with gate() as held:
+        fresh = greeted(id="sess_2")
+        line.plan(lambda _: (held(), fresh)[1])
+        resetting = Task(session.reset)
+        held.wait()
+        with session.expect("connection.lost") as lost:
+            pipe.cut()
+        lost.result(timeout=LIMIT)
+        held.open()
+        resetting.result()
+    assert session.conversation.items == ()
+    assert fresh.no_more()
 
 
 def test_reset_before_the_session_is_open(line: Line) -> None:
