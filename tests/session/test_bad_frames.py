@@ -97,7 +97,8 @@ def test_cut(after: int, session: RealtimeSession, server: LocalServer) -> None:
 @pytest.mark.row("F16")
 def test_mute(server: LocalServer) -> None:
     """A server that has gone mute is noticed by its silence."""
-    session = RealtimeSession(endpoint=server.endpoint, ping_interval=0.05, reconnect=None)
+    # long enough for the question, or the link of a server that is only slow were lost before it
+    session = RealtimeSession(endpoint=server.endpoint, ping_interval=0.5, reconnect=None)
     with session:
         server.script.mute()
         with pytest.raises(ConnectionLost, match="silent") as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def spend(link: Any, create: Any, name: str, tokens: int, *output: Any) -> None:
 def test_max_duration(make: Opener, server: LocalServer) -> None:
     """When its time is up the session ends: who waits gets what came, and why."""
     seen: list[Any] = []
-    session = make(max_duration=0.2)
+    session = make(max_duration=1.0)  # long enough for the beginning of an answer
     session.on("*", seen.append)
     server.script.hold(after=2)
     server.reply(STORY)
@@ -57,11 +58,14 @@ def test_max_duration(make: Opener, server: LocalServer) -> None:
 
 def test_max_duration_says_goodbye(peer: Peer) -> None:
     """The link ends with a close frame, code 1000, and not before its time."""
-    with RealtimeSession(endpoint=peer.endpoint, max_duration=0.1) as session:
+    closed = threading.Event()
+    session = RealtimeSession(endpoint=peer.endpoint, max_duration=0.1)
+    session.on("connection.closed", lambda _: closed.set())
+    begun = time.monotonic()
+    with session:
         connection = peer.link().connection
-        with session.expect("connection.closed") as pending:
-            pass
-        pending.result(timeout=LIMIT)
+        assert closed.wait(LIMIT)
+        assert time.monotonic() - begun >= 0.1
     with pytest.raises(Exception, match="1000"):
         connection.recv(timeout=LIMIT)
     assert connection.protocol.close_code == 1000

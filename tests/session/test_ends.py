@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import ssl
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from measured import Measured
+from pipe import gate
 
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed, WouldDeadlock
@@ -117,21 +119,28 @@ def test_callbacks_of_what_had_arrived(session: RealtimeSession) -> None:
 @pytest.mark.parametrize("timeout", [0, 0.2])
 def test_close_with_a_stuck_callback(
     timeout: float,
-    session: RealtimeSession,
+    make: Opener,
     caplog: pytest.LogCaptureFixture,
     measured: Measured,
 ) -> None:
     """Neither a slow callback nor its lock can hold close() beyond its timeout."""
-    started, release = threading.Event(), threading.Event()
-    session.on("input_audio_buffer.cleared", lambda _: (started.set(), release.wait(LIMIT)))
-    session.input_audio_buffer.clear()
-    assert started.wait(LIMIT)
-    begun = time.monotonic()
-    session.close(timeout=timeout)
-    took = time.monotonic() - begun
+
+    def closing() -> float:
+        """Seconds that close() takes."""
+        started, release = threading.Event(), threading.Event()
+        session = make().open()
+        session.on("input_audio_buffer.cleared", lambda _: (started.set(), release.wait(LIMIT)))
+        session.input_audio_buffer.clear()
+        assert started.wait(LIMIT)
+        begun = time.monotonic()
+        session.close(timeout=timeout)
+        took = time.monotonic() - begun
+        release.set()
+        return took
+
+    took = min(closing() for _ in range(3))  # what holds it would hold it each time
     measured(took - timeout, "s after the timeout")
     assert took < timeout + 0.3
-    release.set()
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals between threads here")
@@ -280,15 +289,14 @@ def test_close_at_every_moment(server: LocalServer) -> None:
 
 def test_timeouts_at_the_moment_of_the_answer(session: RealtimeSession) -> None:
     """A timeout just when the answer comes gives one or the other, and the session goes on."""
-    outcomes = set()
+    with gate() as held:
+        remove = session.tap(held)  # holds the I/O thread: no answer comes
+        with pytest.raises(RealtimeTimeout):
+            session.ask("hello", timeout=0.01)
+        remove()
     for n in range(150):
-        try:
-            response = session.ask("hello", timeout=n / 100_000)
-            assert response.status == "completed"
-            outcomes.add("answer")
-        except RealtimeTimeout:
-            outcomes.add("timeout")
-    assert "timeout" in outcomes
+        with contextlib.suppress(RealtimeTimeout):
+            assert session.ask("hello", timeout=n / 100_000).status == "completed"
     assert session.ask("hello", timeout=LIMIT).status == "completed"
     assert session.response.create(on_active="raise", timeout=LIMIT).wait().done
     assert not session._connection._carrier._waiters
@@ -317,12 +325,18 @@ def press_soon() -> threading.Timer:
     return timer
 
 
-def interrupt_soon(session: RealtimeSession, kind: str) -> threading.Thread:
-    """Ctrl-C for the main thread, as soon as the session hears of that event."""
-    ready = session.expect(kind)
+def interrupt_soon(session: RealtimeSession, *, reading: bool = False) -> threading.Thread:
+    """Ctrl-C for the main thread, as soon as the model speaks; if it reads that, while it waits."""
+    ready = session.expect("response.output_text.delta")
 
     def run() -> None:
         ready.result(timeout=LIMIT)
+        running = session.response.active
+        assert running is not None
+        for _ in range(10_000):
+            if running._record.waiters or not reading:
+                break
+            time.sleep(0.002)
         time.sleep(0.02)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
@@ -337,8 +351,8 @@ def test_ctrl_c_in_ask(session: RealtimeSession, server: LocalServer) -> None:
     """Ctrl-C in ask() gives the turn up: its response is cancelled, and the session lives."""
     server.script.hold(after=2)
     server.reply(STORY)
-    done = session.events("response.done")
-    thread = interrupt_soon(session, "response.output_text.delta")
+    done = session.events("response.done", timeout=LIMIT)
+    thread = interrupt_soon(session)
     with pytest.raises(KeyboardInterrupt):
         session.ask("x")
     thread.join(LIMIT)
@@ -359,7 +373,7 @@ def test_a_handler_of_ones_own_ends_ask(session: RealtimeSession, server: LocalS
 
     server.script.hold(after=2)
     server.reply(STORY)
-    done = session.events("response.done")
+    done = session.events("response.done", timeout=LIMIT)
     session.once("response.output_text.delta", lambda _: signal.setitimer(signal.ITIMER_REAL, 0.01))
     before = signal.signal(signal.SIGALRM, too_long)
     try:
@@ -381,7 +395,7 @@ def test_ctrl_c_elsewhere(call: str, session: RealtimeSession, server: LocalServ
     server.script.hold(after=2)
     server.reply(STORY)
     if call == "stream":
-        thread = interrupt_soon(session, "response.output_text.delta")
+        thread = interrupt_soon(session, reading=True)
         with pytest.raises(KeyboardInterrupt), session.stream("x") as stream:
             list(stream)
         thread.join(LIMIT)
@@ -405,8 +419,8 @@ def test_ctrl_c_in_a_loop(call: str, session: RealtimeSession, server: LocalServ
     """Ctrl-C in a loop over a turn gives it up, though the prompt keeps the loop's traceback."""
     server.script.hold(after=2)
     server.reply(STORY)
-    done = session.events("response.done")
-    thread = interrupt_soon(session, "response.output_text.delta")
+    done = session.events("response.done", timeout=LIMIT)
+    thread = interrupt_soon(session, reading=True)
     with pytest.raises(KeyboardInterrupt) as kept:
         for _ in getattr(session, call)("x"):
             pass

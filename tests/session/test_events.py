@@ -118,12 +118,14 @@ def test_bad_handlers(fn: Any, session: RealtimeSession) -> None:
 def test_handlers_change_handlers(session: RealtimeSession) -> None:
     """A handler may register, unregister itself and others while it runs (C10)."""
     calls: list[str] = []
+    changed = threading.Event()
 
     def first(_: object) -> None:
         calls.append("first")
         session.off("input_audio_buffer.cleared", first)
         session.off("input_audio_buffer.cleared", second)
         session.on("input_audio_buffer.cleared", third)
+        changed.set()
 
     def second(_: object) -> None:
         calls.append("second")
@@ -134,6 +136,7 @@ def test_handlers_change_handlers(session: RealtimeSession) -> None:
     session.on("input_audio_buffer.cleared", first)
     session.on("input_audio_buffer.cleared", second)
     session.input_audio_buffer.clear()
+    assert changed.wait(LIMIT)  # what came in between nobody would listen to
     drain(session)
     session.off("input_audio_buffer.cleared", third)
     session.close()
