@@ -393,6 +393,7 @@ class Dialogue:
         if len(data) < fault.after_bytes:
             fault.after_bytes -= len(data)
             return data
-        self._script.fault_done()
+        if not self._script.take(fault):
+            return data
         self._commit(fault)
         return data[: fault.after_bytes]

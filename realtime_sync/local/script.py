@@ -60,7 +60,7 @@ _T = TypeVar("_T")
 FaultKind = Literal["cut", "mute", "frame", "close", "reset", "deaf", "pings", "raw"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Fault:
     """One thing that goes wrong, once.
 
@@ -218,8 +218,8 @@ class Script:
 
     def hold(self, *, after: int) -> None:
         """The next response stops after so many deltas until cancelled, or `release()`."""
+        self.held = True  # first: a response of another link may take the next at once
         self._holds.append(after)
-        self.held = True
 
     def end_runs(self, *statuses: str) -> None:
         """The next runs of assistants, once they have said what they say, end with these.
@@ -263,19 +263,25 @@ class Script:
     @property
     def fault(self) -> Fault | None:
         """The fault that is next, not yet taken."""
-        return self._faults[0] if self._faults else None
+        try:
+            return self._faults[0]
+        except IndexError:
+            return None
 
-    def fault_done(self) -> None:
-        """Takes the first fault off."""
-        self._faults.popleft()
+    def take(self, fault: Fault) -> bool:
+        """Takes this fault off; False: another link has committed it by now."""
+        try:
+            self._faults.remove(fault)
+        except ValueError:
+            return False
+        return True
 
     def due_fault(self) -> Fault | None:
         """Takes the fault off that is to happen before the next event."""
         fault = self.fault
         if fault is None or fault.after_bytes is not None or fault.after_events > 0:
             return None
-        self.fault_done()
-        return fault
+        return fault if self.take(fault) else None
 
     def sent(self) -> Fault | None:
         """Counts an event that was sent; takes the fault off that was to follow it."""

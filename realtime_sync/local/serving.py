@@ -138,12 +138,11 @@ class Serving:
             return
         fault = self._script.fault
         if fault is not None and fault.after_bytes is not None:
-            if len(data) >= fault.after_bytes:
-                data = data[: fault.after_bytes]
-                self._script.fault_done()
-                self._commit(fault)
-            else:
+            if len(data) < fault.after_bytes:
                 fault.after_bytes -= len(data)
+            elif self._script.take(fault):
+                data = data[: fault.after_bytes]
+                self._commit(fault)
         self._line.unsent += data
 
     def _commit(self, fault: Fault) -> None:

@@ -409,9 +409,11 @@ def test_nobody_there(unused_port: int) -> None:
 
 
 @pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+def unused_port() -> Iterator[int]:
+    """One at which nobody listens, and which nobody else can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield int(bound.getsockname()[1])
 
 
 def test_the_key_stays_hidden(back: LocalServer) -> None:

@@ -42,3 +42,15 @@ def test_counted_faults() -> None:
     assert script.next_refusal() is None
     with pytest.raises(ValueError):
         script.refuse(999)
+
+
+def test_a_fault_is_committed_once() -> None:
+    """Of two links that are about to commit it one does, and the next fault is left alone."""
+    script = Script()
+    script.cut(after_bytes=1)
+    script.cut(after_bytes=1)
+    fault = script.fault
+    assert fault is not None
+    assert script.take(fault)
+    assert not script.take(fault)
+    assert script.fault not in (None, fault)

@@ -144,7 +144,8 @@ class Responses:
     def _referred(self, item: Wire, before: Sequence[Wire], index: int) -> Wire:
         if item["type"] != "item_reference":
             return {**item, "id": item.get("id") or self._new_id("item_")}
-        kept = [one for each in self._kept.values() for one in each.response["output"]]
+        # a copy: a stream that ends keeps its response without waiting for us
+        kept = [one for each in list(self._kept.values()) for one in each.response["output"]]
         for one in [*before, *kept]:
             if one.get("id") == item["id"]:
                 return dict(one)

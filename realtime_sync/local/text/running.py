@@ -102,12 +102,16 @@ class Run(Progress):
         at = 0.0
         if first is not None:
             yield at, lambda: [first]
-        while self.due is not None:
-            at = self.due
-            yield at, self._locked_step
+        while (due := self._due_of(stream)) is not None:
+            at = due
+            yield at, partial(self._locked_step, stream)
         # before its last word: whoever reads that may ask at once what has become of the run
         self._leave(stream)
         yield at, lambda: [{"event": "done", "data": "[DONE]"}]
+
+    def _due_of(self, stream: object) -> float | None:
+        with self._lock:  # it may go on in another stream before this one looks
+            return self.due if self._stream is stream else None
 
     def _leave(self, stream: object) -> None:
         with self._lock:
@@ -153,9 +157,9 @@ class Run(Progress):
         self._plan = plan
         self._next = next(plan, None)
 
-    def _locked_step(self) -> list[Wire]:
+    def _locked_step(self, stream: object) -> list[Wire]:
         with self._lock:
-            return self.step()
+            return self.step() if self._stream is stream else []
 
     def _begin(self) -> Iterator[Step]:
         yield 0.0, lambda: self._told("run.created", "run.queued")

@@ -80,7 +80,8 @@ class Runs:
         """What no stream drives goes on as far as it would have by now."""
         self._now = now
         for run in list(self._under_way.values()):
-            if self._epoch() >= run.wire["expires_at"]:
+            # one that a stream has brought to its end may not have been looked at since
+            if run.wire["status"] in ACTIVE and self._epoch() >= run.wire["expires_at"]:
                 run.expire()
             while not run.attached and run.due is not None:
                 held = run.standing and self._script.held

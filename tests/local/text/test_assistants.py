@@ -262,12 +262,18 @@ def test_polled_run_at_its_pace() -> None:
     ):
         desk = Desk(client)
         paced.reply("word " * 120)
-        run, statuses, began = desk.run(), set(), time.monotonic()
-        while run.status in ("queued", "in_progress") and time.monotonic() < began + 10:
-            statuses.add(run.status)
+        paced.script.hold(after=119)  # nobody is too late to see it under way
+        began = time.monotonic()
+        run = desk.run()
+        assert run.status == "queued"
+        while run.status == "queued" and time.monotonic() < began + 30:
             run = desk.found(run)
-    assert "in_progress" in statuses
+        assert run.status == "in_progress"
+        paced.script.release()
+        while run.status == "in_progress" and time.monotonic() < began + 30:
+            run = desk.found(run)
     assert run.status == "completed"
+    assert time.monotonic() - began > 120 / 80 / 4
 
 
 @pytest.mark.parametrize("status", ["incomplete", "failed", "cancelled", "expired"])
@@ -393,6 +399,24 @@ def test_a_stream_takes_nothing_from_the_next() -> None:
     assert "".join(said) == text
 
 
+def test_a_stream_ends_with_its_part(desk: Desk, server: LocalServer) -> None:
+    """A run that has gone on in the next stream does not in the one before, which looks late."""
+    server.reply(server.call("weather"), "one two")
+    runs = vars(server)["_desk"]._texts._runs
+    run = runs._runs[desk.run().id]
+    steps, _ = run.flow()
+    for _, make in steps:
+        make()
+        if run.wire["status"] == "requires_action":
+            break
+    waiting = run.wire["required_action"]["submit_tool_outputs"]["tool_calls"]
+    run.submit({call["id"]: "rain" for call in waiting}, time.monotonic())
+    following, _ = run.flow()
+    assert [one["event"] for _, make in steps for one in make()] == ["done"]
+    said = [one["event"] for _, make in following for one in make()]
+    assert said[-2:] == ["thread.run.completed", "done"]
+
+
 def test_thread_and_run(desk: Desk, client: openai.OpenAI) -> None:
     """A thread and its run can be made in one call, additional messages with them."""
     said: Any = {"messages": [{"role": "user", "content": "hello"}]}
@@ -431,6 +455,20 @@ def test_runs_expire(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         desk.say()
         client.close()
+
+
+def test_a_run_that_has_ended_does_not_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody has asked for anything since its stream, until its time would be over."""
+    now = [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    with (
+        LocalServer(speed=None, voice="tones") as server,
+        openai.OpenAI(base_url=server.url, api_key="x", max_retries=0, timeout=10) as client,
+    ):
+        desk = Desk(client)
+        run = desk.streamed()[-1].data
+        now[0] += 601
+        assert desk.found(run).status == "completed"
 
 
 def test_the_oldest_runs_are_forgotten(
