@@ -55,7 +55,8 @@ class Listening:
         """Call `fn(event)` for each such event; also as a decorator, also before `open()`.
 
         Callbacks run one at a time, in wire order, where `dispatcher` says. One that raises is
-        logged and reported as `callback.error`; the others still run.
+        logged and reported as `callback.error`; the others still run. Of what has come before, a
+        new callback gets only what callbacks that were there already have yet to be called with.
 
         Args:
             type: A wire name, a prefix such as "response.*", "*", or an event class.
