@@ -49,9 +49,14 @@ class Person:
         )
         return done.stdout
 
-    def speak(self, seconds: float) -> None:
-        """Hold the space bar, with the button in focus."""
-        self.do("keydown", "space", "sleep", str(seconds), "keyup", "space")
+    def speak(self, enough: Callable[[], bool]) -> None:
+        """Hold the space bar, with the button in focus, until that is so."""
+        self.do("keydown", "space")
+        ends = time.monotonic() + 20
+        while not enough():
+            assert time.monotonic() < ends, "nobody hears it"
+            time.sleep(0.02)
+        self.do("keyup", "space")
 
     def type(self, text: str) -> None:
         """Go from the button to the line above it, type, and come back."""

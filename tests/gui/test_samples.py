@@ -38,7 +38,8 @@ def program(
         pytest.skip("a person needs a mouse: apt-get install xdotool")
     if request.param == "qtchat.py" and not opens_windows(screen):
         pytest.skip("Qt needs more of the system for a window: apt-get install libxcb-cursor0")
-    write_wav(tmp_path / "in.wav", b"\x10\x20" * 40_000, 16_000)
+    # the file speaks from the beginning on, however late somebody listens
+    write_wav(tmp_path / "in.wav", b"\x10\x20" * 320_000, 16_000)
     with LocalServer(speed=None, voice="tones") as server:
         keys = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "any", "DISPLAY": screen}
         with running(request.param, tmp_path, "in.wav", "out.wav", **keys) as person:
@@ -49,7 +50,7 @@ def test_typing_and_speaking(program: tuple[Person, LocalServer]) -> None:
     """A held key and a typed line bring a turn each, and the window shows both sides of both."""
     person, server = program
     server.reply("I hear you.", "Good day to you.")
-    person.speak(0.6)
+    person.speak(lambda: len(server.received) > 30)  # mostly 20 ms of sound each
     server.assert_said("I hear you.", "assistant", timeout=20)
     person.type("Hello there!")
     server.assert_said("Hello there!", "user", timeout=20)

@@ -46,7 +46,7 @@ def photograph(name: str, path: Path) -> None:
         )
         keys = {"OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "any", "DISPLAY": screen}
         with running(sample, path.parent, "speech.wav", "answer.wav", **keys) as person:
-            person.speak(1.2)
+            person.speak(lambda: len(server.received) > 60)  # 20 ms of sound each
             person.sees(lambda picture: bubbles(picture, "assistant") == 1, "an answer")
             server.assert_said("telling them", "assistant", timeout=20)
             person.type("And the ships?")
