@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import socket
@@ -162,11 +163,15 @@ class Socket:
             except OSError:
                 return
             self._open.append(connection)
-            if self._reads:
-                self.requests.append(connection.recv(65536))
-            if self._answer is not None:
-                connection.sendall(self._answer)
-                connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the client may have gone
+                self._serve(connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        if self._reads:
+            self.requests.append(connection.recv(65536))
+        if self._answer is not None:
+            connection.sendall(self._answer)
+            connection.shutdown(socket.SHUT_WR)
 
     def __enter__(self) -> Socket:
         self._thread.start()
