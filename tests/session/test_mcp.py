@@ -63,7 +63,7 @@ def test_a_listing_that_never_ends(peer: Peer) -> None:
     server = threading.Thread(target=confirm)
     server.start()
     with pytest.raises(RealtimeTimeout, match="not listed their tools: docs"):
-        RealtimeSession(endpoint=peer.endpoint, tools=[docs()]).open(timeout=0.5)
+        RealtimeSession(endpoint=peer.endpoint, tools=[docs()]).open(timeout=1.5)
     server.join(LIMIT)
     assert told
 

@@ -33,9 +33,9 @@ def test_public_names() -> None:
 
 def test_construction_starts_nothing() -> None:
     """Making a session does no I/O and starts no thread."""
-    before = threading.enumerate()
+    before = set(threading.enumerate())
     session = RealtimeSession(base_url="https://nowhere.invalid", api_key="sk-x")
-    assert threading.enumerate() == before
+    assert set(threading.enumerate()) <= before  # one of an earlier test may end meanwhile
     assert session.state == "new"
     assert session.id is None
     assert session.expires_at is None

@@ -168,9 +168,9 @@ def test_a_call_inside_a_key_function(server: LocalServer) -> None:
         reconnect=ReconnectPolicy(delays=(0, 0, 0)),
     )
     with session:
-        server.script.cut()
-        session.send({"type": "input_audio_buffer.clear"})
         with session.expect("connection.restored") as pending:
+            server.script.cut()
+            session.send({"type": "input_audio_buffer.clear"})
             pending.result(timeout=2 * HUNG)
         assert session.ask("hello", timeout=HUNG).status == "completed"
     assert "no answer within" in str(ended[0])
