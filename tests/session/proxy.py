@@ -72,7 +72,7 @@ class Proxy:
 
     def end(self) -> None:
         """Ends every connection by a FIN, without a close frame."""
-        for sock in self._sockets:
+        for sock in list(self._sockets):  # the next one may come at once, and is none of these
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 

@@ -38,7 +38,7 @@ def run(code: str, *options: str, before: tuple[str, ...] = (), **more: Any) -> 
 # --- networks
 
 CABLE = """
-import base64, subprocess, sys, threading, time
+import base64, queue, subprocess, sys, threading, time
 def ip(*words):
     subprocess.run(["ip", "link", "set", "lo", *words], check=True)
 ip("up")
@@ -51,8 +51,8 @@ with LocalServer(speed=None, voice="tones") as server:
         endpoint=server.endpoint, ping_interval=5 if short else 0.5, reconnect=policy
     )
     with session:
-        over, spoken, told = threading.Event(), [0], []
-        session.on("connection.*", told.append)
+        over, spoken, told = threading.Event(), [0], queue.Queue()
+        session.on("connection.*", lambda event: told.put(event.type))
         def speak():
             while not over.wait(0.02):
                 session.input_audio_buffer.append(bytes(960))
@@ -73,7 +73,7 @@ with LocalServer(speed=None, voice="tones") as server:
             took = time.monotonic() - begun
             sounds = [e["audio"] for e in server.received if e["type"].endswith("append")]
             heard = sum(len(base64.b64decode(sound)) for sound in sounds)
-            print(told == [], heard == spoken[0])
+            print(told.empty(), heard == spoken[0])
             print(took)
             raise SystemExit
         with session.expect("connection.lost") as pending:
@@ -86,7 +86,8 @@ with LocalServer(speed=None, voice="tones") as server:
                 ip("up")
                 lost = pending.result(timeout=20).lost_audio_ms
             answer = session.ask("hello", output_modalities=["text"])
-            print((lost > 0) == sending, len(told), answer.status)
+            print((lost > 0) == sending, answer.status)
+            print([told.get(timeout=10) for _ in range(2)], told.empty())
         over.set()
         if sending:
             speaker.join()
@@ -107,27 +108,29 @@ def test_a_cable_is_pulled(what: str, then: str, measured: Measured) -> None:
     if subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("needs user namespaces: sysctl kernel.unprivileged_userns_clone=1")
     code = f"import sys; sys.argv = ['', {what!r}, {then!r}]\n{CABLE}"
-    said = run(code, before=(unshare, "-Urn")).split()
+    said = run(code, before=(unshare, "-Urn")).splitlines()
     if then == "short":
-        assert said[:-1] == ["True", "True"]
+        assert said[:-1] == ["True True"]
         return
     measured(float(said[-1]) / 0.5, "intervals")
     assert float(said[-1]) < 2 * 0.5 + 1.0  # a second for a slow machine
-    assert said[:-1] == (["True", "2", "completed"] if then == "back" else [])
+    told = "['connection.lost', 'connection.restored'] True"
+    assert said[:-1] == (["True completed", told] if then == "back" else [])
 
 
 def test_latency(server: LocalServer) -> None:
-    """A server that is late with everything is not taken for a dead one."""
-    server.script.delay = 0.15
+    """A server that is late with all that it says is not taken for a dead one: it sends pongs."""
     with RealtimeSession(
-        endpoint=server.endpoint, output_modalities=["text"], ping_interval=0.1, reconnect=None
+        endpoint=server.endpoint, output_modalities=["text"], ping_interval=0.5, reconnect=None
     ) as session:
+        server.script.delay = 1.2  # without a pong it would be dead after 1 s
         assert session.ask("hello").status == "completed"
 
 
 @pytest.mark.row("F32", bound="spread over half of the delay")
-def test_many_come_back_at_once() -> None:
+def test_many_come_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each session's delay is drawn by itself, evenly around the policy's."""
+    monkeypatch.setattr("realtime_sync.runtime.relink.random.uniform", random.Random(7).uniform)
     policy = ReconnectPolicy(delays=(1.0,), jitter=0.25)
     delays = sorted(Relink(policy).delay(ConnectError("no route"), 0.0) or 0.0 for _ in range(2000))
     assert 0.75 <= delays[0] < 0.77
@@ -141,8 +144,9 @@ def test_many_come_back_at_once() -> None:
 @pytest.mark.row("F32", bound="spread over four fifths of the window")
 def test_fifty_at_once(line: Line, monkeypatch: pytest.MonkeyPatch, measured: Measured) -> None:
     """Fifty sessions lose their links together, and come back one after the other."""
-    monkeypatch.setattr("realtime_sync.runtime.relink.random.uniform", random.Random(7).uniform)
-    policy = ReconnectPolicy(delays=(0.4,), jitter=0.5)  # 0.2 to 0.6 s
+    # these draws are spread over 0.999 of the window: the rest is for a machine that stands still
+    monkeypatch.setattr("realtime_sync.runtime.relink.random.uniform", random.Random(36).uniform)
+    policy = ReconnectPolicy(delays=(1.0,), jitter=1)  # 0 to 2 s
     opened = [line.open(reconnect=policy) for _ in range(50)]
     times: list[float] = []
 
@@ -156,7 +160,7 @@ def test_fifty_at_once(line: Line, monkeypatch: pytest.MonkeyPatch, measured: Me
         pipe.cut()
     for watch in watches:
         watch.result(timeout=LIMIT)
-    spread = (max(times) - min(times)) / 0.4
+    spread = (max(times) - min(times)) / 2
     measured(100 * spread, "% of the window")
     assert len(times) == 50
     assert spread > 0.8

@@ -121,9 +121,10 @@ def test_half_a_message(fragmented: bool, make: Opener, server: LocalServer) -> 
 @pytest.mark.row("F22", bound="no false alarm")
 def test_latency_and_jitter(make: Opener, proxy: Proxy, measured: Measured) -> None:
     """500 ms each way, 200 more or less: answers come later, and nobody is taken for dead."""
+    # a pong is under way for 1.4 s at most; the rest is for a machine that stands still
+    session = make(endpoint=proxy.endpoint, ping_interval=2).open(timeout=LIMIT)
     for way in (proxy.up, proxy.down):
         way.delay, way.jitter = 0.5, 0.2
-    session = make(endpoint=proxy.endpoint, ping_interval=1.5).open(timeout=LIMIT)
     lost: list[Any] = []
     session.on("connection.lost", lost.append)
     begun = time.monotonic()
@@ -132,11 +133,12 @@ def test_latency_and_jitter(make: Opener, proxy: Proxy, measured: Measured) -> N
     measured(took)
     assert took > 0.6
     with pytest.raises(RealtimeTimeout):
-        session.wait_for("never", timeout=3)  # two pings
+        session.wait_for("never", timeout=4.5)  # a ping after 2 s, of which no pong is told by 4
     assert lost == []
     assert session.state == "open"
 
 
+@pytest.mark.usefixtures("uncollected")  # the collector's time is not that of a frame
 @pytest.mark.row("F20", "F23", bound="the oldest go, counted; 0 s for the caller; order kept")
 def test_a_microphone_on_a_narrow_line(
     make: Opener,
