@@ -97,6 +97,8 @@ class Opening(Receiving):
 
     def _last_words(self, timeout: RealtimeTimeout, reply: Reply[Any]) -> BaseException:
         """The attempt ends at the same moment as the wait for it, and may know more."""
+        if self._link is not None:
+            return RealtimeTimeout(f"{timeout}; {self._not_said()}")
         try:
             reply.result_by(Deadline(GRACE))
         except ConnectError as exc:
@@ -106,14 +108,18 @@ class Opening(Receiving):
             pass  # nothing that the timeout does not say
         except KeyboardInterrupt as exc:
             return exc
+        return timeout
+
+    def _not_said(self) -> str:
+        """What the server, which has taken the link, has not said."""
         with self._lock:
             missing = sorted(self._state.calls.listings.missing)
+            unconfirmed = self._state.replay.unconfirmed
+        if unconfirmed:
+            return "the server has not confirmed the configuration, tools or history given"
         if missing:
-            unlisted = ", ".join(missing)
-            return RealtimeTimeout(
-                f"{timeout}; MCP servers have not listed their tools: {unlisted}"
-            )
-        return timeout
+            return f"MCP servers have not listed their tools: {', '.join(missing)}"
+        return "the server has not said session.created; is it one of the Realtime API?"
 
     def _make_link(self, reply: Reply[Any], deadline: Deadline) -> None:
         """One attempt; runs on `realtime-connect`."""

@@ -609,6 +609,38 @@ def test_open_just_after_the_time_was_up(
     assert asked[0].result(LIMIT).text == "Hello."
 
 
+@pytest.mark.parametrize(
+    ("arguments", "unsaid"),
+    [
+        ({}, "has not said session.created"),
+        ({"instructions": "x"}, "has not confirmed the configuration"),
+    ],
+)
+def test_what_a_late_open_was_waiting_for(
+    line: Line, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], unsaid: str
+) -> None:
+    """Once the link is up, a timeout says what has not come, and waits for no attempt's words."""
+    monkeypatch.setattr(opening_module, "GRACE", 60)
+    session, pipe = line.session(**arguments), Pipe()
+    line.plan(pipe)
+    task = Task(session.open)
+    settled(session, pipe)  # the link is up
+    if arguments:
+        pipe.greet()
+        update = pipe.expect("session.update")
+    connection = session._connection
+    assert connection._opening is not None
+    late = connection._last_words(RealtimeTimeout("open: too late"), connection._opening)
+    assert isinstance(late, RealtimeTimeout)
+    assert str(late).startswith("open: too late; ")
+    assert unsaid in str(late)
+    if arguments:
+        pipe.confirm(update)
+    else:
+        pipe.greet()
+    assert task.result() is session
+
+
 def test_ctrl_c_as_the_session_opens(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C in open() leaves no thread and nobody waiting, even if the session has opened."""
     session, pipe = line.session(instructions="x"), greeted()
