@@ -7,6 +7,8 @@ key, and puts what it read into its exceptions and its trace; so between it and 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import math
@@ -35,6 +37,8 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: ([^\r\n]*))?")
 _END = re.compile(rb"\r?\n\r?\n")
+_KEY = re.compile(rb"\r\nsec-websocket-key:\s*(\S+)", re.IGNORECASE)
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 
 # set by the handshake itself
 _RESERVED = frozenset({
@@ -144,7 +148,7 @@ class Answer(NamedTuple):
         return cls(int(status[1]), printable((status[2] or b"").decode("latin-1"), 60), headers)
 
     def check(self, peer: object) -> None:
-        """Refuse what was not asked for; the key is checked by websocket-client.
+        """Refuse what was not asked for; whether it is an answer to our key is seen later.
 
         Raises:
             ConnectError: The server chose an extension or a subprotocol.
@@ -196,6 +200,7 @@ class Greeting:
         self._patience = patience
         self._headers = headers
         self._resource = resource
+        self._accept = ""  # what a server of WebSockets makes of our request's key
         self._clean: io.BytesIO | None = None  # the answer as websocket-client may see it
 
     def gettimeout(self) -> None:
@@ -206,6 +211,9 @@ class Greeting:
 
     def send(self, data: bytes) -> int:
         """The request, completed."""
+        found = _KEY.search(data)
+        digest = hashlib.sha1((found[1] if found else b"") + _GUID, usedforsecurity=False).digest()
+        self._accept = base64.b64encode(digest).decode()
         rest = self._headers.into(data, self._resource)
         while rest:
             rest = rest[self._wire.write(rest) :]
@@ -236,6 +244,9 @@ class Greeting:
         if answer.status != 101:
             raise answer.refusal(self._read_body(answer), peer, self._headers)
         answer.check(peer)
+        if answer.headers.get("sec-websocket-accept") != self._accept:
+            # websocket-client would take it in other letter case, too; without one it refuses
+            answer.headers.pop("sec-websocket-accept", None)
         return answer.clean()
 
     def _read_body(self, answer: Answer) -> bytes:

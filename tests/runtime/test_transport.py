@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import re
 import resource
 import selectors
 import socket
@@ -666,6 +667,7 @@ def edited(change: Any) -> Any:
         lambda reply: reply.replace(b"Connection: Upgrade\r\n", b""),
         lambda reply: reply.replace(b"Upgrade: websocket", b"Upgrade: h2c"),
         lambda reply: reply.replace(b"Accept: ", b"Accept: x"),
+        lambda reply: re.sub(rb"Accept: .*", lambda found: found[0].swapcase(), reply),
         lambda reply: b"\r\n".join(x for x in reply.split(b"\r\n") if b"Accept" not in x),
         lambda reply: reply[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
         lambda reply: reply[:-2] + b"Sec-WebSocket-Protocol: realtime\r\n\r\n",
