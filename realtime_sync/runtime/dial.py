@@ -45,6 +45,10 @@ _SLICE = 0.1  # seconds between two looks at the deadline, which its owner may c
 _USER_TIMEOUT_MS = 20_000  # unacknowledged bytes after which a dead network is noticed
 
 
+_CLOCK = "check the clock of this machine; else its owner has to renew it"
+_NAME = "check the host name"
+#: Why OpenSSL refuses a certificate (X509_V_ERR_...) -> what to do, but for one of a stranger's.
+_CURES = {9: _CLOCK, 10: _CLOCK, 62: _NAME, 64: _NAME}
 _PROXIES = frozenset({"http", "socks4", "socks5"})
 _NO_SOCKS = 'proxy: it needs python-socks; pip install "realtime_sync[proxy]"'
 
@@ -192,7 +196,8 @@ def reach(
     except ssl.SSLCertVerificationError as exc:
         sock.close()
         raise ConnectError(
-            f"the certificate of {peer} was refused: {exc.verify_message}; {_cure(context)}"
+            f"the certificate of {peer} was refused: {exc.verify_message.rstrip('.')};"
+            f" {_CURES.get(exc.verify_code) or _cure(context)}"
         ) from exc
     except ClearText as exc:
         sock.close()
@@ -260,7 +265,7 @@ def default_context() -> ssl.SSLContext:
 
 
 def _cure(context: ssl.SSLContext | None) -> str:
-    """What to do about a certificate that was refused."""
+    """What to do about a certificate whose issuer is not trusted."""
     places = ssl.get_default_verify_paths()
     known = context is not None and any(context.cert_store_stats().values())
     if not (known or places.cafile or places.capath):
@@ -268,7 +273,7 @@ def _cure(context: ssl.SSLContext | None) -> str:
             "this process knows no certificate authority: have SSL_CERT_FILE name a file of them,"
             " or give an ssl_context"
         )
-    return "check the host name, or give an ssl_context that trusts its issuer"
+    return "give an ssl_context that trusts its issuer"
 
 
 def _tune(sock: socket.socket) -> None:

@@ -724,16 +724,20 @@ def test_f5_wrong_host(authority, trusting):
     """So is one for another host."""
     _, error = refused(serving(authority.issue_cert("other.example")), ssl_context=trusting)
     assert "hostname mismatch" in str(error).lower()
+    assert str(error).endswith("'localhost'; check the host name")
 
 
 @pytest.mark.row("F5")
 def test_f5_expired(authority, trusting):
-    """So is an expired one."""
+    """So is an expired one; that the clock here may be wrong is said."""
     now = datetime.datetime.now(datetime.timezone.utc)
     day = datetime.timedelta(days=1)
     expired = authority.issue_cert("localhost", not_before=now - 3 * day, not_after=now - day)
     _, error = refused(serving(expired), ssl_context=trusting)
-    assert "certificate has expired" in str(error)
+    assert "certificate has expired; check the clock of this machine" in str(error)
+    later = authority.issue_cert("localhost", not_before=now + day, not_after=now + 3 * day)
+    _, error = refused(serving(later), ssl_context=trusting)
+    assert "not yet valid; check the clock of this machine" in str(error)
 
 
 @pytest.mark.row("F5")
