@@ -19,6 +19,8 @@ __all__ = ["AudioInput", "InputAudioBuffer"]
 
 #: Bytes of audio that go into one event; the server takes 15 MiB.
 APPEND_BYTES = 1024 * 1024
+#: Formats of a memoryview over bytes: over numbers of other sizes, they would be noise.
+_BYTES = frozenset("Bbc")
 
 
 class AudioInput:
@@ -37,8 +39,8 @@ class AudioInput:
 
         Args:
             data: Bytes: mono, in the session's input format, or PCM16 at `sample_rate` if that is
-                given. int16 or float32 arrays: (frames,) or (frames, channels), at `sample_rate`,
-                else at 24 kHz.
+                given; a memoryview of int16 is samples. int16 or float32 arrays: (frames,) or
+                (frames, channels), at `sample_rate`, else at 24 kHz.
             sample_rate: In Hz.
             timeout: Seconds to wait for room in the writer queue; None waits for ever.
 
@@ -76,9 +78,9 @@ class AudioInput:
     def _bytes(self, data: Any, sample_rate: int | None) -> bytes | bytearray | memoryview:
         if sample_rate is None and isinstance(data, (bytes, bytearray)):
             return data
-        if sample_rate is None and isinstance(data, memoryview):
+        if sample_rate is None and isinstance(data, memoryview) and data.format in _BYTES:
             return data.cast("B") if data.contiguous else bytes(data)
-        # numpy comes in with arrays and foreign rates only
+        # numpy comes in with arrays, views of samples and foreign rates only
         from ..audio import codecs
 
         pcm = codecs.to_pcm16(data, sample_rate=sample_rate)
@@ -101,7 +103,7 @@ class InputAudioBuffer(AudioInput):
         waiting = duration_ms(session._look(lambda s: s.buffer.size), session.input_format)
         if waiting < COMMIT_MS:
             raise ValueError(
-                f"{waiting:.0f} ms of audio to commit; the server needs {COMMIT_MS} ms at least:"
+                f"{int(waiting)} ms of audio to commit; the server needs {COMMIT_MS} ms at least:"
                 " append more first"
             )
         with session.expect("conversation.item.*") as pending:

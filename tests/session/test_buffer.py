@@ -81,6 +81,9 @@ def test_formats(kind: str, make: Opener) -> None:
         session.input_audio_buffer.append(TONE.tobytes(), sample_rate=24000)
         item = session.input_audio_buffer.commit()
         assert len(session.conversation.retrieve(item.id).audio) == 1600
+        session.input_audio_buffer.append(memoryview(TONE))  # samples, as its format says
+        item = session.input_audio_buffer.commit()
+        assert len(session.conversation.retrieve(item.id).audio) == 1600
 
 
 @pytest.mark.row("C6")
@@ -97,6 +100,8 @@ def test_formats(kind: str, make: Opener) -> None:
         (TONE, {"sample_rate": "x"}, (TypeError, ValueError)),
         (b"odd", {"sample_rate": 24000}, ValueError),
         (np.zeros(4, np.int32), {}, (TypeError, ValueError)),
+        (memoryview(np.zeros(4, np.float32)), {}, TypeError),
+        (memoryview(TONE.astype(">i2")), {}, TypeError),
         (np.array(["a"]), {}, (TypeError, ValueError)),
         (TONE, {"timeout": -1}, ValueError),
     ],
@@ -211,7 +216,7 @@ def test_commit_guard(session: RealtimeSession, server: LocalServer) -> None:
         buffer.commit()
     assert len(server.received) == count
     buffer.append(bytes(4798))
-    with pytest.raises(ValueError, match="100"):
+    with pytest.raises(ValueError, match="99 ms of audio to commit; the server needs 100 ms"):
         buffer.commit()
     buffer.append(bytes(2))
     buffer.commit()
