@@ -20,7 +20,7 @@ from .events.value import check
 from .runtime.clock import Deadline, check_timeout, may_wait
 from .runtime.connection import Connection
 from .runtime.futures import Reply
-from .runtime.handlers import Handlers, event_type
+from .runtime.handlers import Handlers, check_called, event_type
 from .runtime.taps import Tap, Taps
 from .runtime.watches import Predicate, Watches
 from .streams import Events, Pending
@@ -100,6 +100,7 @@ class Listening:
         Raises:
             RealtimeTimeout: None came in time.
             SessionClosed, ConnectionLost: None will come.
+            TypeError: A predicate that cannot be called with one event.
         """
         deadline = Deadline(timeout)
         with self.expect(type, predicate) as pending:
@@ -115,6 +116,10 @@ class Listening:
             event = pending.result(timeout=5)
         """
         wanted = event_type(type)
+        if isinstance(predicate, (int, float)):
+            raise TypeError(f"predicate: a function of one event; is timeout={predicate} meant?")
+        if predicate is not None:
+            check_called(predicate, "a predicate")
         self._check_open()
         return Pending(self._watches.add([wanted]), self._watches, predicate)
 

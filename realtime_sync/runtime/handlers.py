@@ -14,7 +14,7 @@ from ..events.beta import SERVER_NAMES
 from ..events.local import LOCAL_EVENTS
 from ..events.server import SERVER_EVENTS
 
-__all__ = ["Handlers", "Present", "Wanted", "check_plain", "event_type"]
+__all__ = ["Handlers", "Present", "Wanted", "check_called", "check_plain", "event_type"]
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Handlers:
             TypeError: It cannot be called with one argument, or would not run when called: a
                 coroutine function, a generator.
         """
-        _check(fn)
+        check_called(fn, "a handler")
         with self._changing:
             self.present = Present((*self.present.all, _Handler(wanted, fn, once)))
 
@@ -195,13 +195,18 @@ def check_plain(fn: Callable[..., object], what: str) -> None:
                 raise TypeError(f"{what} is a plain function; this one is {kind}")
 
 
-def _check(fn: Callable[[Any], object]) -> None:
+def check_called(fn: Callable[[Any], object], what: str) -> None:
+    """Refuse what cannot be called with one event.
+
+    Raises:
+        TypeError: It is no function, or not one of one argument.
+    """
     if not callable(fn):
-        raise TypeError(f"a handler is a function of one event, not {type(fn).__name__}")
-    check_plain(fn, "a handler")
+        raise TypeError(f"{what} is a function of one event, not {type(fn).__name__}")
+    check_plain(fn, what)
     try:
         inspect.signature(fn).bind(object())
     except TypeError:
-        raise TypeError(f"{fn!r}: a handler is called with one argument, the event") from None
+        raise TypeError(f"{fn!r}: {what} is called with one argument, the event") from None
     except ValueError:
         pass  # built-ins without a signature

@@ -66,6 +66,28 @@ def test_predicate_that_raises(session: RealtimeSession) -> None:
     assert session.ask("hello").status == "completed"
 
 
+async def _later(event: object) -> bool:
+    return event is None
+
+
+@pytest.mark.row("C14", bound="at once")
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (5, "timeout=5"),
+        (lambda: True, "one argument"),
+        (_later, "coroutine function"),
+    ],
+    ids=["a number", "no argument", "async"],
+)
+def test_predicates_that_are_none(session: RealtimeSession, bad: Any, words: str) -> None:
+    """What cannot judge an event is refused at once, not when one comes; so is a timeout there."""
+    with pytest.raises(TypeError, match=words):
+        session.wait_for("response.done", bad)
+    with pytest.raises(TypeError, match=words):
+        session.expect("response.done", bad)
+
+
 def test_expect(session: RealtimeSession) -> None:
     """expect() watches from the call on; result(), in or after the block, gives the first match."""
     with session.expect("response.done") as pending:
