@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -335,13 +336,16 @@ def test_a_commit_under_way_is_lost_with_its_audio(line: Line) -> None:
 
 @pytest.mark.row("F19", bound="all since the last sign of life")
 @pytest.mark.parametrize("end", ["silence", "a word"])
-def test_speech_that_a_dead_link_swallowed(end: str, line: Line) -> None:
+def test_speech_that_a_dead_link_swallowed(
+    end: str, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the server detects turns it would have said that somebody speaks: unless the link was
     dead. Then what was said since its last sign of life is missing."""
     detecting = {"audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
     pipe = greeted(**detecting)
     line.plan(pipe, greeted(id="sess_2", **detecting))
-    session = line.session(reconnect=AT_ONCE, ping_interval=0.1).open(timeout=LIMIT)
+    monkeypatch.setattr("realtime_sync.runtime.liveness.PROBE", 0.05)
+    session = line.session(reconnect=AT_ONCE, ping_interval=1000).open(timeout=LIMIT)
     session.input_audio_buffer.append(bytes(48 * 300))
     arrived(session, pipe)  # it was heard, and nobody spoke
     with session.expect("connection.restored") as pending:
@@ -351,6 +355,10 @@ def test_speech_that_a_dead_link_swallowed(end: str, line: Line) -> None:
         if end == "a word":
             pipe.expect("input_audio_buffer.append")
             pipe.cut(1001, "bye")
+        else:
+            connection = session._connection
+            assert connection._loop is not None
+            connection._loop.call(connection.on_resume)  # asks for a sign of life now
         back = pending.result(timeout=LIMIT)
     assert back.lost_audio_ms == (200 if end == "silence" else 0)
 
@@ -768,12 +776,23 @@ def test_all_of_them_refuse(line: Line) -> None:
     assert len(line.dialled) == 3
 
 
+def silent(monkeypatch: pytest.MonkeyPatch, mute: Pipe | None = None) -> Callable[[Any], Pipe]:
+    """An attempt whose link says nothing, and that is over soon; those after it have their time."""
+    name = "realtime_sync.runtime.relinking.ATTEMPT"
+    monkeypatch.setattr(name, 0.05)
+
+    def connect(_: Any) -> Pipe:
+        monkeypatch.setattr(name, LIMIT)
+        return mute or Pipe()
+
+    return connect
+
+
 def test_a_primary_that_makes_no_session(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the link and says nothing, or hangs up before it has worked: the backup is next."""
-    monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.1)
     endpoints = [Compatible("ws://127.0.0.1:9"), Compatible("ws://127.0.0.1:10")]
     session, pipe = opened(line, endpoint=endpoints)
-    line.plan(Pipe(), greeted())
+    line.plan(silent(monkeypatch), greeted())
     with session.expect("connection.restored") as pending:
         pipe.cut()
         pending.result(timeout=LIMIT)
@@ -915,8 +934,11 @@ def test_close_ends_an_attempt(line: Line) -> None:
         held.wait()
         attempt = session._connection._attempt
         assert attempt is not None
-        session.close(timeout=0.2)
+        with session.expect("connection.closed") as over:
+            closing = Task(session.close, timeout=LIMIT)
+            over.result(timeout=LIMIT)
         assert session.state == "closed"
+    closing.result()
     attempt.join(Deadline(LIMIT))
     assert late.closed
 
@@ -933,12 +955,9 @@ def test_blocking_calls_wait_within_their_timeout(line: Line) -> None:
 
 def test_a_server_that_does_not_confirm(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session that is not restored in time is tried on another link."""
-    monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.05)
     session, pipe = opened(line)
     mute = Pipe()
-    line.plan(mute)
-    fresh = greeted()
-    line.plan(fresh)
+    line.plan(silent(monkeypatch, mute), greeted())
     with session.expect("connection.restored") as pending:
         pipe.cut()
         pending.result(timeout=LIMIT)

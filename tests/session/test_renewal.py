@@ -14,6 +14,8 @@ from realtime_sync.errors import ConnectError, ConnectionLost, SessionClosed
 from realtime_sync.local import LocalServer
 from realtime_sync.runtime.relink import Relink
 
+from .test_reconnect import silent
+
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0), renew_before=3600)
 LATER = 7200.0  # the test says when: `come`
 
@@ -385,14 +387,8 @@ def test_the_link_is_lost_while_the_next_is_made(line: Line) -> None:
 
 def test_a_renewal_that_fails_half_way(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old link is left, the new one confirms nothing: that is a loss, and is told as one."""
-    monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", 0.05)
-
-    def second(_: Any) -> Pipe:
-        monkeypatch.setattr("realtime_sync.runtime.relinking.ATTEMPT", LIMIT)  # for the third
-        return Pipe()
-
     session, _ = expiring(line, LATER)
-    line.plan(Pipe(), second, greeted(id="sess_4"))
+    line.plan(Pipe(), silent(monkeypatch), greeted(id="sess_4"))
     session.open(timeout=LIMIT)
     seen: list[str] = []
     session.on("connection.*", lambda event: seen.append(event.type))
