@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from pipe import LIMIT, Line, greeted, on_io, settled
+from pipe import LIMIT, Line, greeted, settled
 
 from realtime_sync import (
     Compatible,
@@ -76,12 +76,12 @@ def test_a_session_that_is_open(make: Opener, server: LocalServer, tmp_path: Pat
 
 def test_sends_right_after_it(line: Line, tmp_path: Path) -> None:
     """What is sent once record() has returned is in it, every time."""
-    session, _ = line.open()
+    session, pipe = line.open()
     for number in range(30):
         path = tmp_path / f"{number}.jsonl"
         with session.record(path):
             session.send({"type": "input_audio_buffer.clear"})
-            on_io(session, lambda: None)
+            pipe.expect("input_audio_buffer.clear")  # what leaves is recorded before
         assert kinds(path, "sent")[:1] == ["input_audio_buffer.clear"]
 
 

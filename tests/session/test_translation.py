@@ -244,7 +244,9 @@ def test_close_is_bounded(
 ) -> None:
     """A server that does not say session.closed holds nobody; what is lost is said."""
     session, _ = scripted
-    session.close(timeout=0.3)
+    with session.expect("connection.closed") as over:
+        session.close(timeout=0.3)
+        over.result(timeout=LIMIT)
     assert session.state == "closed"
     assert "did not come in time" in caplog.text
 
@@ -366,7 +368,9 @@ def test_a_silent_server(scripted: tuple[TranslationSession, Link]) -> None:
     texts = session.output_text(timeout=0.1)
     with pytest.raises(RealtimeTimeout):
         next(texts)
-    link.say_all(delta("output_transcript", "hm", 200), {"type": "session.closed"})
+    with session.expect("session.closed") as pending:
+        link.say_all(delta("output_transcript", "hm", 200), {"type": "session.closed"})
+        pending.result(timeout=LIMIT)
     assert [event.delta for event in texts] == ["hm"]
 
 

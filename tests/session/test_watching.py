@@ -151,6 +151,7 @@ def test_watchers_take_nothing_from_each_other(session: RealtimeSession) -> None
 def test_events(session: RealtimeSession) -> None:
     """events() has its own queue, filled from the call on; no types: all; close() ends it."""
     session.ask("before")
+    drain(session)
     stream = session.events()
     some = session.events("response.created", events.ResponseDone)
     session.ask("hello")
@@ -243,9 +244,11 @@ def test_iterator_of_a_lost_session(bare: RealtimeSession, peer: Peer) -> None:
         pending.result(timeout=LIMIT)
 
 
-def test_waiting_when_closed(session: RealtimeSession) -> None:
+def test_waiting_when_closed(session: RealtimeSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing ends every wait_for with SessionClosed."""
     caught: list[BaseException] = []
+    watching, add = threading.Event(), session._watches.add
+    monkeypatch.setattr(session._watches, "add", lambda *a: (add(*a), watching.set())[0])
 
     def wait() -> None:
         try:
@@ -255,8 +258,7 @@ def test_waiting_when_closed(session: RealtimeSession) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while not session._watches:
-        pass
+    assert watching.wait(LIMIT)
     session.close()
     thread.join(LIMIT)
     assert [type(exc) for exc in caught] == [SessionClosed]
