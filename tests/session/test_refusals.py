@@ -33,7 +33,8 @@ def refusal(endpoint: object, timeout: float = 15, **arguments: object) -> Excep
     begun = time.monotonic()
     with pytest.raises(Exception) as caught:  # the caller looks at its type
         session.open(timeout=timeout)
-    assert time.monotonic() - begun < timeout + 0.5
+    # what is said at the last moment is waited for, and threads end: 0.3 s each, at most
+    assert time.monotonic() - begun < timeout + 1.5
     assert session.state == "new"
     assert CANARY not in repr(caught.value) + str(caught.value)
     return caught.value
@@ -135,9 +136,10 @@ def test_no_websocket_server(answer: bytes) -> None:
 
 def test_refused_port() -> None:
     """A port where nobody listens is a ConnectError at once."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    error = refusal(Compatible(f"http://127.0.0.1:{port}", api_key=CANARY), timeout=3)
+    with socket.socket() as taken:  # nobody else's meanwhile, though it does not listen
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        error = refusal(Compatible(f"http://127.0.0.1:{port}", api_key=CANARY), timeout=3)
     assert isinstance(error, ConnectError)
     assert error.status is None
     assert isinstance(error, ConnectionError)
@@ -157,7 +159,7 @@ def test_no_session_created(measured: Measured) -> None:
         assert isinstance(refusal(peer.endpoint, timeout=0.2), RealtimeTimeout)
         took = time.monotonic() - begun
     measured(took - 0.2, "s after the timeout")
-    assert took < 0.2 + 0.8
+    assert took < 0.2 + 1.5
 
 
 def test_no_confirmation(peer: Peer) -> None:
@@ -218,7 +220,7 @@ def test_a_primary_that_makes_no_session(how: str, server: LocalServer) -> None:
         hanging_up = threading.Thread(target=lambda: primary.link().connection.close(1011))
         if how == "gone":
             hanging_up.start()
-        with session.open(timeout=1.5):
+        with session.open(timeout=3):
             assert session.state == "open"
         if how == "gone":
             hanging_up.join(5)
@@ -232,7 +234,7 @@ def test_silent_primary(server: LocalServer) -> None:
     """A primary that is silent leaves time for the backup."""
     with Socket(None) as silent:
         session = RealtimeSession(endpoint=[silent.endpoint, server.endpoint])
-        session.open(timeout=0.6)
+        session.open(timeout=2)
         assert session.state == "open"
         session.close()
 

@@ -59,14 +59,14 @@ def test_a_server_that_does_not_read(
         longest, full = 0.0, False
         end = time.monotonic() + LIMIT
         while not full and time.monotonic() < end:
-            begun = time.process_time()
+            begun = time.monotonic()
             try:
                 session.input_audio_buffer.append(bytes(96_000))
             except QueueFull:
                 full = True
-            longest = max(longest, time.process_time() - begun)
+            longest = max(longest, time.monotonic() - begun)
         assert full
-        assert longest < 0.1
+        assert longest < 1  # one that waits for room would wait as long as this server is deaf
         done.result(timeout=LIMIT)
 
 
@@ -75,7 +75,7 @@ def test_a_server_that_neither_reads_nor_speaks(
     make: Opener, server: LocalServer, measured: Measured
 ) -> None:
     """Whatever stands in our queue, its silence is noticed."""
-    session = make(ping_interval=0.2, reconnect=AT_ONCE).open()
+    session = make(ping_interval=0.4, reconnect=AT_ONCE).open()
     with session.expect("connection.restored") as back, session.expect("connection.lost") as lost:
         begun = time.monotonic()
         server.script.deafen()
@@ -84,7 +84,7 @@ def test_a_server_that_neither_reads_nor_speaks(
         for _ in range(50):
             session.input_audio_buffer.append(bytes(96_000))
         lost.result(timeout=LIMIT)
-        measured((time.monotonic() - begun) / 0.2, "intervals")
+        measured((time.monotonic() - begun) / 0.4, "intervals")
         assert back.result(timeout=LIMIT).lost_audio_ms > 0
 
 
@@ -103,7 +103,8 @@ def test_one_byte_at_a_time(make: Opener, server: LocalServer) -> None:
     """Handshake and events in single bytes are what they are in one piece."""
     whole = make().open().ask("count to 3").text
     server.script.slice = 1
-    assert make().open().ask("count to 3").text == whole
+    session = make().open(timeout=LIMIT * 2)
+    assert session.ask("count to 3", timeout=LIMIT * 2).text == whole
 
 
 @pytest.mark.row("F7", bound="the timeout of open()")

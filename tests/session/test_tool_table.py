@@ -239,7 +239,7 @@ def test_a_call_that_is_not_approved(
 def test_an_approved_call_runs(make: Opener, server: LocalServer) -> None:
     """Its time begins with the approval; the decision counts once."""
 
-    @tool(needs_approval=lambda arguments: arguments["amount"] > 10, timeout=0.2)
+    @tool(needs_approval=lambda arguments: arguments["amount"] > 10, timeout=0.5)
     def pay(amount: int) -> str:
         """Pays."""
         return f"paid {amount}"
@@ -249,7 +249,7 @@ def test_an_approved_call_runs(make: Opener, server: LocalServer) -> None:
         future = session.submit("pay")
         event = asked.result(timeout=LIMIT)
         assert (event.name, event.arguments) == ("pay", {"amount": 50})
-        time.sleep(0.3)  # longer than its time: that has not begun
+        time.sleep(0.6)  # longer than its time: that has not begun
         assert session.approve(event.call_id)
         assert not session.approve(event.call_id)
         assert not session.reject(event.call_id)
