@@ -78,7 +78,10 @@ def obeyed(
 
 def restart(manager: Any, client: Any) -> None:
     began = time.monotonic()
+    # half of it later a kernel that does not end by itself is killed, however slow the machine is
+    usual, manager.shutdown_wait_time = manager.shutdown_wait_time, 60.0
     manager.restart_kernel(now=False)
+    manager.shutdown_wait_time = usual
     took = time.monotonic() - began
     client.wait_for_ready(timeout=60)
     say(type="restarted", seconds=took)

@@ -44,7 +44,7 @@ def test_interrupting_a_call(kernel: Kernel) -> None:
     kernel.until(lambda: cell.ended is not None)
     assert cell.error == "KeyboardInterrupt"
     took = float(kernel.run("stopped").plain) - kernel.interrupted
-    assert took < 1
+    assert took < 5  # the call itself would go on for half a minute
     again = kernel.run("session.ask('Count to 3')")
     assert read(again.html).text.startswith("1, 2, 3.")
     kernel.run("session.close()")
@@ -93,6 +93,6 @@ def test_restarting(kernel: Kernel) -> None:
     """The restart button ends a kernel with an open session as it does any other."""
     kernel.run(OPEN)
     kernel.restart()
-    assert kernel.ended_after < 5  # then it would have been killed: see jupyter_client
+    assert kernel.ended_after < 20  # after 30 it would have been killed: see the driver
     assert kernel.run("1 + 1").plain == "2"
     kernel.run(BEGIN)  # what the end of the test expects

@@ -11,7 +11,7 @@ from realtime_sync.audio import read_wav, write_wav
 from .kernel import Kernel
 from .reading import Page
 
-TONE = (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 3_000  # five seconds at 24 kHz
+TONE = (b"\x10\x20" * 20 + b"\xf0\xdf" * 20) * 18_000  # thirty seconds at 24 kHz
 
 SHOW = """
 from realtime_sync.notebook import PushToTalkWidget

@@ -46,7 +46,7 @@ class Watched:
         self._changed = Condition()
         for one in (widget.status, widget.said, widget._heard, widget._level):
             one.observe(self._change, "value")
-        widget.button.observe(self._change, "disabled")
+        widget.button.observe(self._change, ["disabled", "description"])
 
     def _change(self, _: Any) -> None:
         with self._changed:
@@ -122,12 +122,11 @@ def test_a_turn(
     button.value = True
     watched.until(lambda: watched.status.text == "listening")
     watched.until(lambda: watched.widget._level.value > 0.5)
-    assert button.description == "Send what was said"
+    watched.until(lambda: button.description == "Send what was said")
     heard(session, 200)
     button.value = False
     watched.until(lambda: watched.said.text == "usera questionassistantan answer")
-    watched.until(lambda: watched.status.text == "ready")
-    assert button.description == "Talk"
+    watched.until(lambda: watched.status.text == "ready" and button.description == "Talk")
     assert ends.played > 0
 
 
@@ -150,8 +149,10 @@ def test_typing(watched: Watched, server: LocalServer) -> None:
     watched.widget.line.value = EVIL
     assert watched.widget.line.value == ""
     watched.until(lambda: watched.said.text.count(EVIL) == 2)
+    turn = watched.widget._turn
     watched.widget.line.value = "  "
-    assert watched.widget._turn is None or watched.widget._turn.done()
+    # the one before may have been shown to its end meanwhile
+    assert watched.widget._turn in (turn, None)
 
 
 def test_a_turn_that_fails(watched: Watched, server: LocalServer) -> None:
