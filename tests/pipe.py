@@ -311,14 +311,10 @@ class Line:
         return session
 
     def open(self, **arguments: Any) -> tuple[RealtimeSession, Pipe]:
-        """An open session and its link; what the I/O thread makes of the greeting is over."""
+        """An open session and its link."""
         pipe = greeted()
         self.plan(pipe)
         session = self.session(**arguments).open(timeout=LIMIT)
-        loop, over = session._connection._loop, threading.Event()
-        assert loop is not None
-        loop.call(over.set)
-        assert over.wait(LIMIT), "the I/O thread does not come back"
         return session, pipe
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class Attempt:
         # the link until somebody pops it, which only one can: its taker, or whoever drops it
         self._box: deque[tuple[Link, Dialect]] = deque()
         self._unwanted = False
-        self._thread = Thread(self._run, "realtime-connect")
+        self.thread = Thread(self._run, "realtime-connect")
 
     def start(self) -> None:
         """Begin.
@@ -55,7 +55,7 @@ class Attempt:
             ConnectError: There is no thread to be had: too many, or the interpreter ends.
         """
         try:
-            self._thread.start()
+            self.thread.start()
         except RuntimeError as exc:
             raise ConnectError(f"no thread to connect on: {exc}") from exc
 
@@ -94,10 +94,3 @@ class Attempt:
         if made is not None:
             made[0].abort()
             made[0].close()  # ours: nobody else has seen it
-
-    def join(self, deadline: Deadline) -> bool:
-        """Wait for the thread; whether it has ended."""
-        if self._thread.ident is None:
-            return True
-        self._thread.join(deadline.remaining())
-        return not self._thread.is_alive()

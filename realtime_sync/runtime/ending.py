@@ -77,9 +77,11 @@ class Ending(Sending):
             )
         if not loop.join(deadline.remaining()):
             log.warning("realtime-io still runs")
-        attempt = self._attempt
-        if attempt is not None and not attempt.join(deadline):
-            log.warning("realtime-connect still waits for the key or for the name's address")
+        for thread in self._dialling:
+            if thread.ident is not None:  # it has begun
+                thread.join(deadline.remaining())
+            if thread.is_alive():
+                log.warning("realtime-connect still waits for the key or for the name's address")
 
     def _say_goodbye(self, deadline: Deadline) -> None:
         link = self._link

@@ -42,6 +42,7 @@ from .outbox import APPEND, Outbox
 from .relink import Relink
 from .taps import Taps
 from .telling import Telling
+from .threads import Thread
 from .watches import Watches
 
 __all__ = ["SOON", "Guarded"]
@@ -101,6 +102,7 @@ class Guarded(Telling):
         self._blame = blame  # where the last link led is tried after all others, for a while
         self._relink = Relink(reconnect)
         self._attempt: Attempt | None = None  # the one under way
+        self._dialling: tuple[Thread, ...] = ()  # of attempts; those that may not have ended yet
         self._alarm: io.Timer | None = None  # the next attempt, or the end of the present one
         self._renewer: io.Timer | None = None  # what a renewal does next
         self._renewal_due: float | None = None  # when this session is to be renewed; None: never

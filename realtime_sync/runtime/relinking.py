@@ -171,6 +171,9 @@ class Relinking(Ending):
         self._attempt = attempt = Attempt(
             self._connect, loop, seconds=ATTEMPT, made=self._arrived, failed=self._attempt_failed
         )
+        # one that has told of its link lives a moment longer: close() joins it, too
+        living = (thread for thread in self._dialling if thread.is_alive())
+        self._dialling = (*living, attempt.thread)
         try:
             attempt.start()
         except ConnectError as exc:

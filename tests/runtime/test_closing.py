@@ -15,6 +15,7 @@ from pipe import LIMIT, Line, Pipe, Task, arrived, gate, on_io, settled, until
 from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import SessionClosed
 from realtime_sync.runtime import telling
+from realtime_sync.runtime.attempt import Attempt
 from realtime_sync.runtime.clock import monotonic
 
 
@@ -459,6 +460,29 @@ def test_a_link_that_is_lost_while_closing(line: Line) -> None:
     closing.result()
     assert isinstance(waiting.exception(0), SessionClosed)
     assert (session.state, len(line.dialled)) == ("closed", 1)
+
+
+def test_the_thread_that_has_made_the_link(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is joined as well, though it has told of the link and has nothing more to do."""
+    session, pipe = line.open(reconnect=ReconnectPolicy(delays=(0,)))
+    run = Attempt._run
+    with gate() as held:
+
+        def slowly(attempt: Attempt) -> None:
+            run(attempt)
+            held()
+
+        monkeypatch.setattr(Attempt, "_run", slowly)
+        with session.expect("connection.restored") as restored:
+            pipe.cut()
+        restored.result(timeout=LIMIT)
+        held.wait()
+        closing = Task(session.close, timeout=LIMIT)
+        closing.thread.join(0.05)
+        assert closing.running
+        held.open()
+        closing.result()
+    assert threads() == []
 
 
 @pytest.mark.row("F42")

@@ -23,7 +23,6 @@ from realtime_sync.errors import (
     ServerError,
     SessionClosed,
 )
-from realtime_sync.runtime.clock import Deadline
 from realtime_sync.runtime.relink import Relink
 
 AT_ONCE = ReconnectPolicy(delays=(0, 0, 0))
@@ -939,7 +938,7 @@ def test_close_ends_an_attempt(line: Line) -> None:
             over.result(timeout=LIMIT)
         assert session.state == "closed"
     closing.result()
-    attempt.join(Deadline(LIMIT))
+    attempt.thread.join(LIMIT)
     assert late.closed
 
 
