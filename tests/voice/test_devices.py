@@ -152,7 +152,7 @@ def test_ctrl_c_while_a_device_is_opened(
         if thread.name in ("realtime-mic", "realtime-speaker"):
             thread.join(LIMIT)  # it gives the device back
     pressing.join()
-    assert took < 2 * 0.2
+    assert took < 2  # it opens ten seconds later, or is waited for five
     assert session.ask("hello").status == "completed"
 
 
