@@ -134,6 +134,8 @@ def with_headers(ours: Mapping[str, str], own: Mapping[str, str]) -> dict[str, s
 
 
 def _check_mapping(value: Mapping[str, str] | None, name: str) -> dict[str, str]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigurationError(f"{name}: a dict of strings is needed, not {type(value).__name__}")
     pairs = dict(value or {})
     for key, text in pairs.items():
         if not isinstance(key, str) or not isinstance(text, str):

@@ -261,6 +261,9 @@ def test_pairs_are_strings(name: str, pairs: Any) -> None:
     """Headers and query take strings."""
     with pytest.raises(ConfigurationError, match=f"{name}: strings are needed"):
         Compatible("wss://h", **{name: pairs})
+    for bad in (["a"], "X: y", 5, b"X: y"):
+        with pytest.raises(ConfigurationError, match=f"{name}: a dict of strings is needed, not"):
+            Compatible("wss://h", **{name: bad})
 
 
 def test_compatible_takes_no_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
