@@ -38,6 +38,8 @@ _UNNAMEABLE: Final[dict[Any, str]] = {
 _UNKNOWN: Final = re.compile(r"schema for (.+?)\. Set ")
 
 _IMPORTS: Final[Any] = ImportString  # a class, though type checkers are told otherwise
+#: What people write in a type's place, `[int]` above all.
+_VALUES: Final = (list, tuple, dict, set, bytes, int, float, types.EllipsisType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,11 @@ def _hint(hint: Any, default: Any) -> Any:
 
 def _eager(hint: Any, name: str, label: str) -> Any:
     """The type, such that its values are whole and checked before the function sees them."""
+    if isinstance(hint, _VALUES):
+        raise TypeError(
+            f"{label} cannot be a tool: parameter {name!r} is hinted with {hint!r}, a value and no "
+            "type; of a list write list[int]"
+        )
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is _IMPORTS or any(isinstance(one, _IMPORTS) for one in inner):
         raise TypeError(
@@ -261,15 +268,15 @@ def _modelled(
         extra="forbid",
         allow_inf_nan=False,  # neither is JSON, though the parser would let them pass
     )
-    # an alias a field, not an alias_generator: pydantic hands that down to nested dataclasses
-    definitions: dict[str, Any] = {
-        field: (Annotated[types_[name][0], Field(alias=name)], types_[name][1])
-        for field, name in fields.items()
-    }
     try:
+        # an alias a field, not an alias_generator: pydantic hands that down to nested dataclasses
+        definitions: dict[str, Any] = {
+            field: (Annotated[types_[name][0], Field(alias=name)], types_[name][1])
+            for field, name in fields.items()
+        }
         model = create_model(label, __config__=config, **definitions)
         return model, _tidied(model.model_json_schema(schema_generator=_Quiet))
-    except (PydanticUserError, NameError, TypeError) as exc:
+    except (PydanticUserError, NameError, TypeError, AttributeError) as exc:
         odd = _UNKNOWN.search(str(exc))
         said = odd[1] if odd else str(exc).partition("\n")[0]
         raise TypeError(

@@ -304,6 +304,13 @@ def takes_import(x: ImportString | None): ...
 def takes_imported(x: Annotated[ImportString[Any], "what"]): ...
 
 
+def hinted(hint: object) -> Any:
+    def takes_it(x): ...
+
+    takes_it.__annotations__ = {"x": hint}
+    return takes_it
+
+
 @functools.singledispatch
 def dispatched(x: int): ...
 
@@ -327,6 +334,11 @@ class Dispatching:
         (stream, "generator"),
         (functools.partial(generator), "generator"),
         (unknown_type, "Nowhere"),
+        (hinted([int]), "parameter 'x' is hinted with .*, a value and no type"),
+        (hinted((int, str)), "parameter 'x' is hinted with .*, a value and no type"),
+        (hinted({"a": int}), "parameter 'x' is hinted with .*, a value and no type"),
+        (hinted("5"), "parameter 'x' is hinted with 5, a value and no type"),
+        (hinted(object()), "no JSON Schema"),
         (takes_callable, "no JSON Schema"),
         (takes_socket, "no JSON Schema"),
         (takes_iterator, "take a list instead"),
