@@ -17,7 +17,7 @@ from .base import ClientEvent, ServerEvent, UnknownEvent
 from .client import CLIENT_EVENTS
 from .dialects import DIFFERENT, error_to_ga, to_ga
 from .server import SERVER_EVENTS
-from .value import check, read
+from .value import Value, check, read
 
 __all__ = [
     "client_event",
@@ -168,12 +168,14 @@ def dump(event: ClientEvent) -> bytes:
     """The text frame of an event: exactly what was set.
 
     Raises:
-        ConfigurationError: It holds what JSON has no form for; names the event.
+        ConfigurationError: It holds what JSON has no form for; names the event and the place.
     """
     try:
         body = {"type": event.type, **event.wire()}
     except (ValueError, TypeError, RecursionError) as exc:
-        raise ConfigurationError(f"{event.type}: {exc}".lower()) from exc
+        raise _unsayable(
+            {"type": event.type, **{n: event[n] for n in event.model_fields_set}}, exc
+        ) from exc
     return encode(body)
 
 
@@ -181,7 +183,7 @@ def encode(body: dict[str, Any]) -> bytes:
     """The text frame of an event that is JSON-ready already.
 
     Raises:
-        ConfigurationError: It holds what JSON has no form for; names the event.
+        ConfigurationError: It holds what JSON has no form for; names the event and the place.
     """
     try:
         written = pydantic_core.to_json(body)  # four times as fast as the standard library's
@@ -193,8 +195,37 @@ def encode(body: dict[str, Any]) -> bytes:
     try:
         text = _to_json(body)
     except (ValueError, TypeError, RecursionError) as exc:
-        raise ConfigurationError(f"{body['type']}: {exc}".lower()) from exc
+        raise _unsayable(body, exc) from exc
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate, which JSON can write only as an escape
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _unsayable(body: dict[str, Any], why: Exception) -> ConfigurationError:
+    """What JSON has no form for, by the event and the place in it."""
+    place = ".".join(map(str, _place(body)))
+    return ConfigurationError(": ".join(filter(None, (body["type"], place, str(why).lower()))))
+
+
+def _place(value: Any, outer: tuple[Any, ...] = ()) -> list[Any]:
+    """The steps to the first value inside that JSON has no form for."""
+    if isinstance(value, Value):
+        value = {name: value[name] for name in value.model_fields_set}
+    steps: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, (dict, list, tuple)):
+        steps = value.items() if isinstance(value, dict) else enumerate(value)
+    around = (*outer, value)
+    for step, inner in steps:
+        if not _is_sayable(inner):
+            ends = len(around) > _DEPTH or any(inner is one for one in around)  # a circle
+            return [step] if ends else [step, *_place(inner, around)]
+    return []
+
+
+def _is_sayable(value: Any) -> bool:
+    try:
+        _to_json(pydantic_core.to_jsonable_python(value))
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True

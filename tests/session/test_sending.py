@@ -93,6 +93,26 @@ def test_bad_events(
     assert [e["type"] for e in server.received] == ["session.update", "input_audio_buffer.clear"]
 
 
+@pytest.mark.row("C9")
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        ({"type": "x.y", "value": float("nan")}, "value"),
+        ({"type": "x.y", "a": [0, {"b": float("inf")}]}, "a.1.b"),
+        ({"type": "x.y", "a": {"c": ("NaN", object())}}, "a.c.1"),
+        ({"type": "response.create", "response": {"new": {"x": b"\xff"}}}, "response.new.x"),
+        (CYCLE, "self.self"),
+    ],
+)
+def test_where_an_event_cannot_be_said(
+    event: dict[str, Any], path: str, session: RealtimeSession
+) -> None:
+    """The error names the place in the event, not only the event."""
+    with pytest.raises(ConfigurationError) as caught:
+        session.send(event)
+    assert str(caught.value).startswith(f"{event['type']}: {path}: ")
+
+
 @pytest.mark.row("B6", "C9")
 def test_lone_surrogate(session: RealtimeSession, server: LocalServer) -> None:
     """Text with half a surrogate pair is sent as JSON can say it (B6)."""
