@@ -617,6 +617,7 @@ def test_beside_the_conversation(server: LocalServer, new: New) -> None:
     session.ask("count to 4")
     assert len(told(session)) == 4
     assert thread_of(server, session) == told(session)
+    session.close()  # it is deleted behind the response
     assert len([one for one in server.requests if one.method == "DELETE"]) == 1
 
 
