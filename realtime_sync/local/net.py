@@ -38,6 +38,7 @@ _HANDSHAKE_SECONDS = 10.0
 _TICK = 0.01  # seconds' worth of bytes that leave at a time, where the script sets a rate
 _LONG = 3600.0  # seconds between two looks, at most
 _FAREWELL_SECONDS = 0.5  # for the peer's close frame
+_READING_SECONDS = 10.0  # for a peer that is slow to read what was said before
 
 
 def _websockets(part: str) -> ModuleType:
@@ -258,6 +259,7 @@ class Link(threading.Thread):
         self._dialogue = listener.new_dialogue(_new_protocol())
         self._ended = False  # True once the peer has gone or the link was cut
         self._leaving = False  # True once the closing handshake is under way
+        self._owed = 0  # bytes that were unsent when that was looked at last
         self._half_closed = False  # True once our half of TCP is ended
         self._next_write = 0.0  # when the script lets more leave; 0: now
         self._parting = False  # True once the server closes and we have said goodbye
@@ -371,11 +373,16 @@ class Link(threading.Thread):
                 self._socket.shutdown(socket.SHUT_WR)
         if self._until is not None and now >= self._until:
             self._ended = True
-        elif dialogue.leaving:
-            self._until = self._until if self._leaving else now + _FAREWELL_SECONDS
-            self._leaving = True
+        elif dialogue.leaving and not self._parting:
+            self._await_farewell(now)
         elif dialogue.established and not self._parting:
             self._until = None
+
+    def _await_farewell(self, now: float) -> None:
+        owed = len(self._dialogue.unsent)
+        if not self._leaving or owed != self._owed:
+            self._until = now + (_READING_SECONDS if owed else _FAREWELL_SECONDS)
+        self._leaving, self._owed = True, owed
 
 
 def _new_protocol() -> Any:

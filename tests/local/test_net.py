@@ -405,6 +405,26 @@ def test_close_with_a_client_that_never_reads() -> None:
             assert time.monotonic() - began < 30
 
 
+def test_who_reads_slowly_gets_all(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last of a reply is not cut off where its client has not come to reading it yet."""
+    monkeypatch.setattr(net, "_FAREWELL_SECONDS", 0.0)
+    server.reply("x" * 8_000_000)  # more than the system keeps for a socket
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    place = urlsplit(server.url)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(LIMIT)
+        client.connect((str(place.hostname), int(str(place.port))))
+        client.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
+            + f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        said = b"".join(iter(lambda: client.recv(1 << 20), b""))
+    head, _, told = said.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(told)}".encode() in head
+    assert len(told) > 8_000_000
+
+
 def test_close_during_a_handshake() -> None:
     """A peer that never finishes its request cannot hold close()."""
     with LocalServer() as server:
