@@ -352,6 +352,33 @@ class Task:
         return self.thread.is_alive()
 
 
+class Later:
+    """Calls `fn` on a thread of its own, 20 ms after `go()`, for which that thread has begun.
+
+    Where `fn` raises a signal: Python takes one that comes in the start of a thread for whatever it
+    likes.
+    """
+
+    def __init__(self, fn: Callable[[], Any]) -> None:
+        self._held = threading.Lock()
+        self._held.acquire()
+
+        def run() -> None:
+            assert self._held.acquire(timeout=LIMIT), "nobody let it go"
+            threading.Event().wait(0.02)
+            fn()
+
+        self._task = Task(run)
+
+    def go(self) -> None:
+        """Begin to count."""
+        self._held.release()
+
+    def join(self) -> None:
+        """Returns once it is over."""
+        self._task.result()
+
+
 class Gate:
     """Holds a thread until the test lets it go."""
 

@@ -30,9 +30,7 @@ def make(
     return path
 
 
-@settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=30, suppress_health_check=[*HealthCheck])
 @given(
     samples=st.lists(st.integers(-32_768, 32_767), max_size=50), rate=st.integers(1_000, 768_000)
 )

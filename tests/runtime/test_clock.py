@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from pipe import LIMIT, Task
+from pipe import LIMIT, Later, Task
 
 from realtime_sync.errors import RealtimeTimeout, WouldDeadlock
 from realtime_sync.runtime import clock
@@ -151,13 +151,13 @@ WAITS: dict[str, Callable[[float | None], object]] = {
 @pytest.mark.parametrize("name", WAITS)
 def test_a_signal_that_wakes_nobody(name: str, timeout: float | None) -> None:
     """The main thread hears of a signal that came just before it went to sleep, or of any such."""
-    timer = threading.Timer(0.02, _thread.interrupt_main)
+    pressing = Later(_thread.interrupt_main)
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come before the wait
-        timer.start()
+        pressing.go()
         WAITS[name](timeout)
     assert time.monotonic() - begun < LIMIT
-    timer.join()
+    pressing.join()
 
 
 @pytest.mark.parametrize("name", WAITS)

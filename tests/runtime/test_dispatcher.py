@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pipe import LIMIT, Gate, Task, gate
+from pipe import LIMIT, Gate, Task, gate, until
 
 from realtime_sync.errors import WouldDeadlock
 from realtime_sync.events import CallbackError, Event, parse
@@ -445,8 +445,7 @@ def test_a_dispatch_that_raises(desk: Desk, caplog: pytest.LogCaptureFixture) ->
     dispatcher.put([event("a"), event("b")])
     raised.wait()
     # the batch is given up after the exception; a second may come only when it is gone
-    while len(dispatcher._inbox):
-        threading.Event().wait(0.001)
+    until(lambda: not len(dispatcher._inbox), "the batch to be given up")
     dispatcher.put([event("c")])
     flush(dispatcher)
     assert seen == ["c"]

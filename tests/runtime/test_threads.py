@@ -7,7 +7,7 @@ import signal
 import threading
 
 import pytest
-from pipe import LIMIT
+from pipe import LIMIT, Later
 
 from realtime_sync.runtime import threads
 from realtime_sync.runtime.clock import Event
@@ -49,11 +49,11 @@ def test_ctrl_c_in_a_join() -> None:
     thread = Thread(release.wait, "realtime-held", (LIMIT,))
     thread.start()
     for _ in range(3):
-        timer = threading.Timer(0.02, press)
+        pressing = Later(press)
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012  # it may come before the call
-            timer.start()
+            pressing.go()
             thread.join()
-        timer.join()
+        pressing.join()
         assert thread.is_alive()
     release.set()
     thread.join(LIMIT)
