@@ -89,8 +89,7 @@ class Asking(Living):
         may_wait()
         self._ready(deadline)
         turn = self._turn(self._said(text, audio, image, detail, through), max_rounds, overrides)
-        response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
-        return response
+        return self._answer(turn, deadline)
 
     def submit(
         self,
@@ -208,8 +207,7 @@ class Asking(Living):
         wish = _verbatim(text)
         turn = self._turn((), 0, {"append_instructions": _WORD_FOR_WORD, **overrides})
         turn.params |= {"input": [wish.wire()], "tools": []}
-        response: Response = self._connection.wait(self._begin(turn), turn.key or "", deadline)
-        return response
+        return self._answer(turn, deadline)
 
     @overload
     def guardrail(self, check: C, /) -> C: ...
@@ -309,6 +307,12 @@ class Asking(Living):
             return {}
         instructions = self.config.instructions
         return response_params(overrides, self.input_format, self.tools.functions, instructions)
+
+    def _answer(self, turn: Turn, deadline: Deadline) -> Response:
+        response: Response = self._connection.wait(
+            lambda: self._begin(turn), turn.key or "", deadline
+        )
+        return response
 
     def _begin(self, turn: Turn) -> Reply[Response]:
         reply = self._connection.do(

@@ -19,6 +19,7 @@ from .resources.guardrails import judging
 from .resources.routing import Routing
 from .response import Response
 from .runtime.clock import Deadline, check_timeout, may_wait
+from .runtime.futures import Reply
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from .routing import Router
 
 __all__ = ["Calling"]
+
+
+class _Skipped(Exception):
+    """No response is asked for: another one is running or queued."""
 
 
 class Calling(Asking):
@@ -160,19 +165,23 @@ class Calling(Asking):
             unguarded=judging.get(),
         )
         key = event.event_id or ""
-        try:
+
+        def begin() -> Reply[Any]:
             reply = self._connection.do(
                 lambda s: wanted.append(s.create(event, turn, on_active=on_active)),
                 key=key,
                 what="response.create",
                 convert=self._handle,
             )
+            if reply is None or not wanted[0]:
+                raise _Skipped
+            return reply
+
+        try:
+            response: Response = self._connection.wait(begin, key, deadline)
         except ResponseActive as exc:
             running = exc.response
             raise copy_of(exc, running and self._handle(running)) from None
-        assert reply is not None
-        if not wanted[0]:
-            self._connection.give_up(key)
+        except _Skipped:
             return None
-        response: Response = self._connection.wait(reply, key, deadline)
         return response

@@ -306,10 +306,12 @@ class Listening:
         may_wait()  # before anything is sent: nobody could take the answer
         self._check_open()
         self._connection.check(event)
-        return self._wait(self._request(event, None, act), event.event_id or "", deadline)
+        return self._connection.wait(
+            lambda: self._request(event, None, act), event.event_id or "", deadline
+        )
 
     def _wait(self, reply: Reply[T], key: str, deadline: Deadline) -> T:
-        answer: T = self._connection.wait(reply, key, deadline)
+        answer: T = self._connection.wait(lambda: reply, key, deadline)
         return answer
 
 

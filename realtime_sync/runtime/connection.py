@@ -104,12 +104,20 @@ class Connection(Opening):
             )
         return replace(known, timings=spreads(timed))  # sorting is no work for under the lock
 
-    def wait(self, reply: Reply[Any], key: str, deadline: Deadline) -> Any:
-        """Wait for a reply; who stops waiting withdraws what only he wanted."""
+    def wait(self, begin: Callable[[], Reply[Any]], key: str, deadline: Deadline) -> Any:
+        """Wait for a reply; who stops waiting withdraws what only he wanted.
+
+        Args:
+            begin: Asks for it, by `do`. Called here, since Ctrl-C may come just between the two.
+            key: Under which it is settled.
+            deadline: For how long to wait.
+        """
+        reply = None
         try:
+            reply = begin()
             return reply.result_by(deadline)
         except RealtimeTimeout:
-            if self.give_up(key):
+            if self.give_up(key) or reply is None:
                 raise
             # settled just now: it would be lost, and whatever it is would go on unowned
             return reply.result_by(Deadline(SOON))

@@ -118,7 +118,7 @@ class Peer:
         if self._greeting is not None:
             connection.send(json.dumps(self._greeting))
         self._links.put(link)
-        link.over.wait(20)
+        link.over.wait(60)
 
     @property
     def endpoint(self) -> Compatible:

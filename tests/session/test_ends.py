@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from measured import Measured
-from pipe import gate
+from pipe import Line, Task, gate
 
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed, WouldDeadlock
@@ -460,6 +460,35 @@ def test_ctrl_c_while_a_turn_is_queued(
     with pytest.raises(KeyboardInterrupt):
         session.ask("first")
     assert session.ask("second", timeout=LIMIT).status == "completed"
+
+
+@pytest.mark.parametrize("call", ["ask", "say", "create"])
+def test_ctrl_c_before_the_wait(call: str, line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C when the question is queued and nobody waits yet: what comes of it is cancelled."""
+    session, pipe = line.open()
+    do = session._connection.do
+
+    def interrupted(*args: Any, **named: Any) -> None:
+        do(*args, **named)
+        raise KeyboardInterrupt
+
+    calls = {
+        "ask": lambda: session.ask("first"),
+        "say": lambda: session.say("first"),
+        "create": session.response.create,
+    }
+    with monkeypatch.context() as patched:
+        patched.setattr(session._connection, "do", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            calls[call]()
+    if call == "ask":
+        pipe.confirm(pipe.expect("conversation.item.create"))
+    running = pipe.begin(pipe.expect("response.create"))
+    assert pipe.expect("response.cancel")["response_id"] == running
+    pipe.finish(running, status="cancelled")
+    asking = Task(session.ask, "second")
+    pipe.take_turn("Hi.")
+    assert asking.result().text == "Hi."
 
 
 @pytest.mark.row("F38")
