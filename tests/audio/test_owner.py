@@ -22,10 +22,10 @@ LIMIT = 10.0  # seconds; only failures reach it
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fifth of a second is long."""
-    monkeypatch.setattr(owner, "STUCK", 0.2)
-    monkeypatch.setattr(ports, "SILENT", 0.2)
-    monkeypatch.setattr(ports, "_OPENING", 0.2)
+    """Half a second is long, though not too short for a machine that stands still for a moment."""
+    monkeypatch.setattr(owner, "STUCK", 0.5)
+    monkeypatch.setattr(ports, "SILENT", 0.5)
+    monkeypatch.setattr(ports, "_OPENING", 0.5)
     monkeypatch.setattr(quiet, "_given_up", False)  # for this test
 
 
@@ -63,7 +63,7 @@ def open_on(card: Any) -> Iterator[Callable[..., Any]]:
     for one in made:
         began = monotonic()
         one.close()
-        assert monotonic() - began < 2
+        assert monotonic() - began < LIMIT / 2
         assert one._thread is None or not one._thread.is_alive()
 
 
@@ -79,7 +79,7 @@ def test_a_read_that_never_returns(
     headset.hangs, headset.gone = function, True
     changes.wait(2)
     assert changes.all == [("lost", "headset"), ("restored", "built-in")]
-    assert "not returned within 0.2 s" in changes.errors[0]
+    assert "not returned within 0.5 s" in changes.errors[0]
     microphone.discard()
     assert len(microphone.read()) == 960
     assert microphone.device == "built-in"
@@ -108,7 +108,7 @@ def test_a_close_that_never_returns(open_on: Any, caplog: pytest.LogCaptureFixtu
     device.hangs = "close"
     began = monotonic()
     microphone.close()
-    assert monotonic() - began < 2
+    assert monotonic() - began < LIMIT / 2
     assert not microphone._thread.is_alive()
     assert "does not come back" in caplog.text
 
@@ -133,7 +133,7 @@ def test_a_device_without_a_sound(
     opened = open_on(kind, device, on_change=changes)
     device.dumb = True
     changes.wait(1)
-    assert "no sound passed for 0.2 s" in changes.errors[0]
+    assert "no sound passed for 0.5 s" in changes.errors[0]
     use = opened.read if kind is Microphone else lambda: opened.write(b"\1\1" * 2400)
     with pytest.raises(DeviceLost, match="'dead' is gone"):
         for _ in iter(use, b""):
@@ -146,7 +146,7 @@ def test_a_slow_call_is_none_that_hangs() -> None:
     wait = threading.Event()
 
     def act() -> str:
-        for _ in range(10):
+        for _ in range(20):
             slow.pause(lambda: wait.wait(0.05))
         return "done"
 
