@@ -291,6 +291,10 @@ class Line:
         """What the next attempts come to: a Pipe, an exception, or `fn(deadline) -> Pipe`."""
         self._plans.extend(outcomes)
 
+    def forget(self) -> None:
+        """Nothing is planned any more."""
+        self._plans.clear()
+
     def connect(self, url: str, headers: Any, *, deadline: Any, **_: Any) -> Pipe:
         """In place of `Transport.connect`."""
         self.dialled.append((url, dict(headers)))

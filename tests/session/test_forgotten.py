@@ -6,8 +6,10 @@ import gc
 import os
 import pathlib
 import threading
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from measured import Measured
@@ -38,12 +40,26 @@ def wait_for_ours() -> None:
     assert ours() == []
 
 
-def collect(*refs: weakref.ref[RealtimeSession]) -> None:
+def collect(*refs: weakref.ref[RealtimeSession], warned: Callable[[], bool] = lambda: True) -> None:
     """Returns once they are collected: a thread may have been at work for one until just now."""
     end = monotonic() + LIMIT
-    while any(ref() is not None for ref in refs):
+    while any(ref() is not None for ref in refs) or not warned():
         assert monotonic() < end
         gc.collect()
+
+
+@contextmanager
+def forgotten(*gone: weakref.ref[RealtimeSession]) -> Iterator[None]:
+    """Let go of them within: each is collected then, and said not to have been closed.
+
+    Any thread may collect one, and it warns once the session is gone.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+        collect(*gone, warned=lambda: len(said) >= len(gone))
+    assert [warning.category for warning in said] == [ResourceWarning] * len(gone)
+    assert all("not closed" in str(warning.message) for warning in said)
 
 
 def busy(session: RealtimeSession) -> None:
@@ -63,9 +79,8 @@ def test_it_is_closed(
     session = opened(server)
     way(session)
     gone = weakref.ref(session)
-    del session
-    with pytest.warns(ResourceWarning, match="not closed"):
-        collect(gone)
+    with forgotten(gone):
+        del session
     begun = monotonic()
     wait_for_ours()
     took = monotonic() - begun
@@ -79,8 +94,9 @@ def test_it_is_closed(
 
 def test_many(server: LocalServer) -> None:
     """Fifty forgotten ones leave no more than one."""
-    with pytest.warns(ResourceWarning):
-        collect(*[weakref.ref(opened(server)) for _ in range(50)])
+    sessions = [opened(server) for _ in range(50)]
+    with forgotten(*map(weakref.ref, sessions)):
+        sessions.clear()
     wait_for_ours()
 
 
@@ -94,9 +110,8 @@ def test_while_it_is_made_anew(server: LocalServer) -> None:
         session.send({"type": "session.update", "session": {"type": "realtime"}})
         pending.result(timeout=LIMIT)
     gone = weakref.ref(session)
-    del session, pending
-    with pytest.warns(ResourceWarning):
-        collect(gone)
+    with forgotten(gone):
+        del session, pending
     wait_for_ours()
 
 
@@ -117,9 +132,8 @@ def test_who_waits_keeps_it(server: LocalServer) -> None:
     gc.collect()
     (session,) = realtime_sync.sessions()
     gone = weakref.ref(session)
-    del response, session
-    with pytest.warns(ResourceWarning):
-        collect(gone)
+    with forgotten(gone):
+        del response, session
     wait_for_ours()
 
 
@@ -130,9 +144,8 @@ def test_a_response_that_is_over(server: LocalServer, kind: str) -> None:
     asked, created = session.ask("Count to 3"), session.response.create()
     assert created.wait(timeout=LIMIT) is created
     gone = weakref.ref(session)
-    del session
-    with pytest.warns(ResourceWarning):
-        collect(gone)
+    with forgotten(gone):
+        del session
     wait_for_ours()
     for one in (asked, created):
         assert one.done
@@ -143,11 +156,11 @@ def test_a_response_that_is_over(server: LocalServer, kind: str) -> None:
         assert list(one)[-1].type == "response.done"
 
 
-def test_one_that_was_closed(make: Opener) -> None:
+def test_one_that_was_closed(server: LocalServer) -> None:
     """There is nothing to say about a session that was closed, or never opened."""
-    session = make().open()
+    session = opened(server)
     session.close()
-    gone = [weakref.ref(RealtimeSession(api_key="k"))]
+    gone = [weakref.ref(session), weakref.ref(RealtimeSession(api_key="k"))]
     del session
     collect(*gone)
 

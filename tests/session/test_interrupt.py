@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from pipe import Line, arrived
 
 from realtime_sync import RealtimeSession, ReconnectPolicy
 from realtime_sync.errors import ConnectionLost, SessionClosed
@@ -157,10 +158,17 @@ def test_no_delta_afterwards(spoken: RealtimeSession, server: LocalServer) -> No
     assert len(response.audio) > seen[0]
 
 
-def test_one_about_to_begin(spoken: RealtimeSession, server: LocalServer) -> None:
+def test_one_about_to_begin(line: Line) -> None:
     """A response that was asked for and not created yet is cancelled as soon as it is."""
-    future = spoken.submit("tell me a story")
-    spoken.interrupt()
+    session, pipe = line.open()
+    future = session.submit()
+    create = pipe.expect("response.create")
+    session.interrupt()
+    arrived(session, pipe)
+    assert pipe.no_more()
+    response_id = pipe.begin(create)
+    assert pipe.expect("response.cancel")["response_id"] == response_id
+    pipe.finish(response_id, status="cancelled")
     assert future.result(LIMIT).status == "cancelled"
 
 
