@@ -171,17 +171,17 @@ class Opening(Receiving):
         for signal in room:
             signal.set()
         self._carrier.carry_out(todo)
-        if self._dialler is not None:
-            # who presses Ctrl-C waits for no key function
-            self._dialler.join(GRACE if isinstance(why, Exception) else GRACE / 2)
-            if self._dialler.is_alive():
-                log.warning("realtime-connect still waits for the key or for the name's address")
+        patience = Deadline(_patience(why))
         loop, ended = self._loop, Signal()
         if loop is not None:
             loop.call(lambda: self._end_opening(loop, link, error, ended))
             ended.wait(Deadline(SOON))
             self._client.loop = None
             loop.release(SOON)
+        if self._dialler is not None:
+            self._dialler.join(patience.remaining())
+            if self._dialler.is_alive():
+                log.warning("realtime-connect still waits for the key or for the name's address")
         fresh = self._new_state()
         # a callback may be in close(), and wait for us; what is pumped is still to be run
         if self.phase != "closing" and self._dispatch != "manual":
@@ -215,3 +215,11 @@ class Opening(Receiving):
             self._publish([local.ConnectionClosed(error=None)])
         self._watches.end(None if closing else error, over=closing)
         ended.set()
+
+
+def _patience(why: BaseException) -> float:
+    """Seconds for the thread that connects, once an attempt has failed."""
+    if isinstance(why, ConnectError):
+        return SOON  # it has said so itself, and is at its end
+    # who presses Ctrl-C waits for no key function
+    return GRACE if isinstance(why, Exception) else GRACE / 2
