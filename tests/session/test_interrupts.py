@@ -14,6 +14,7 @@ from pipe import LIMIT, Gate, Line, Pipe
 
 from realtime_sync import Compatible, RealtimeSession, ReconnectPolicy
 from realtime_sync.runtime.clock import monotonic
+from realtime_sync.runtime.handlers import event_type
 
 pytestmark = pytest.mark.usefixtures("uncollected")
 
@@ -44,6 +45,14 @@ ENDS_AT_ONCE = ("close", "none")
 def tool() -> str:
     """A tool."""
     return "x"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """What the calls import at their first time is there: Python may drop what the handler of a
+    signal raises while it imports."""
+    RealtimeSession(api_key="sk-none", tools=[tool])
+    event_type("never")
 
 
 def ctrl_c() -> None:

@@ -138,7 +138,7 @@ def test_exit_inside_with(server: LocalServer) -> None:
 
 @pytest.mark.row("F40", bound="exit within 3 s")
 @pytest.mark.parametrize(
-    "call", ["session.ask('x', timeout=None)", "session.wait_for('never', timeout=None)"]
+    "call", ["session.ask('x', timeout=None)", "session.wait_for('response.done', timeout=None)"]
 )
 def test_ctrl_c(call: str, server: LocalServer, measured: Measured) -> None:
     """Ctrl-C in a blocking call inside `with` ends the process in order."""
