@@ -6,6 +6,7 @@ import inspect
 import json
 from typing import Any
 
+from pipe import LIMIT
 from websockets.sync.client import ClientConnection, connect
 
 from realtime_sync.local import LocalServer
@@ -35,7 +36,7 @@ def send(client: ClientConnection, kind: str, **fields: Any) -> None:
 
 
 def receive(client: ClientConnection) -> Wire:
-    event = json.loads(client.recv(timeout=5))
+    event = json.loads(client.recv(timeout=LIMIT))
     assert isinstance(event, dict)
     return event
 

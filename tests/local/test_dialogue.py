@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import pytest
+from pipe import LIMIT
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
@@ -26,7 +27,7 @@ def closed(client: ClientConnection) -> tuple[int, str]:
     """Reads to the end; how the server has closed."""
     try:
         while True:
-            client.recv(timeout=5)
+            client.recv(timeout=LIMIT)
     except ConnectionClosed as exc:
         frame = exc.rcvd
     assert frame is not None
@@ -88,7 +89,7 @@ def test_what_the_dismissed_still_send(server: LocalServer) -> None:
     )
     frame = bytes([0x81, 0x82]) + bytes(4) + b"{}"
     port = int(server.url.split(":")[2].removesuffix("/v1"))
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as raw:
         raw.sendall(request.encode() + frame)
         answer = b""
         while data := raw.recv(65536):
@@ -261,7 +262,7 @@ def test_sideband_at_the_services_pace() -> None:
             reader = threading.Thread(target=lambda: heard.append(until(two, "response.done")))
             reader.start()
             mine = until(one, "response.done")
-            reader.join(5)
+            reader.join(LIMIT)
         assert [mine] == heard
 
 

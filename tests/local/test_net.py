@@ -64,7 +64,7 @@ def send(client: ClientConnection, event: dict[str, Any]) -> None:
 
 
 def receive(client: ClientConnection) -> dict[str, Any]:
-    event = json.loads(client.recv(timeout=5))
+    event = json.loads(client.recv(timeout=LIMIT))
     assert isinstance(event, dict)
     return event
 
@@ -179,7 +179,7 @@ def test_other_methods(server: LocalServer) -> None:
     headers = {"Authorization": "Bearer k"}
     request = urllib.request.Request(f"{server.url}/realtime", data=b"{}", headers=headers)
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=5)
+        urllib.request.urlopen(request, timeout=LIMIT)
     with caught.value as answer:
         assert answer.code == 405
         assert json.load(answer)["error"]["message"]
@@ -231,7 +231,7 @@ def test_text_that_is_not_utf8(server: LocalServer) -> None:
         # by hand: not every version of the client can send what is not text as text
         client.socket.sendall(bytes([0x81, 0x82]) + bytes(4) + b"\xff\xfe")
         with pytest.raises(ConnectionClosedError) as caught:
-            client.recv(timeout=5)
+            client.recv(timeout=LIMIT)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1007
 
@@ -271,7 +271,7 @@ def test_speed_multiplies() -> None:
         began = time.monotonic()
         send(client, RESPOND)
         until(client, "response.done")
-        assert 0.04 < time.monotonic() - began < 5
+        assert 0.04 < time.monotonic() - began < 25
 
 
 # Faults
@@ -286,7 +286,7 @@ def test_cut_after_events(server: LocalServer) -> None:
         send(client, RESPOND)
         assert [receive(client)["type"] for _ in range(3)][-1] == "response.created"
         with pytest.raises(ConnectionClosedError) as caught:
-            client.recv(timeout=5)
+            client.recv(timeout=LIMIT)
         assert caught.value.rcvd is None
 
 
@@ -297,7 +297,7 @@ def test_cut_after_bytes(server: LocalServer) -> None:
         server.script.cut(after_bytes=100)
         send(client, HELLO)
         with pytest.raises(ConnectionClosedError) as caught:
-            client.recv(timeout=5)
+            client.recv(timeout=LIMIT)
         assert caught.value.rcvd is None
     with dial(server) as client:
         assert turn(client)[-1]["type"] == "response.done"
@@ -319,9 +319,9 @@ def test_garbage_frames(server: LocalServer) -> None:
     server.script.frame(b"\x00\x01")
     with dial(server) as client:
         receive(client)
-        assert client.recv(timeout=5) == "not json"
+        assert client.recv(timeout=LIMIT) == "not json"
         send(client, HELLO)
-        assert client.recv(timeout=5) == b"\x00\x01"
+        assert client.recv(timeout=LIMIT) == b"\x00\x01"
         assert receive(client)["type"] == "conversation.item.added"
 
 
@@ -334,12 +334,12 @@ def test_a_fault_after_the_end_waits_for_the_next_link(server: LocalServer) -> N
     for first in (None, "one", "two"):
         with dial(server) as client:
             if first is not None:
-                assert client.recv(timeout=5) == first
+                assert client.recv(timeout=LIMIT) == first
             if first != "one":
-                assert json.loads(client.recv(timeout=5))["type"] == "session.created"
+                assert json.loads(client.recv(timeout=LIMIT))["type"] == "session.created"
             if first != "two":
                 with pytest.raises(ConnectionClosed):
-                    client.recv(timeout=5)
+                    client.recv(timeout=LIMIT)
 
 
 def test_mute(server: LocalServer) -> None:
@@ -384,7 +384,7 @@ def test_close_says_going_away(server: LocalServer) -> None:
         receive(client)
         server.close()
         with pytest.raises(ConnectionClosed) as caught:
-            client.recv(timeout=5)
+            client.recv(timeout=LIMIT)
         assert caught.value.rcvd is not None
         assert caught.value.rcvd.code == 1001
     server.close()
@@ -501,7 +501,7 @@ def test_a_bug_costs_one_connection(
             patch.setattr("realtime_sync.local.brain.Brain._handled", broken)
             send(client, HELLO)
             with pytest.raises(ConnectionClosed):
-                client.recv(timeout=5)
+                client.recv(timeout=LIMIT)
         assert turn(other)[-1]["type"] == "response.done"
     assert "the embedded server failed" in caplog.text
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import openai
 import pytest
+from pipe import LIMIT
 from websockets.exceptions import InvalidStatus
 
 from realtime_sync.local import LocalServer
@@ -153,7 +154,7 @@ def port_of(server: LocalServer) -> int:
 
 def test_a_body_in_pieces(server: LocalServer) -> None:
     """Chunked bodies and Expect: 100-continue work over the socket."""
-    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=LIMIT) as raw:
         raw.sendall(
             b"POST /v1/realtime/client_secrets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
             b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -178,7 +179,7 @@ def test_a_body_in_pieces(server: LocalServer) -> None:
 )
 def test_refused(server: LocalServer, path: str, headers: dict[str, str], status: int) -> None:
     """Keys and origins count for REST as they do for WebSockets; each answer is JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=LIMIT)
     connection.request("POST", path, body=b"{}", headers=headers)
     response = connection.getresponse()
     assert response.status == status
@@ -192,7 +193,7 @@ def test_get_without_an_upgrade(server: LocalServer, client: openai.OpenAI) -> N
     made = client.realtime.calls.create(sdp=OFFER, session=SESSION)
     call_id = made.response.headers["location"].rpartition("/")[2]
     for path in ("/v1/realtime?model=m", f"/v1/realtime?call_id={call_id}"):
-        connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=LIMIT)
         connection.request("GET", path, headers={"Authorization": "Bearer k"})
         assert connection.getresponse().status == 426
         connection.close()
@@ -210,7 +211,7 @@ def test_too_many_incoming_calls(server: LocalServer) -> None:
 
 def test_too_large(server: LocalServer) -> None:
     """A body beyond the limit is refused before it is read."""
-    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=5) as raw:
+    with socket.create_connection(("127.0.0.1", port_of(server)), timeout=LIMIT) as raw:
         raw.sendall(b"POST /v1/realtime/calls HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pipe import LIMIT
 from websockets.sync.client import ClientConnection
 
 from realtime_sync import RealtimeSession
@@ -246,7 +247,7 @@ def test_a_viewer_who_does_not_read(server: LocalServer, monkeypatch: pytest.Mon
     host, port = urlsplit(server.url).netloc.split(":")
     with socket.socket() as viewer:
         viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        viewer.settimeout(10)
+        viewer.settimeout(LIMIT)
         viewer.connect((host, int(port)))
         viewer.sendall(f"GET /ui/stream?session=1 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert viewer.recv(8) == b"HTTP/1.1"  # and then no more
@@ -263,7 +264,7 @@ def test_a_viewer_who_does_not_read(server: LocalServer, monkeypatch: pytest.Mon
         assert link.is_alive()
         monkeypatch.setattr(viewing, "_PATIENCE", 0.0)
         server._listener.ring()
-        link.join(10)
+        link.join(LIMIT)
         assert not link.is_alive()
     assert server._site is not None
     assert server._site._viewers == 0

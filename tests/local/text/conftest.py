@@ -18,7 +18,7 @@ def server() -> Iterator[LocalServer]:
 @pytest.fixture(scope="module")
 def connections() -> Iterator[openai.OpenAI]:
     """Its making takes longer than most tests."""
-    with openai.OpenAI(base_url="http://127.0.0.1", api_key="x", max_retries=0, timeout=10) as made:
+    with openai.OpenAI(base_url="http://127.0.0.1", api_key="x", max_retries=0, timeout=30) as made:
         yield made
 
 
