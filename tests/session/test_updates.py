@@ -133,7 +133,8 @@ def test_retrieves_share_a_request(line: Line) -> None:
     tasks = [Task(session.conversation.retrieve, "a") for _ in range(4)]
     event = pipe.expect("conversation.item.retrieve")
     waiters = session._connection._carrier._waiters
-    while len(waiters) < 4:  # each turn of the loop is a round trip to the I/O thread
+    # each turn of the loop is a round trip to the I/O thread
+    while len(waiters) < 4 and all(task.running for task in tasks):
         arrived(session, pipe)
     pipe.say({"type": "conversation.item.retrieved", "item": {"id": "a", "role": "user"}})
     assert {task.result().id for task in tasks} == {"a"}
@@ -157,7 +158,8 @@ def test_nothing_heard_of_what_is_being_made(line: Line) -> None:
         session.conversation.truncate("a", 0, timeout=0.01)
     assert pipe.no_more()
     cutting = Task(session.conversation.truncate, "a", 0)
-    while len(session._connection._state.running.maker("a").afterwards) < 2:
+    afterwards = session._connection._state.running.maker("a").afterwards
+    while len(afterwards) < 2 and cutting.running:
         arrived(session, pipe)
     pipe.finish(response)
     for _ in range(2):  # a timeout stops the waiting, not the work
