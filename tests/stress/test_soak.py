@@ -85,7 +85,17 @@ class Clock:
             self._done += 1
 
 
-def talk(seconds: int, over: Callable[[int], None], fault: int = FAULT) -> Counter[str]:
+def idle(session: RealtimeSession) -> None:
+    """Returns once the callbacks of what has come have run, and the I/O thread has let go of it."""
+    loop, ran = session._connection._loop, threading.Event()
+    assert loop is not None
+    loop.call(lambda: session._connection.dispatcher.post(ran.set))
+    assert ran.wait(LIMIT)
+
+
+def talk(
+    seconds: int, over: Callable[[RealtimeSession, int], None], fault: int = FAULT
+) -> Counter[str]:
     """One session from beginning to end; what happened.
 
     Args:
@@ -118,7 +128,7 @@ def talk(seconds: int, over: Callable[[int], None], fault: int = FAULT) -> Count
                 counts["lost"] += 1
             session.input_audio_buffer.clear(timeout=LIMIT)
             session.conversation.clear(timeout=LIMIT)
-            over(second)
+            over(session, second)
     return counts
 
 
@@ -143,9 +153,10 @@ class Soak:
         tasks = [Task(talk, self.seconds, self._over) for _ in range(self.sessions)]
         return sum((task.result(limit=3600) for task in tasks), Counter())
 
-    def _over(self, second: int) -> None:
+    def _over(self, session: RealtimeSession, second: int) -> None:
         self._clock.tick()
         if second in self.marks:
+            idle(session)
             self._meeting.wait(LIMIT)
 
 
@@ -216,8 +227,9 @@ def test_what_a_session_remembers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Transport, "connect", staticmethod(lambda *_, **__: Answering()))
     sizes: dict[int, int] = {}
 
-    def look(second: int) -> None:
+    def look(session: RealtimeSession, second: int) -> None:
         if second in (220, 400):
+            idle(session)
             gc.collect()
             # of core and events alone: the rest of the process has its own business
             seen = tracemalloc.take_snapshot().filter_traces(
