@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ import pytest
 from realtime_sync.batch import run
 from realtime_sync.errors import ConfigurationError
 
-from .thousand import jobs
+from .thousand import gate, jobs
 
 PROGRAM = Path(__file__).with_name("thousand.py")
 SHORT = 60
@@ -48,9 +48,9 @@ def url() -> Iterator[str]:
 class Running:
     """A coordinator at work."""
 
-    def __init__(self, engine: str, url: str, count: int, path: Path) -> None:
+    def __init__(self, engine: str, url: str, count: int, path: Path, kills: int) -> None:
         self.path = path
-        command = [sys.executable, str(PROGRAM), engine, url, str(count), str(path)]
+        command = [sys.executable, str(PROGRAM), engine, url, str(count), str(path), str(kills)]
         self._log = path.with_suffix(".log").open("a+")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
 
@@ -103,7 +103,7 @@ def _answer(text: str | None) -> str | None:
 def expected(count: int, url: str) -> Told:
     """What has to come of the jobs, on whatever engine."""
     told: Told = set()
-    for n, job in enumerate(jobs(count, url)):
+    for n, job in enumerate(jobs(count, url, "", 0)):
         failed = n % 20 == 7
         text = None if failed else f'You said: "{job["text"]}"'
         told.add((job["id"], "failed" if failed else "completed", text))
@@ -112,14 +112,15 @@ def expected(count: int, url: str) -> Told:
 
 def check(engine: str, url: str, count: int, path: Path, *, kills: tuple[str, ...]) -> None:
     """Run them all, and kill what is to be killed once a share of them has ended."""
-    running = Running(engine, url, count, path)
+    running = Running(engine, url, count, path, len(kills))
     for n, kind in enumerate(kills, 1):
         running.wait_for(count * n // (len(kills) + 2))
         if kind == "worker":
             running.kill_worker()
         else:
             running.kill()
-            running = Running(engine, url, count, path)
+            running = Running(engine, url, count, path, len(kills))
+        Path(gate(str(path), n)).touch()
     assert running.end() == expected(count, url)
 
 
@@ -215,12 +216,29 @@ if __name__ == "__main__":
 """
 
 
+def until(so: Callable[[], object]) -> None:
+    """Returns once it is so: other processes' doings have no event."""
+    end = time.monotonic() + LIMIT
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def gone(process: int) -> bool:
+    """Whether it has ended, and whoever it was left to has taken note of that."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 @pytest.mark.parametrize("whom", ["all", "the parent"])
 @pytest.mark.parametrize("kind", ["spawned", "forked"])
 def test_ctrl_c(kind: str, whom: str, tmp_path: Path) -> None:
     """It ends a run in processes at once, and all of them; run again, it does what is left."""
-    program = tmp_path / "program.py"
+    program, path = tmp_path / "program.py", tmp_path / "results.jsonl"
     program.write_text(STOPPED)
     command = [sys.executable, str(program)]
     with subprocess.Popen(
@@ -233,6 +251,7 @@ def test_ctrl_c(kind: str, whom: str, tmp_path: Path) -> None:
     ) as running:
         assert running.stdout is not None
         workers = [int(running.stdout.readline()) for _ in range(2)]
+        until(lambda: path.read_text().count("\n") == 2)  # what has ended has its line
         if whom == "all":  # as a terminal does
             os.killpg(running.pid, signal.SIGINT)
         else:
@@ -244,9 +263,7 @@ def test_ctrl_c(kind: str, whom: str, tmp_path: Path) -> None:
                 os.killpg(running.pid, signal.SIGKILL)
     assert "KeyboardInterrupt" in said
     for worker in workers:
-        with pytest.raises(ProcessLookupError):
-            os.kill(worker, 0)
-    path = tmp_path / "results.jsonl"
+        until(lambda worker=worker: gone(worker))
     assert sorted(json.loads(line)["job"] for line in path.read_text().splitlines()) == ["a", "b"]
     subprocess.run([*command, "threads"], cwd=tmp_path, timeout=60, check=True)
     told = [json.loads(line) for line in path.read_text().splitlines()]
