@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..errors import BudgetExceeded, RealtimeError, copy_of
-from ..events.base import ClientEvent
+from ..events.base import ClientEvent, one_line
 from ..events.local import ResponseMetrics
 from ..events.output import ResponseObject
 from .creates import Create, is_default
@@ -22,12 +22,16 @@ from .usage import RateLimit, SessionUsage
 if TYPE_CHECKING:
     from .state import SessionState
 
-__all__ = ["RESPONSE_ACTS", "Running"]
+__all__ = ["NOT_ACTIVE", "RESPONSE_ACTS", "Running"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds after the end of a response that might have been ours, until we take it for ours.
 ADOPT_DELAY = 1.0
+#: How a server refuses to cancel what does not run. Source: wire.md (g).
+NOT_ACTIVE = "response_cancel_not_active"
+#: Seconds without a word of a response that does not run, until we take its end for lost.
+LOST_DELAY = 2.0
 #: Ids of responses that are over, which are kept in mind: events of theirs may come late, or twice.
 REMEMBERED = 200
 
@@ -64,9 +68,12 @@ class Running(Growing):
         self.now = 0.0  # the moment, in seconds of the connection's monotonic clock
         self._over: dict[str, None] = {}  # ids of finished ones, oldest first
         self._orphan: ResponseRecord | None = None  # over, and whose it was is not clear yet
+        # said not to run, with the events that they had then, and until when others may come
+        self._doubted: list[tuple[ResponseRecord, int, float]] = []
 
     def retry(self) -> None:
-        """Time has passed: whoever has not claimed a response will not do so any more."""
+        """Time has passed: who has not claimed a response will not; what has not ended, neither."""
+        self._end_doubted()
         orphan, self._orphan = self._orphan, None
         create = self._claimant(orphan)
         if orphan is not None and create is not None:
@@ -80,6 +87,26 @@ class Running(Growing):
         if create is None or self._creates.echoed or self._creates.get(create.key) is not create:
             return None
         return create
+
+    def uncancelled(self, key: str, error: RealtimeError) -> None:
+        """A cancel is refused. If as nothing runs, a response that runs to us has ended unheard.
+
+        It may have crossed the end, and be answered first: so the response has a moment for that.
+        """
+        record = self.find(self.cancels.pop(key))
+        self._effects.append(Reject(key, error))
+        if record is not None and getattr(error, "code", None) == NOT_ACTIVE:
+            self._doubted.append((record, len(record.events), self.now + LOST_DELAY))
+            self._effects.append(Retry(LOST_DELAY))
+
+    def _end_doubted(self) -> None:
+        doubted, self._doubted = self._doubted, []
+        for record, events, due in doubted:
+            if self.now < due:
+                self._doubted.append((record, events, due))
+            elif self.responses.get(record.id) is record and len(record.events) == events:
+                log.warning("response %s never ended, and does not run", one_line(record.id, 64))
+                self.over(record, "incomplete")
 
     def lost(self, record: ResponseRecord, error: RealtimeError) -> None:
         """The response cannot end any more."""
@@ -99,6 +126,7 @@ class Running(Growing):
                 Settle(key, record) if record is not None else Reject(key, error(None))
             )
         self.cancels.clear()
+        self._doubted.clear()
         self.spoken = False  # the next session's voice may be another
         for record in list(self.responses.values()):
             for known in record.outputs.values():

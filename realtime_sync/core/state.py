@@ -26,7 +26,7 @@ from .recovery import OPEN, Recovery, Unsent
 from .replay import Replay
 from .requests import Request, Requests
 from .responses import bytes_per_ms
-from .running import RESPONSE_ACTS, Running
+from .running import NOT_ACTIVE, RESPONSE_ACTS, Running
 from .sequencer import ALREADY_ACTIVE, Sequencer
 from .speech import Speech
 from .strange import Strange
@@ -314,6 +314,8 @@ class SessionState:
         key = error.event_id
         if key is None and error.code == ALREADY_ACTIVE:  # it can only mean a create
             key = create.key if (create := self.creates.oldest()) is not None else None
+        if key is None and error.code == NOT_ACTIVE:  # likewise, a cancel
+            key = next(iter(self.running.cancels), None)
         if key is not None and self._refused(key, error):
             return
         self._effects.append(Unclaimed(event))
@@ -331,8 +333,7 @@ class SessionState:
                 self.sequencer.advance()
             return True
         if key in self.running.cancels:
-            del self.running.cancels[key]
-            self._effects.append(Reject(key, error))
+            self.running.uncancelled(key, error)
             return True
         request = self.requests.refused(key)
         if request is None:

@@ -9,9 +9,10 @@ import threading
 from typing import Any
 
 import pytest
-from pipe import Line, arrived
+from pipe import Line, Task, arrived
 
 from realtime_sync import RealtimeSession, events
+from realtime_sync.core import running
 from realtime_sync.errors import ServerError
 from realtime_sync.local import LocalServer
 
@@ -278,6 +279,27 @@ def test_an_end_without_a_beginning(times: int, bare: RealtimeSession, peer: Pee
         link.say("response.done")
         link.say("response.done", response={**begun, "status": "completed"})
     assert asking.result(LIMIT).text == ""
+    alive(bare, link)
+
+
+@pytest.mark.row("B1", "B10", bound="2 s after the server's answer to a cancel")
+def test_an_end_that_is_lost(
+    bare: RealtimeSession, peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response whose end is garbled is over once the server says so; the next turn goes then."""
+    monkeypatch.setattr(running, "LOST_DELAY", 0.0)
+    link = peer.link()
+    first, second = bare.submit("hello"), bare.submit("more")
+    link.say("response.created", response=link.response(link.hear("response.create"), "r1"))
+    link.raw(frame(b'{"type": "response.done", "response"'))
+    cancelling = Task(bare.response.cancel)
+    refused = {"code": "response_cancel_not_active", "message": "no active response found"}
+    cancel = link.hear("response.cancel")
+    link.say("error", error={**refused, "event_id": cancel["event_id"]})
+    assert cancelling.result() is False
+    assert first.result(LIMIT).status == "incomplete"
+    link.respond(link.hear("response.create"), "r2", "yes")
+    assert second.result(LIMIT).text == "yes"
     alive(bare, link)
 
 
