@@ -205,10 +205,22 @@ def _hints(fn: Callable[..., Any], label: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(bare, names, include_extras=True)
     except (NameError, AttributeError, TypeError, SyntaxError) as exc:
+        if str(exc).startswith("Forward references must evaluate to types"):
+            # Python 3.10 looks by itself, and does not say where; newer ones leave it to `_eager`
+            for name, hint in bare.__annotations__.items():
+                if isinstance(hint, str) and str(exc).endswith(f" {hint}."):
+                    raise _no_type(label, name, hint) from exc
         raise TypeError(
             f"{label} cannot be a tool: a type hint cannot be resolved: {exc}; "
             "define the type at the top of its module"
         ) from exc
+
+
+def _no_type(label: str, name: str, hint: str) -> TypeError:
+    return TypeError(
+        f"{label} cannot be a tool: parameter {name!r} is hinted with {hint}, a value and no "
+        "type; of a list write list[int]"
+    )
 
 
 def _hint(hint: Any, default: Any) -> Any:
@@ -224,10 +236,7 @@ def _hint(hint: Any, default: Any) -> Any:
 def _eager(hint: Any, name: str, label: str) -> Any:
     """The type, such that its values are whole and checked before the function sees them."""
     if isinstance(hint, _VALUES):
-        raise TypeError(
-            f"{label} cannot be a tool: parameter {name!r} is hinted with {hint!r}, a value and no "
-            "type; of a list write list[int]"
-        )
+        raise _no_type(label, name, repr(hint))
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is _IMPORTS or any(isinstance(one, _IMPORTS) for one in inner):
         raise TypeError(
