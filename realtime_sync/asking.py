@@ -309,6 +309,7 @@ class Asking(Living):
         return response_params(overrides, self.input_format, self.tools.functions, instructions)
 
     def _answer(self, turn: Turn, deadline: Deadline) -> Response:
+        turn.awaited = True
         response: Response = self._connection.wait(
             lambda: self._begin(turn), turn.key or "", deadline
         )

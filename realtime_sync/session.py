@@ -290,6 +290,7 @@ class RealtimeSession(Speaking):
             replay_audio=self._reconnect.replay_audio if self._reconnect is not None else 0,
         )
         state.calls.set_tools(*self.tools._kinds())
+        state.sequencer.threads = self._calls.at_once
         state.running.max_tokens = self._max_tokens
         state.running.retry_text_reply = self._retry_text_reply
         return state

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..events.base import ClientEvent
+from ..events.base import ClientEvent, one_line
 from ..events.client import ConversationItemCreate
 from ..events.items import Item
 from .effects import Call, Effect, McpApproval, Retry
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 log = logging.getLogger(__name__)
+
+#: What the model reads of a call that is not run, since it never could be.
+_ITSELF = "one call of it runs at a time, and that waits for your answer; answer without it"
 
 #: Seconds that a turn waits for an MCP server's call, its approval included; for ever would hold up
 #: every turn after it.
@@ -163,9 +166,14 @@ class Calls:
         """Whether the turn waits for this call."""
         known = self._known.get(key)
         if known is None:
+            name, arguments = item.name or "", item.arguments or ""
+            if name in self._sequencer.serial and self._sequencer.waits.for_ever(turn, name):
+                log.warning("tool %s is not run: the call would wait for itself", one_line(name))
+                self._known[key] = known = Known(item, None)
+                known.output = answers[key] = _error("busy", _ITSELF)
+                return True
             self._known[key] = Known(item, turn)
             if begins:
-                name, arguments = item.name or "", item.arguments or ""
                 self._effects.append(Call(key, name, arguments, record, turn))
             return True
         if known.output is None:
@@ -202,7 +210,8 @@ class Calls:
     def commit(self, turn: Turn, answers: dict[str, str]) -> None:
         """Outputs that were there when the turn's response ended."""
         for key, output in answers.items():
-            self._commit(turn, key, output, respond=True)
+            if key in turn.calls:  # else it went with one before it
+                self._commit(turn, key, output, respond=True)
 
     # --- what becomes of them
 

@@ -295,7 +295,8 @@ class Running(Growing):
         instead_of: tuple[str, ...] = ()
         if turn is not None and told is not None and told.retried:
             turn.retried, instead_of = True, told.item_ids
-        self._sequencer.ended(record, waiting, failure=failure, instead_of=instead_of)
+        calls = {key: answers.get(key) for key in waiting}
+        self._sequencer.ended(record, calls, failure=failure, instead_of=instead_of)
         if turn is not None and waiting:
             self._speech.called(turn)
             self._calls.commit(turn, answers)

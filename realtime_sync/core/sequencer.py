@@ -20,7 +20,7 @@ from .begun import Begun
 from .effects import Effect, Reject, Retry, Settle
 from .responses import ResponseRecord
 from .turns import Job, Turn
-from .waits import may_wait
+from .waits import Waits
 
 __all__ = ["ALREADY_ACTIVE", "Sequencer"]
 
@@ -49,6 +49,7 @@ class Sequencer(Begun):
         self.loose: dict[str, bool] = {}
         self.held = False  # refused though nothing runs: wait for the retry
         self.serial: set[str] = set()  # tools that run one call at a time, or have
+        self.threads = 1  # calls that run at a time, at each depth of nesting
         self.over = False  # the session is about to end: nothing more is asked for
         self.linked = True  # False while there is no link: creates stay queued
         self.speaking = False  # the user speaks, or has, and the server's reply is to come
@@ -57,6 +58,11 @@ class Sequencer(Begun):
     def jobs(self) -> list[Job]:
         """Creates that wait, and the one that was sent."""
         return [*self.queue, *([self.asked] if self.asked else [])]
+
+    @property
+    def waits(self) -> Waits:
+        """Who waits for whom now."""
+        return Waits(self.turns, (job.turn for job in self.queue), self.serial, self.threads)
 
     # --- what callers ask for
 
@@ -150,7 +156,7 @@ class Sequencer(Begun):
     def ended(
         self,
         record: ResponseRecord,
-        calls: list[str],
+        calls: dict[str, str | None],
         *,
         failure: RealtimeError | None,
         instead_of: tuple[str, ...] = (),
@@ -159,7 +165,7 @@ class Sequencer(Begun):
 
         Args:
             record: The response; `done` is set.
-            calls: Ids of its calls that we answer, in order.
+            calls: Ids of its calls that we answer, in order, and the outputs that are there.
             failure: Why its turn fails with it, if so.
             instead_of: Ids of items; they are deleted, and another response is asked for.
         """
@@ -180,7 +186,7 @@ class Sequencer(Begun):
             elif not calls:
                 self.queue.appendleft(turn.job(self._new_key(), first=not turn.rounds))
             else:
-                turn.calls = dict.fromkeys(calls)
+                turn.calls = calls
                 turn.reply = False
                 turn.interrupted = False
                 turn.tools_began = record.timings.done
@@ -202,7 +208,7 @@ class Sequencer(Begun):
                 own.announced, turn.announced = 2, 1  # the one has begun as the other
             self._withdraw(own)
             self._end(own, None)
-            own.parent = turn  # what its tools have begun is nested in the job's turn
+            own.parent, own.part = turn, True  # what its tools have begun is nested in the job's
             turn.calls, turn.reply, turn.rounds = own.calls, own.reply, own.rounds
         else:
             turn.announced = 2
@@ -250,7 +256,8 @@ class Sequencer(Begun):
         stuck = self.asked or self.active or self.loose or self.held
         if stuck or self.over or not self.linked:
             return
-        job = next((job for job in self.queue if self._may_start(job)), None)
+        waits = self.waits
+        job = next((job for job in self.queue if self._may_start(job, waits)), None)
         if job is None:
             return
         self.queue.remove(job)
@@ -317,25 +324,21 @@ class Sequencer(Begun):
         others = [turn for turn in self.turns if parent is None or not parent.within(turn)]
         return bool(self.active or self.asked or self.loose or self.queue or others)
 
-    def _may_start(self, job: Job) -> bool:
+    def _may_start(self, job: Job, waits: Waits) -> bool:
+        turn = job.turn
         if not job.first:
-            return not (self.speaking and job.turn.overtaken)
-        if job.turn in self.turns:
+            return not (self.speaking and turn.overtaken)
+        if turn in self.turns:
             return True
-        return all(
-            job.turn.within(turn)
-            or self._holds_up(job.turn, turn)
-            or (job.urgent and not turn.records)
-            for turn in self.turns
-        )
-
-    def _holds_up(self, turn: Turn, other: Turn) -> bool:
-        """Whether a tool of the other turn may wait for one that waits for this turn."""
-        if turn.parent is None or not other.calls:
+        nested = turn.parent is not None
+        if nested and waits.is_behind(turn):
             return False
-        nested = [job.turn for job in self.queue if job.turn.parent is not None]
-        waiting = [one for one in nested if one not in self.turns]
-        return may_wait(other, turn, self.turns, waiting, self.serial)
+        return all(
+            turn.within(other)
+            or (nested and other.calls and waits.may(other, turn))
+            or (job.urgent and not other.records)
+            for other in self.turns
+        )
 
     def _turn(self, key: str) -> Turn | None:
         """The turn, or the create that begins one, that somebody waits for under `key`."""

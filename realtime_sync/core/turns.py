@@ -45,7 +45,9 @@ class Turn:
         self.max_rounds = max_rounds
         self.parent = parent  # the turn whose tool began this one
         self.caller = caller  # and the id of that tool's call
+        self.awaited = False  # whoever has begun it does nothing else until its end
         self.unguarded = unguarded  # a guardrail has asked for it: none reads its responses
+        self.part = False  # it has turned out to be the parent's own
         self.rounds = 0  # of tool calls, so far
         self.records: list[ResponseRecord] = []  # its responses, oldest first
         self.calls: dict[str, str | None] = {}  # of this round: call id -> output, None: running
@@ -108,7 +110,9 @@ class Turn:
     @property
     def callers(self) -> tuple[str, ...]:
         """Ids of the calls whose tools wait, one for the other, for this turn."""
-        return () if self.parent is None else (self.caller or "", *self.parent.callers)
+        if self.parent is None:
+            return ()
+        return self.parent.callers if self.part else (self.caller or "", *self.parent.callers)
 
     @property
     def called(self) -> dict[str, str]:
@@ -116,6 +120,11 @@ class Turn:
         made = self.records[-1].output if self.records else ()
         names = {item.call_id: item.name for item in made}
         return {key: names.get(key) or "" for key in self.running_calls}
+
+    @property
+    def calling(self) -> str | None:
+        """The name of the tool that has begun it, while that runs."""
+        return self.parent.called.get(self.caller or "") if self.parent is not None else None
 
     def job(self, key: str, *, first: bool) -> Job:
         """The next of its creates, under this event id; `first`: before any round of calls."""

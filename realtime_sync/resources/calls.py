@@ -92,6 +92,8 @@ class Calls:
         self._tools = tools
         self.approver = approver
         self._threads = ToolThreads(limit=threads)
+        # calls that run, or are asked about, at a time, at each depth: of approvers there is one
+        self.at_once = threads if approver is None else 1
         self.approval = Approval(
             session, approver=approver and self._nested(approver), timeout=approval_timeout
         )
@@ -172,7 +174,7 @@ class Calls:
 
         def ask(event: ToolApprovalRequired) -> Any:
             running_turn.set(self._session._look(lambda s: s.calls.turn_of(event.call_id)))
-            running_call.set(event.call_id)
+            running_call.set(None)  # the call itself does not run yet
             return approver(event)
 
         return ask

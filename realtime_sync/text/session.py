@@ -265,6 +265,7 @@ class TextSession(Calling):
             keep_audio=0,
         )
         state.calls.set_tools(*self.tools._kinds())
+        state.sequencer.threads = self._calls.at_once
         return state
 
     def _said(

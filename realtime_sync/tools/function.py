@@ -63,7 +63,9 @@ class Tool(Generic[P, R]):
                 passed the model is told so, while the function runs on.
             needs_approval: True, False, or a function of the arguments, as a dict by parameter;
                 `async def` too.
-            serial: True: never two calls at a time.
+            serial: True: never two calls at a time, but for one that the other's own `ask` brings
+                about. Where calls of such tools would wait for each other's, the last is answered
+                with an error, "busy", at once.
             retries: After so many wrong calls (`ToolRetry`, wrong arguments) in one turn, the
                 model is told to give up.
             expose_errors: True: the model reads every exception's text, not only a `ToolError`'s.

@@ -76,6 +76,7 @@ class Play:
         max_rounds: int = 5,
         item_id: str | None = None,
         caller: str | None = None,
+        awaited: bool = False,
     ) -> None:
         part = {"type": "input_text", "text": text}
         user = {"id": f"{key}_item", "type": "message", "role": "user", "content": [part]}
@@ -88,6 +89,7 @@ class Play:
             parent=self.turns.get(parent or ""),
             caller=caller,
         )
+        turn.awaited = awaited
         self.answers[key] = 0
         self.state.begin(turn)
 

@@ -74,6 +74,30 @@ def test_a_serial_tool_that_calls_itself(make: Opener, server: LocalServer) -> N
         assert outputs == {"zero", "from 1", "from 2"}
 
 
+def test_serial_tools_that_ask_for_each_other(make: Opener, server: LocalServer) -> None:
+    """The call that would wait for itself is answered so at once; all the rest go on."""
+    both = threading.Barrier(2)
+
+    def asking(name: str, other: str) -> Any:
+        def ask(n: int) -> str:
+            """Asks for the other."""
+            if n == 0:
+                return name
+            both.wait(LIMIT)
+            return session.ask(f'call {other} {{"n": 0}}').text
+
+        return tool(ask, name=name, serial=True, timeout=None)
+
+    with make(tools=[asking("left", "right"), asking("right", "left")]) as session:
+        server.reply([server.call("left", n=1), server.call("right", n=2)])
+        began = session.ask("go", timeout=30)
+        outputs = [item.output for item in session.conversation.items if item.output]
+    refused = [output for output in outputs if output.startswith('{"error"')]
+    assert len(outputs) == 4
+    assert [json.loads(output)["error"]["type"] for output in refused] == ["busy"]
+    assert "returned" in began.text
+
+
 def test_how_long_tools_take(make: Opener, server: LocalServer) -> None:
     """Per call in tool.finished, per round in the metrics of its reply, in all in turn.ended."""
     together = threading.Barrier(2)
