@@ -26,7 +26,7 @@ from .scenes import STORY, Stage, batch_ended
 __all__ = ["PAGES", "Browser", "browser"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-_PATIENCE = 20.0  # seconds; only a failure takes so long
+_PATIENCE = 45.0  # seconds; only a failure takes so long
 
 
 class Browser:

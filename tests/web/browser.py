@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
-_PATIENCE = 15.0  # seconds; only a failure takes so long
+_PATIENCE = 45.0  # seconds; only a failure takes so long
 _ALONE = ("--no-sandbox",)  # root may not have one
 
 
