@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from .core.requests import ACKNOWLEDGED
 from .core.responses import ResponseRecord
 from .core.state import SessionState
-from .errors import SessionClosed
-from .events.base import ClientEvent, Event
+from .errors import ProtocolError, SessionClosed
+from .events.base import ClientEvent, Event, UnknownEvent
 from .events.client import ConversationItemCreate
 from .events.codec import client_event
 from .events.value import check
@@ -306,9 +306,12 @@ class Listening:
         may_wait()  # before anything is sent: nobody could take the answer
         self._check_open()
         self._connection.check(event)
-        return self._connection.wait(
+        answer = self._connection.wait(
             lambda: self._request(event, None, act), event.event_id or "", deadline
         )
+        if isinstance(answer, UnknownEvent):
+            raise ProtocolError(f"{event.type}: the server has answered what cannot be read")
+        return answer
 
     def _wait(self, reply: Reply[T], key: str, deadline: Deadline) -> T:
         answer: T = self._connection.wait(lambda: reply, key, deadline)

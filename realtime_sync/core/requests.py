@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..events import ClientEvent
     from .turns import Turn
 
-__all__ = ["ACKNOWLEDGED", "Request", "Requests"]
+__all__ = ["ACKNOWLEDGED", "BY_ORDER", "Request", "Requests"]
 
 _Match = Callable[[Any], Any]
 
@@ -59,6 +59,9 @@ _ANSWERS: dict[str, tuple[str, _Match]] = {
     "input_audio_buffer.cleared": ("input_audio_buffer.cleared", _in_order),
     "session.closed": ("session.closed", _in_order),
 }
+
+#: Server events that say nothing of what they answer.
+BY_ORDER = frozenset(name for name, (_, match) in _ANSWERS.items() if match is _in_order)
 
 #: Client events that something answers; `response.create` and `.cancel` have rules of their own.
 ACKNOWLEDGED = frozenset(_ACKS) | {"response.create", "response.cancel"}

@@ -24,12 +24,12 @@ from .effects import Effect, Emit, Reject, Send, Settle, Unclaimed
 from .placing import ITEM_ACTS
 from .recovery import OPEN, Recovery, Unsent
 from .replay import Replay
-from .requests import Request, Requests
+from .requests import BY_ORDER, Request, Requests
 from .responses import bytes_per_ms
 from .running import NOT_ACTIVE, RESPONSE_ACTS, Running
 from .sequencer import ALREADY_ACTIVE, Sequencer
 from .speech import Speech
-from .strange import Strange
+from .strange import Strange, meant
 from .turns import Turn
 
 __all__ = ["OPEN", "SessionState"]
@@ -351,10 +351,13 @@ class SessionState:
 
     def _unknown(self, event: UnknownEvent) -> None:
         self._strange.heard(event, self.running.now)
-        if event.type == "session.created":  # what it holds is not told, but it is there
+        kind, told = meant(event)
+        if kind == "session.created":  # what it holds is not told, but it is there
             self._set_up()
-        if event.type == "response.done" and isinstance(event.raw, dict):
-            self.running.unreadable_end(event.raw)
+        elif kind == "response.done":
+            self.running.unreadable_end(told)
+        elif kind in BY_ORDER:  # or every later one would be taken for the answer before it
+            self.answered(event.model_copy(update={"type": kind}))
 
     def _listed(self, event: Any) -> None:
         self.calls.listings.over(event)

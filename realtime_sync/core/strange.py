@@ -1,19 +1,41 @@
-"""What a server says that we do not understand, told in the log. No thread, socket or clock."""
+"""What a server says that we do not understand: what it was to say, and the log of it. Pure."""
 
 from __future__ import annotations
 
 import logging
 import math
+import re
+from typing import Any
 
 from ..events.base import UnknownEvent, one_line
 from ..events.server import SERVER_EVENTS
 
-__all__ = ["Strange"]
+__all__ = ["Strange", "meant"]
 
 log = logging.getLogger(__name__)
 
 #: Seconds between two warnings: a server that says nothing else must not fill a log.
 QUIET = 1.0
+
+
+#: In text that is no JSON: a type, and the id and the status of a response. Inside a string of JSON
+#: the quotes have backslashes, and do not match.
+_TYPE = re.compile(r'"type"\s*:\s*"([^"\\]+)"')
+_RESPONSE = re.compile(r'"response"\s*:\s*{[^{}]*?"id"\s*:\s*"([^"\\]+)"')
+_STATUS = re.compile(r'"status"\s*:\s*"(completed|cancelled|incomplete|failed)"')
+
+
+def meant(event: UnknownEvent) -> tuple[str, dict[str, Any]]:
+    """The type that an event which cannot be read was to have, and its fields as far as known.
+
+    Text that is cut or garbled tells at least for whom it was: somebody may wait for it.
+    """
+    if event.type != "unparsable" or not isinstance(event.raw, str):
+        return event.type, event.raw if isinstance(event.raw, dict) else {}
+    kind = next((name for name in _TYPE.findall(event.raw) if name in SERVER_EVENTS), "")
+    response, status = _RESPONSE.search(event.raw), _STATUS.search(event.raw)
+    named = {"id": response and response[1], "status": status and status[1]}
+    return kind, {"response": named}
 
 
 class Strange:

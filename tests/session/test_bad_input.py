@@ -13,7 +13,7 @@ from pipe import Line, Task, arrived
 
 from realtime_sync import RealtimeSession, events
 from realtime_sync.core import running
-from realtime_sync.errors import ServerError
+from realtime_sync.errors import ProtocolError, ServerError
 from realtime_sync.local import LocalServer
 
 from .peers import Link, Peer, frame
@@ -291,7 +291,7 @@ def test_an_end_that_is_lost(
     link = peer.link()
     first, second = bare.submit("hello"), bare.submit("more")
     link.say("response.created", response=link.response(link.hear("response.create"), "r1"))
-    link.raw(frame(b'{"type": "response.done", "response"'))
+    link.raw(frame(b'"type": "response'))
     cancelling = Task(bare.response.cancel)
     refused = {"code": "response_cancel_not_active", "message": "no active response found"}
     cancel = link.hear("response.cancel")
@@ -300,6 +300,72 @@ def test_an_end_that_is_lost(
     assert first.result(LIMIT).status == "incomplete"
     link.respond(link.hear("response.create"), "r2", "yes")
     assert second.result(LIMIT).text == "yes"
+    alive(bare, link)
+
+
+@pytest.mark.row("B1", "B10", bound="at once")
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ('{"type": "response.done", "event_id": "e", "resp', "failed"),
+        (
+            '{"type": "response.done", "response": {"id": "r1", "status": "completed", "o',
+            "completed",
+        ),
+        ('{"event_id": "e", "type": "response.done", "response": {"id": "r1",}}', "failed"),
+        ('{"type": "response.done", "response": {"id": "r1"}, "n": NaN}', "failed"),
+    ],
+)
+def test_a_garbled_end(text: str, status: str, bare: RealtimeSession, peer: Peer) -> None:
+    """A response.done that is no JSON ends the response that it names, else the one that runs."""
+    link = peer.link()
+    future = bare.submit("hello")
+    create = link.hear("response.create")
+    link.say("response.created", response=link.response(create, "r1"))
+    where = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+    link.say("response.output_text.delta", **where, delta="Hi.")
+    for other in (
+        '{"type": "response.done", "response": {"id": "r0", "status": "completed"',
+        '{"type": "response.output_text.delta", "delta": "\\"type\\": \\"response.done\\""',
+    ):
+        seen(bare, link, frame(other.encode()))
+    assert not future.done()
+    link.raw(frame(text.encode()))
+    error = future.exception(LIMIT)
+    ended = future.result(0) if error is None else getattr(error, "response", None)
+    assert (ended.status, ended.text) == (status, "Hi.")
+    alive(bare, link)
+
+
+@pytest.mark.row("B1", "B9", bound="at once")
+@pytest.mark.parametrize(
+    "spoilt",
+    ['{"type": "%s", "session": {', '{"type": "%s", "session": 5, "item_id": 5}'],
+    ids=["no JSON", "malformed"],
+)
+@pytest.mark.parametrize("kind", ["session.updated", "input_audio_buffer.cleared"])
+def test_an_answer_that_cannot_be_read(
+    kind: str, spoilt: str, bare: RealtimeSession, peer: Peer
+) -> None:
+    """Whoever waits for it hears so at once, and the next such answer is the next one's."""
+    if kind.endswith("cleared") and "5" in spoilt:
+        spoilt = '{"type": "%s", "event_id": 5, "later": NaN}'
+    link = peer.link()
+
+    def ask() -> Any:
+        if kind == "session.updated":
+            return bare.update(instructions="x")
+        return bare.input_audio_buffer.clear()
+
+    first = Task(ask)
+    asked = link.hear("session.update" if kind == "session.updated" else "input_audio_buffer.clear")
+    link.raw(frame((spoilt % kind).encode()))
+    with pytest.raises(ProtocolError, match=f"^{asked['type']}: "):
+        first.result()
+    second = Task(ask)
+    link.hear(asked["type"])
+    link.say(kind, session={"id": "sess_1", "instructions": "x"})
+    second.result()
     alive(bare, link)
 
 
