@@ -37,7 +37,7 @@ def test_a_black_hole(
     dark: tuple[str, ...], make: Opener, proxy: Proxy, measured: Measured
 ) -> None:
     """What swallows all we say, all we hear, or both, without an end of the stream, is noticed."""
-    interval = 0.3
+    interval = 0.5
     soon = ReconnectPolicy(delays=(0.3, 0.3), jitter=0)  # when the hole is gone
     session = make(endpoint=proxy.endpoint, ping_interval=interval, reconnect=soon).open()
     with session.expect("connection.lost") as lost, session.expect("connection.restored") as back:
