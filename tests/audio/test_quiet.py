@@ -82,5 +82,5 @@ def test_without_standard_error() -> None:
         "os.close(2)\n"
         "with quiet(): print('inside')\n"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=100)
     assert ran.stdout == b"inside\n"

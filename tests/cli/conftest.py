@@ -46,7 +46,7 @@ def run() -> Run:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=30,
+            timeout=100,
         )
 
     return command
@@ -61,7 +61,7 @@ def without() -> Run:
             f"import sys; sys.modules[{package!r}] = None\nimport realtime_sync.cli as c; c.main()"
         )
         return subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=100
         )
 
     return command

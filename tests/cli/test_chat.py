@@ -77,7 +77,7 @@ def test_without_an_input_there_is_nothing_to_say(here: list[str]) -> None:
         [sys.executable, "-c", code, "-m", "realtime_sync", "chat", *here],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

@@ -17,10 +17,10 @@ Prepare = Callable[[LocalServer], object]
 
 
 def test_the_demo_passes_and_shows_what_came(run: Run) -> None:
-    """All steps pass, on a pipe without colours, within fifteen seconds."""
+    """All steps pass, on a pipe without colours, within half a minute."""
     started = time.monotonic()
     done = run("demo")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30  # it takes five, and as long as a process takes to begin
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n  ok      ") == 4
     assert "\x1b" not in done.stdout

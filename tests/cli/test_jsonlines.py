@@ -117,7 +117,7 @@ def test_a_stream_that_is_closed(here: list[str], closed: str) -> None:
         ["sh", "-c", f"{command} {closed}"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         env={**os.environ},
     )
     assert done.returncode == 0, done.stderr

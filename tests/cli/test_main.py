@@ -74,7 +74,7 @@ def test_ctrl_c_before_anything_is_there() -> None:
         "import realtime_sync.cli as c; c.main()"
     )
     command = [sys.executable, "-c", code, "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")
 
 
@@ -85,7 +85,7 @@ def test_version_and_help_load_neither_the_library_nor_rich() -> None:
         "heavy = {'rich', 'numpy', 'pydantic', 'websocket', 'realtime_sync.session'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
     assert done.stdout == "[]\n", done.stderr
 
 
@@ -99,6 +99,6 @@ def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=30,
+            timeout=100,
         )
     assert (done.returncode, done.stderr) == (1, "Error: no space left on device\n")

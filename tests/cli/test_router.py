@@ -131,7 +131,7 @@ def test_bash_completes(command: Path) -> None:
             for words in ("tra", "ask --co", "ask --api", "talk --echo n")
         )
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=100)
     assert done.stdout.splitlines() == [
         "transcribe translate",
         "--config",
