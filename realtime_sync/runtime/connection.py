@@ -99,7 +99,7 @@ class Connection(Opening):
                 events_sent=self._sent,
                 unknown_events=tally.unknown,
                 dropped_deltas=self.dispatcher.dropped,
-                queued_bytes=self._outbox.size + (link.buffered if link is not None else 0),
+                queued_bytes=self._outbox.waiting + (link.buffered if link is not None else 0),
                 reconnects=self.reconnects,
             )
         return replace(known, timings=spreads(timed))  # sorting is no work for under the lock

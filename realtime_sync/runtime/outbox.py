@@ -34,7 +34,13 @@ class Outbox:
     def __init__(self) -> None:
         self._frames: deque[Frame] = deque()
         self.size = 0  # bytes of all of them
+        self.handed = 0  # bytes that were taken last, until the link has them
         self._room: list[Signal] = []  # who waits for room
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that no link has yet. Hold the lock."""
+        return self.size + self.handed
 
     @property
     def empty(self) -> bool:
@@ -96,11 +102,13 @@ class Outbox:
     def take(self, size: int) -> list[Frame]:
         """The oldest frames, about so many bytes of them. Hold the lock."""
         taken: list[Frame] = []
+        before = self.size
         while self._frames and size > 0:
             frame = self._frames.popleft()
             size -= len(frame[1])
             self.size -= len(frame[1])
             taken.append(frame)
+        self.handed = before - self.size
         return taken
 
     def made_room(self, buffered: int) -> list[Signal]:
@@ -117,6 +125,6 @@ class Outbox:
     def clear(self) -> list[Signal]:
         """Send nothing more; who waited for room. Hold the lock."""
         self._frames.clear()
-        self.size = 0
+        self.size = self.handed = 0
         room, self._room = self._room, []
         return room

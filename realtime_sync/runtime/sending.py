@@ -128,3 +128,4 @@ class Sending(Guarded):
                 wire.debug("> %s, %d bytes", one_line(kind, 80), len(frame))
             if self._taps:
                 self._taps.show("sent", frame, None, link.hidden)
+        self._outbox.handed = 0  # for a moment they count twice: else nowhere

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pipe import LIMIT, Line, arrived, greeted, settled
+from pipe import LIMIT, Line, arrived, gate, greeted, settled
 
 from realtime_sync import ReconnectPolicy, connect_translation
 from realtime_sync.local import LocalServer
@@ -73,6 +73,19 @@ def test_what_waits_to_be_sent(line: Line) -> None:
     arrived(session, pipe)
     assert session.stats().queued_bytes > 60_000
     pipe.flow()
+
+
+def test_what_is_on_its_way(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the queue has no longer, and the link not yet, waits as well."""
+    session, pipe = line.open()
+    with gate() as held:
+        send = pipe.send
+        monkeypatch.setattr(pipe, "send", lambda payload: (held(), send(payload)))
+        session.input_audio_buffer.append(bytes(48_000))
+        held.wait()
+        assert session.stats().queued_bytes > 60_000
+    arrived(session, pipe)
+    assert session.stats().queued_bytes == 0
 
 
 def test_callbacks_that_are_too_slow(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
