@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from typing import Any
 
+import pydantic_core
+
 from .value import Value
 
-__all__ = ["ClientEvent", "Event", "LocalEvent", "ServerEvent", "UnknownEvent", "one_line"]
+__all__ = [
+    "ClientEvent",
+    "Event",
+    "LocalEvent",
+    "ServerEvent",
+    "UnknownEvent",
+    "one_line",
+    "told",
+]
 
 
 def one_line(text: object, limit: int = 200) -> str:
@@ -55,6 +66,25 @@ class ClientEvent(Event):
 
 class LocalEvent(Event):
     """An event of this library's own; it never was on the wire."""
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON-ready dict of what was set, for logs: errors and functions as text."""
+        return {"type": self.type, **told(self)}
+
+
+def told(value: Value) -> dict[str, Any]:
+    """What was set of a value that was never on the wire, and may hold anything."""
+    return {name: _told(value[name]) for name in type(value).model_fields if name in value}
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, Value):
+        return value.wire()
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return pydantic_core.to_jsonable_python(value, fallback=repr)
 
 
 class UnknownEvent(ServerEvent):

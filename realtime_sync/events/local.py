@@ -6,7 +6,7 @@ import pickle
 from typing import Any, Literal
 
 from ..errors import RealtimeError
-from .base import Event, LocalEvent
+from .base import Event, LocalEvent, told
 from .items import Item
 from .value import Value
 
@@ -56,6 +56,10 @@ class ItemDelta(Value):
     arguments: str | None = None
     audio: bytes | None = None
     content_index: int | None = None
+
+    def wire(self) -> dict[str, Any]:
+        """The JSON-ready dict of what was set; `audio` as base64."""
+        return told(self)
 
 
 class ConversationUpdated(LocalEvent):

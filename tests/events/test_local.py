@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import pytest
@@ -10,6 +11,7 @@ from realtime_sync.errors import ConnectionLost as LostError
 from realtime_sync.errors import RealtimeError
 from realtime_sync.events import local
 from realtime_sync.events.base import UnknownEvent
+from realtime_sync.events.items import Item
 
 
 class Spiteful(Exception):
@@ -69,3 +71,25 @@ def test_connection_lost_holds_its_error() -> None:
     """With its code, over a pickle too."""
     event = local.ConnectionLost(error=LostError("cut", code=1006), retrying=True)
     assert pickle.loads(pickle.dumps(event)).error.code == 1006  # type: ignore[attr-defined]
+
+
+def test_every_one_of_them_is_json_ready() -> None:
+    """wire() goes into a log: errors, functions and figures as text, audio as base64."""
+    callback = local.CallbackError(
+        error=ValueError("x"), callback=len, event=UnknownEvent(type="x", raw={"type": "x"})
+    )
+    assert json.loads(json.dumps(callback.wire())) == {
+        "type": "callback.error",
+        "error": "ValueError: x",
+        "callback": "<built-in function len>",
+        "event": {"type": "x"},
+    }
+    lost = local.ConnectionLost(error=LostError("cut", code=1006), retrying=True)
+    told = {"type": "connection.lost", "error": "ConnectionLost: cut", "retrying": True}
+    assert lost.wire() == told
+    assert local.ConnectionClosed(error=None).wire() == {"type": "connection.closed", "error": None}
+    delta = local.ItemDelta(audio=b"\xff\xfe", content_index=0)
+    updated = local.ConversationUpdated(item=Item(id="i"), delta=delta)
+    assert json.loads(json.dumps(updated.wire()))["delta"]["audio"] == "//4="
+    metrics = local.ResponseMetrics(response_id="r", metrics=object())
+    assert metrics.wire()["metrics"].startswith("<object")
