@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 ACTIVE = "conversation_already_has_active_response"
@@ -120,11 +121,21 @@ class Honest:
         self._end_item(response, whole)
         made.open = None
 
-    def progress(self, response: str, *calls: str, status: str = "completed") -> None:
-        """A response comes to its end, with these calls, or else with what it has said."""
+    def progress(
+        self, response: str, *calls: str, status: str = "completed", names: Iterable[str] = ()
+    ) -> None:
+        """A response comes to its end, with these calls, or else with what it has said.
+
+        Args:
+            response: Its id.
+            calls: Ids of the calls.
+            status: How it ends.
+            names: Whom they call, one each; nothing: one of `TOOLS`.
+        """
         self.close(response, status)
+        named = iter(names)
         for call in calls:
-            name = TOOLS[self.count % 2]
+            name = next(named, TOOLS[self.count % 2])
             base = {"type": "function_call", "call_id": call, "name": name, "arguments": "{}"}
             item = {"id": self._id("i"), **base}
             self._output("response.output_item.added", response, item=item)
