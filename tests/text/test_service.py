@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import socket
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -262,8 +263,13 @@ def test_no_redirect_is_followed(api: Api) -> None:
     assert len(api.requests) == 1
 
 
-def test_a_name_that_is_none() -> None:
+def test_a_name_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that there is not is an error of ours."""
+
+    def unknown(*_: Any, **__: Any) -> Any:  # where there is no network, nobody says so for long
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with ChatSession("gpt-text", base_url="https://nobody.invalid", max_retries=0) as session:
         with pytest.raises(ConnectError, match=r"nobody\.invalid"):
             session.ask("Hello!")
