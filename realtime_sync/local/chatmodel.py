@@ -127,8 +127,8 @@ class Thinkers:
                 log.error("thread %s outlived the server's close()", request.name)
 
     def _begin(self, request: Asking) -> None:
-        request.start()
         with self._lock:
+            request.start()
             self._requests.add(request)
 
     def _gone(self, request: Asking) -> None:

@@ -244,8 +244,8 @@ class Listener:
                 threading.Event().wait(0.05)
                 return
             link = Link(connection, self)
-            link.start()
-            with self._lock:
+            with self._lock:  # whoever it has answered finds it among them
+                link.start()
                 self._links.add(link)
 
 
