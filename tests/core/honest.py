@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
 ACTIVE = "conversation_already_has_active_response"
@@ -122,7 +121,7 @@ class Honest:
         made.open = None
 
     def progress(
-        self, response: str, *calls: str, status: str = "completed", names: Iterable[str] = ()
+        self, response: str, *calls: str, status: str = "completed", names: tuple[str, ...] = ()
     ) -> None:
         """A response comes to its end, with these calls, or else with what it has said.
 

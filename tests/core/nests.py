@@ -192,7 +192,7 @@ class Nest:
     def respond(self) -> None:
         active = self.server.active or ""
         rounds = self.answers[self.server.running[active].told["metadata"]["turn"]]
-        names = rounds.pop(0) if rounds else []
+        names = tuple(rounds.pop(0)) if rounds else ()
         self.server.progress(active, *(self.name("call_") for _ in names), names=names)
 
     def deliver(self) -> None:
