@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from measured import Measured
-from pipe import Line, Task, gate
+from pipe import Later, Line, Task, gate
 
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed, WouldDeadlock
@@ -317,12 +317,10 @@ def test_timeouts_of_requests(session: RealtimeSession) -> None:
     assert [item.text for item in session.conversation.items] == [str(n) for n in range(100)]
 
 
-def press_soon() -> threading.Timer:
+def press_soon() -> None:
     """Ctrl-C for the main thread. Not before `pytest.raises`: on a slow machine it may be fast."""
     main = threading.main_thread().ident or 0
-    timer = threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGINT))
-    timer.start()
-    return timer
+    Later(lambda: signal.pthread_kill(main, signal.SIGINT)).go()
 
 
 def interrupt_soon(session: RealtimeSession, *, reading: bool = False) -> threading.Thread:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from measured import Measured
-from pipe import LIMIT, Gate, Line, Pipe
+from pipe import LIMIT, Gate, Later, Line, Pipe
 
 from realtime_sync import Compatible, RealtimeSession, ReconnectPolicy
 from realtime_sync.runtime.clock import monotonic
@@ -68,16 +68,16 @@ def interrupted(call: Callable[[], Any], ctrl_c: Callable[[], None]) -> float:
         pressed.append(monotonic())
         ctrl_c()
 
-    timer = threading.Timer(0.03, press)
+    pressing = Later(press)
 
     def soon_interrupted() -> None:
-        timer.start()  # in here: on a slow machine the key may be faster than the call
+        pressing.go()  # in here: on a slow machine the key may be faster than the call
         call()
 
     with pytest.raises(KeyboardInterrupt):
         soon_interrupted()
     took = monotonic() - pressed[0]
-    timer.join()
+    pressing.join()
     return took
 
 
