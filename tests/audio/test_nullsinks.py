@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from nullsinks import NullSinks, missing
 
-from realtime_sync.audio import DeviceChange, Microphone, Speaker, devices
+from realtime_sync.audio import DeviceChange, Microphone, Speaker, devices, ports
 from realtime_sync.errors import DeviceNotFound
 from realtime_sync.local.speech import tones
 from realtime_sync.runtime.clock import monotonic
@@ -220,9 +220,11 @@ def test_a_program_that_closes_nothing_ends(sinks: NullSinks) -> None:
 
 
 def test_the_sound_server_dies_and_comes_back(
-    sinks: NullSinks, caplog: pytest.LogCaptureFixture
+    sinks: NullSinks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are told that their device is gone, and go on once it is there again."""
+    # on a busy machine a sound server takes its time to come back
+    monkeypatch.setattr(ports, "DELAYS", (*ports.DELAYS, 4.0, 4.0, 4.0))
     changes: list[DeviceChange] = []
     told = threading.Condition()
 
@@ -239,13 +241,13 @@ def test_the_sound_server_dies_and_comes_back(
     ):
         microphone.read()
         sinks.stop()
-        assert told.wait_for(lambda: len(changes) >= 2, 10)
+        assert told.wait_for(lambda: len(changes) >= 2, 20)
         assert {(one.kind, one.direction) for one in changes} == {
             ("lost", "input"),
             ("lost", "output"),
         }
         sinks.start()
-        assert told.wait_for(lambda: len(changes) >= 4, 15)
+        assert told.wait_for(lambda: len(changes) >= 4, 20)
         assert [one.kind for one in changes[2:]] == ["restored", "restored"]
         microphone.discard()
         assert len(microphone.read()) == 960

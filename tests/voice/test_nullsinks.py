@@ -20,7 +20,7 @@ from audio.test_nullsinks import TRIES, check
 from nullsinks import FIRST, NullSinks, missing
 
 from realtime_sync import RealtimeSession
-from realtime_sync.audio import Speaker, read_wav
+from realtime_sync.audio import Speaker, ports, read_wav
 from realtime_sync.local import LocalServer
 from realtime_sync.local.speech import tones
 from realtime_sync.runtime.clock import monotonic
@@ -200,9 +200,11 @@ def test_barge_in(sinks: NullSinks, runs: int) -> None:
 
 
 def test_the_sound_server_dies_in_a_talk(
-    sinks: NullSinks, caplog: pytest.LogCaptureFixture
+    sinks: NullSinks, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both devices are told as lost and as restored, and what is said then is answered aloud."""
+    # on a busy machine a sound server takes its time to come back
+    monkeypatch.setattr(ports, "DELAYS", (*ports.DELAYS, 4.0, 4.0, 4.0))
     with (
         caplog.at_level(logging.CRITICAL, "realtime_sync"),
         LocalServer() as server,
