@@ -328,7 +328,7 @@ def test_twice(server: LocalServer, telemetry: Telemetry) -> None:
     """A cell that is run again has nothing told twice; another provider is told for itself."""
     other = Telemetry()
     first, second = (instrument(**telemetry.providers) for _ in range(2))
-    instrument(**other.providers)
+    third = instrument(**other.providers)
     session = session_of(server)
     instrument(session, content=True, **telemetry.providers)
     first()
@@ -337,6 +337,7 @@ def test_twice(server: LocalServer, telemetry: Telemetry) -> None:
     second()
     with session_of(server) as later:
         later.ask("Hello!")
+    third()  # else the sessions of all later tests would be told of, too
     assert [one.name for one in telemetry.spans()] == ["realtime_session gpt-x", "chat gpt-x"]
     assert "gen_ai.output.messages" in telemetry.spans("chat")[0].attributes
     assert {point.count for point in telemetry.points("gen_ai.client.token.usage")} == {1}
