@@ -291,7 +291,7 @@ def test_an_end_that_is_lost(
     link = peer.link()
     first, second = bare.submit("hello"), bare.submit("more")
     link.say("response.created", response=link.response(link.hear("response.create"), "r1"))
-    link.raw(frame(b'"type": "response'))
+    seen(bare, link, frame(b'"type": "response'))  # so the response runs, to us too
     cancelling = Task(bare.response.cancel)
     refused = {"code": "response_cancel_not_active", "message": "no active response found"}
     cancel = link.hear("response.cancel")
