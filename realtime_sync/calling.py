@@ -90,6 +90,7 @@ class Calling(Asking):
 
         Raises:
             ServerError: The server refused it; nothing has changed.
+            ProtocolError: Its answer cannot be read; `config` is what it said before.
             ConfigurationError, TypeError: A wrong value or name, another voice after the first
                 audio, another speed within a response; nothing was sent.
         """

@@ -96,6 +96,7 @@ class InputAudioBuffer(AudioInput):
         Raises:
             ValueError: Less than 100 ms since the last commit or clear; nothing was sent.
             ServerError: The server refused it.
+            ProtocolError: Its answer cannot be read.
         """
         deadline = Deadline(timeout)
         session = self._session
@@ -123,7 +124,12 @@ class InputAudioBuffer(AudioInput):
             return item
 
     def clear(self, *, timeout: float | None = 10) -> None:
-        """Forget what was appended and not committed."""
+        """Forget what was appended and not committed.
+
+        Raises:
+            ServerError: The server refused it.
+            ProtocolError: Its answer cannot be read.
+        """
         event = InputAudioBufferClear(event_id=self._session.new_id("event"))
         self._session._ask_server(event, Deadline(timeout))
 
