@@ -34,17 +34,11 @@ def main() -> None:
     orders: dict[str, str] = {}  # message id -> the order's
     try:
         # by one thread: sockets of ZeroMQ belong to one
-        heard = time.monotonic()
         while obeyed(lines, manager, client, orders):
             try:
                 message = client.get_iopub_msg(timeout=0.02)
             except queue.Empty:
-                # a kernel that was interrupted may overlook what it is told, until it is told more
-                if time.monotonic() - heard > 2:
-                    client.kernel_info()
-                    heard = time.monotonic()
                 continue
-            heard = time.monotonic()
             parent = orders.get(message["parent_header"].get("msg_id", ""))
             say(type=message["msg_type"], parent=parent, content=message["content"], at=time.time())
     finally:
