@@ -6,6 +6,7 @@ fails, or beside it when it stays silent for a quarter of a second (RFC 8305 wit
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.util
 import ipaddress
@@ -47,6 +48,7 @@ _USER_TIMEOUT_MS = 20_000  # unacknowledged bytes after which a dead network is 
 
 _CLOCK = "check the clock of this machine; else its owner has to renew it"
 _NAME = "check the host name"
+_NETWORK = "check the address and the network"
 #: Why OpenSSL refuses a certificate (X509_V_ERR_...) -> what to do, but for one of a stranger's.
 _CURES = {9: _CLOCK, 10: _CLOCK, 62: _NAME, 64: _NAME}
 _PROXIES = frozenset({"http", "socks4", "socks5"})
@@ -296,9 +298,9 @@ def _connect(peer: Peer, patience: Patience) -> socket.socket:
             f"the connection to {peer} was refused; is the server running, and the port right?"
         ) from exc
     except OSError as exc:
-        raise ConnectError(
-            f"no connection to {peer}: {said(exc)}; check the address and the network"
-        ) from exc
+        full = exc.errno in (errno.EMFILE, errno.ENFILE)
+        cure = "close what is open, or have the limit raised" if full else _NETWORK
+        raise ConnectError(f"no connection to {peer}: {said(exc)}; {cure}") from exc
 
 
 def _resolve(peer: Peer, patience: Patience) -> list[Address]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -464,6 +465,17 @@ def test_f4_second_address(serve, monkeypatch, measured):
     took = time.monotonic() - begun
     measured(took)
     assert took < 1
+
+
+def test_no_descriptor_is_left(monkeypatch):
+    """Where this process has too many open, that is what there is to mend."""
+
+    def full(*_: Any) -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(selectors, "DefaultSelector", full)
+    error = refused(closed_port())
+    assert "too many open files; close what is open" in str(error)
 
 
 def test_addresses_that_cannot_be_tried(monkeypatch):
