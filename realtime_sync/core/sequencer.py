@@ -254,7 +254,7 @@ class Sequencer(Begun):
     def advance(self) -> None:
         """Send the next create if nothing stands in its way."""
         stuck = self.asked or self.active or self.loose or self.held
-        if stuck or self.over or not self.linked:
+        if stuck or self.over or not self.linked or not self.queue:
             return
         waits = self.waits
         job = next((job for job in self.queue if self._may_start(job, waits)), None)
