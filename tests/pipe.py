@@ -437,6 +437,27 @@ def until(so: Callable[[], object], what: str) -> None:
         threading.Event().wait(0.001)
 
 
+def lingering(kind: Any) -> Any:
+    """That class of threads, each of which lives on after its work until somebody joins it.
+
+    Its `ending` is set once one has done its work; to set its `go` lets all of them end.
+    """
+
+    class Lingering(kind):  # type: ignore[misc]  # known when it runs
+        ending, go = threading.Event(), threading.Event()
+
+        def run(self) -> None:
+            super().run()
+            self.ending.set()
+            assert self.go.wait(LIMIT)
+
+        def join(self, timeout: float | None = None) -> None:
+            self.go.set()
+            super().join(timeout)
+
+    return Lingering
+
+
 def settled(session: RealtimeSession, pipe: Pipe) -> None:
     """Returns once the callbacks of what was said before have run."""
     kind, ran = _new("test.settled"), threading.Event()

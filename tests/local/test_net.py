@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from pipe import LIMIT
+from pipe import LIMIT, lingering
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -440,24 +440,13 @@ def test_close_during_a_handshake() -> None:
 
 def test_close_joins_a_link_that_ends(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that has just ended has a thread for a moment: close() leaves none."""
-    ending, go = threading.Event(), threading.Event()
-
-    class Late(net.Link):
-        def run(self) -> None:
-            super().run()
-            ending.set()
-            assert go.wait(LIMIT)
-
-        def join(self, timeout: float | None = None) -> None:
-            go.set()
-            super().join(timeout)
-
-    monkeypatch.setattr(net, "Link", Late)
+    late = lingering(net.Link)
+    monkeypatch.setattr(net, "Link", late)
     dial(server).close()
-    assert ending.wait(LIMIT)
+    assert late.ending.wait(LIMIT)
     server.close()
-    left = [one.name for one in threading.enumerate() if isinstance(one, Late)]
-    go.set()
+    left = [one.name for one in threading.enumerate() if isinstance(one, late)]
+    late.go.set()
     assert left == []
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from measured import Measured
-from pipe import Later, Line, Task, gate
+from pipe import Later, Line, Task, gate, until
 
 from realtime_sync import RealtimeSession
 from realtime_sync.errors import RealtimeError, RealtimeTimeout, SessionClosed, WouldDeadlock
@@ -331,10 +331,7 @@ def interrupt_soon(session: RealtimeSession, *, reading: bool = False) -> thread
         ready.result(timeout=LIMIT)
         running = session.response.active
         assert running is not None
-        for _ in range(10_000):
-            if running._record.waiters or not reading:
-                break
-            time.sleep(0.002)
+        until(lambda: running._record.waiters or not reading, "the stream has a reader who waits")
         time.sleep(0.02)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 

@@ -28,6 +28,18 @@ def expiring(line: Line, seconds: float = 0.0, **arguments: Any) -> tuple[Realti
     return session, pipe
 
 
+def restoring(line: Line) -> tuple[RealtimeSession, Pipe, Pipe]:
+    """A session with an item that has lost its link; the one that is to hear it, and another."""
+    session, pipe = line.open(reconnect=AT_ONCE)
+    creating = Task(session.conversation.create, "hello")
+    pipe.confirm(pipe.expect("conversation.item.create"))
+    creating.result()
+    half, fresh = greeted(id="half"), greeted(id="sess_3")
+    line.plan(half, fresh)
+    pipe.cut()
+    return session, half, fresh
+
+
 def come(session: RealtimeSession) -> None:
     """The moment has come to renew the session."""
     connection = session._connection
@@ -436,13 +448,7 @@ def test_silence_that_was_heard_is_not_lost(line: Line) -> None:
 
 def test_reset_while_the_conversation_is_said_again(line: Line) -> None:
     """The session that has heard the old conversation is not the one that was asked for."""
-    session, pipe = line.open(reconnect=AT_ONCE)
-    creating = Task(session.conversation.create, "hello")
-    pipe.confirm(pipe.expect("conversation.item.create"))
-    creating.result()
-    half, fresh = greeted(id="half"), greeted(id="sess_3")
-    line.plan(half, fresh)
-    pipe.cut()
+    session, half, fresh = restoring(line)
     said = half.expect("conversation.item.create")
     resetting = Task(session.reset)
     half.wait_closed()
@@ -493,13 +499,7 @@ def test_reset_as_soon_as_it_is_open(line: Line, monkeypatch: pytest.MonkeyPatch
 
 def test_reset_as_a_lost_link_is_restored(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor is one that has been told the old conversation, and confirms the last of it just then."""
-    session, pipe = line.open(reconnect=AT_ONCE)
-    creating = Task(session.conversation.create, "hello")
-    pipe.confirm(pipe.expect("conversation.item.create"))
-    creating.result()
-    half, fresh = greeted(id="half"), greeted(id="sess_3")
-    line.plan(half, fresh)
-    pipe.cut()
+    session, half, fresh = restoring(line)
     said = half.expect("conversation.item.create")
     loop = session._connection._loop
     assert loop is not None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pipe import LIMIT, Task, gate
+from pipe import LIMIT, Task, gate, lingering
 
 from realtime_sync import ToolContext, tool
 from realtime_sync.errors import SessionClosed
@@ -254,25 +254,14 @@ def test_closing_while_the_api_is_mute(api: Api, chat: Chat) -> None:
 
 def test_a_thread_that_ends_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that is over has a thread for a moment: close() leaves none."""
-    ending, go = threading.Event(), threading.Event()
-
-    class Late(Thread):
-        def run(self) -> None:
-            super().run()
-            ending.set()
-            assert go.wait(LIMIT)
-
-        def join(self, timeout: float | None = None) -> None:
-            go.set()
-            super().join(timeout)
-
-    monkeypatch.setattr(link, "Thread", Late)
+    late = lingering(Thread)
+    monkeypatch.setattr(link, "Thread", late)
     workers = link.Workers()
     workers.start(lambda: None)
-    assert ending.wait(LIMIT)
+    assert late.ending.wait(LIMIT)
     workers.join(Deadline(LIMIT))
     left = ours()
-    go.set()
+    late.go.set()
     assert left == []
     workers.start(lambda: None)
     all_end()
